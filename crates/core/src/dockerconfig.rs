@@ -1,0 +1,124 @@
+//! The document that a pull Secret holds.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use crate::{Auth, Credentials, Host};
+
+/// A docker config that merges what several registries returned.
+///
+/// It is rendered the same, byte for byte, whenever its entries are: kubelet's records of pulled
+/// images hash the credentials, so all copies must be equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DockerConfig {
+    entries: BTreeMap<Host, Auth>,
+    expires_at: Option<Timestamp>,
+}
+
+impl DockerConfig {
+    /// Merges credentials; where two have the same host, the first one's entry stays.
+    ///
+    /// `None` when there is not a single entry: an empty document must never replace a good one.
+    pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Credentials>) -> Option<Self> {
+        let mut merged = Self { entries: BTreeMap::new(), expires_at: None };
+        for part in parts {
+            for (host, auth) in &part.entries {
+                merged.entries.entry(host.clone()).or_insert_with(|| auth.clone());
+            }
+            let expires_at = part.lifetime.map(|lifetime| lifetime.expires_at());
+            merged.expires_at = match (merged.expires_at, expires_at) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+        }
+        (!merged.entries.is_empty()).then_some(merged)
+    }
+
+    /// When the first of the entries expires; `None` when none of them does.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
+    }
+
+    /// The hosts that have an entry.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        self.entries.keys()
+    }
+
+    /// The value of the Secret's `.dockerconfigjson`: one line of JSON, hosts in order.
+    #[must_use]
+    pub fn render(&self) -> Zeroizing<String> {
+        let auths: BTreeMap<_, _> = self
+            .entries
+            .iter()
+            .map(|(host, auth)| (host.as_str(), Entry { auth: auth.expose() }))
+            .collect();
+        // Maps of strings always serialise.
+        Zeroizing::new(serde_json::to_string(&Document { auths }).unwrap_or_default())
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    auths: BTreeMap<&'a str, Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    auth: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Lifetime;
+
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn credentials(host: &str, password: &str, expires: Option<i64>) -> Credentials {
+        let auth = Auth::from_user_and_password("AWS", password).unwrap();
+        Credentials {
+            entries: [(Host::from_endpoint(host).unwrap(), auth)].into(),
+            lifetime: expires.map(|life| Lifetime::starting(at(0), at(life)).unwrap()),
+        }
+    }
+
+    #[test]
+    fn the_document_is_the_one_that_docker_login_writes() {
+        let config = DockerConfig::merge([&credentials("b.example.com", "one", None)]).unwrap();
+        assert_eq!(*config.render(), r#"{"auths":{"b.example.com":{"auth":"QVdTOm9uZQ=="}}}"#);
+    }
+
+    #[test]
+    fn the_order_of_the_registries_changes_no_byte() {
+        let a = credentials("a.example.com", "one", None);
+        let b = credentials("b.example.com", "two", None);
+        let one = DockerConfig::merge([&a, &b]).unwrap();
+        let other = DockerConfig::merge([&b, &a]).unwrap();
+        assert_eq!(one.render(), other.render());
+    }
+
+    #[test]
+    fn the_earliest_expiry_counts() {
+        let parts = [
+            credentials("a.example.com", "one", Some(40)),
+            credentials("b.example.com", "two", Some(20)),
+            credentials("c.example.com", "three", None),
+        ];
+        assert_eq!(DockerConfig::merge(&parts).unwrap().expires_at(), Some(at(20)));
+        assert_eq!(DockerConfig::merge(&parts[2..]).unwrap().expires_at(), None);
+    }
+
+    #[test]
+    fn nothing_merges_to_nothing_and_never_to_an_empty_document() {
+        assert_eq!(DockerConfig::merge([]), None);
+        let empty = Credentials { entries: BTreeMap::new(), lifetime: None };
+        assert_eq!(DockerConfig::merge([&empty]), None);
+    }
+}

@@ -1,0 +1,109 @@
+//! What Prometheus sees of the tokens.
+
+use jiff::Timestamp;
+use prometheus::{
+    CounterVec, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry as MetricsRegistry,
+    core::Collector,
+};
+
+use crate::{Credentials, FetchError, Reason};
+
+/// The token metrics, of all registries.
+#[derive(Debug, Clone)]
+pub struct TokenMetrics {
+    expiration: GaugeVec,
+    issued: GaugeVec,
+    requests: CounterVec,
+    duration: HistogramVec,
+}
+
+impl TokenMetrics {
+    /// Makes the metrics and registers them.
+    ///
+    /// # Errors
+    /// When one of their names is registered already.
+    pub fn register(metrics: &MetricsRegistry) -> prometheus::Result<Self> {
+        let opts = |name: &str, help: &str| Opts::new(format!("ecr_refresher_{name}"), help);
+        let this = Self {
+            expiration: GaugeVec::new(
+                opts(
+                    "token_expiration_timestamp_seconds",
+                    "When the registry's token expires, as a Unix time.",
+                ),
+                &["registry"],
+            )?,
+            issued: GaugeVec::new(
+                opts(
+                    "token_issued_timestamp_seconds",
+                    "When the registry's credentials were last fetched, as a Unix time.",
+                ),
+                &["registry"],
+            )?,
+            requests: CounterVec::new(
+                opts("token_requests_total", "Requests for credentials, by result and reason."),
+                &["registry", "result", "reason"],
+            )?,
+            duration: HistogramVec::new(
+                HistogramOpts::new(
+                    "ecr_refresher_token_request_duration_seconds",
+                    "How long a registry took to answer.",
+                )
+                .buckets(vec![0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0]),
+                &["registry"],
+            )?,
+        };
+        let collectors: [Box<dyn Collector>; 4] = [
+            Box::new(this.expiration.clone()),
+            Box::new(this.issued.clone()),
+            Box::new(this.requests.clone()),
+            Box::new(this.duration.clone()),
+        ];
+        collectors.into_iter().try_for_each(|collector| metrics.register(collector))?;
+        Ok(this)
+    }
+
+    /// Starts a registry's counters at 0, so that its first failure shows in a rate.
+    pub fn announce(&self, registry: &str) {
+        self.requests.with_label_values(&[registry, "success", ""]);
+        for reason in Reason::ALL {
+            self.requests.with_label_values(&[registry, "failure", reason.as_str()]);
+        }
+    }
+
+    /// Takes a registry's times away, as it has left the config.
+    pub fn forget(&self, registry: &str) {
+        // They fail only when there is nothing to take away.
+        let _ = self.expiration.remove_label_values(&[registry]);
+        let _ = self.issued.remove_label_values(&[registry]);
+    }
+
+    /// Notes the outcome of a request that took `seconds`.
+    pub(crate) fn record(
+        &self,
+        registry: &str,
+        outcome: &Result<Credentials, FetchError>,
+        now: Timestamp,
+        seconds: f64,
+    ) {
+        self.duration.with_label_values(&[registry]).observe(seconds);
+        match outcome {
+            Ok(credentials) => {
+                self.requests.with_label_values(&[registry, "success", ""]).inc();
+                self.issued.with_label_values(&[registry]).set(unix_seconds(now));
+                if let Some(lifetime) = credentials.lifetime {
+                    let expires_at = unix_seconds(lifetime.expires_at());
+                    self.expiration.with_label_values(&[registry]).set(expires_at);
+                }
+            }
+            Err(error) => {
+                let reason = error.reason.as_str();
+                self.requests.with_label_values(&[registry, "failure", reason]).inc();
+            }
+        }
+    }
+}
+
+/// A time as Prometheus wants it.
+fn unix_seconds(time: Timestamp) -> f64 {
+    time.as_duration().as_secs_f64()
+}
