@@ -1,0 +1,89 @@
+//! What the watch of the namespaces tells.
+
+use jiff::Timestamp;
+
+use super::{
+    Index,
+    copy::CopyRecord,
+    key,
+    namespaces::{Entry, Presence},
+};
+use crate::{Namespace, Watched};
+
+impl Index {
+    pub(super) fn apply_namespace(&mut self, change: Watched<Namespace>, now: Timestamp) {
+        match change {
+            Watched::ListBegun => self.epoch = self.epoch.wrapping_add(1),
+            Watched::Listed(name, namespace) | Watched::Changed(name, namespace) => {
+                self.namespace_seen(&name, &namespace, now);
+            }
+            Watched::ListEnded => {
+                self.namespaces_listed = true;
+                let epoch = self.epoch;
+                let missed = |entry: &Entry| entry.presence.is_there() && entry.epoch != epoch;
+                for id in self.namespaces.ids_where(missed) {
+                    self.namespace_gone(id);
+                }
+            }
+            Watched::Gone(name, _) => {
+                if let Some(id) = self.namespaces.find(&name) {
+                    self.namespace_gone(id);
+                }
+            }
+        }
+    }
+
+    fn namespace_seen(&mut self, name: &str, namespace: &Namespace, now: Timestamp) {
+        let id = self.namespaces.intern(name);
+        let Some(entry) = self.namespaces.get_mut(id) else { return };
+        let is_new = !entry.presence.is_there();
+        let presence = Presence::of(namespace);
+        if entry.presence != presence {
+            entry.copies.iter_mut().for_each(|copy| copy.failure = None);
+        }
+        entry.presence = presence;
+        entry.epoch = self.epoch;
+        entry.keep_labels(&namespace.labels, &self.label_keys);
+        if is_new {
+            self.count_matches(id, 1);
+        }
+        self.decide(id, now);
+        self.reconsider_namespace(id, now);
+    }
+
+    fn namespace_gone(&mut self, id: u32) {
+        let Some(entry) = self.namespaces.get_mut(id) else { return };
+        if !entry.presence.is_there() {
+            return;
+        }
+        entry.presence = Presence::Absent;
+        entry.copies.iter_mut().for_each(CopyRecord::unwant);
+        self.count_matches(id, -1);
+        for secret in 0..self.secrets.len() {
+            self.queue.cancel(key(id, secret));
+        }
+        self.namespaces.forget_if_empty(id);
+    }
+
+    /// Decides by the allow-lists whether a namespace is to have its copies.
+    pub(super) fn decide(&mut self, id: u32, now: Timestamp) {
+        let Some(entry) = self.namespaces.get_mut(id) else { return };
+        for (state, copy) in self.secrets.iter().zip(&mut entry.copies) {
+            let wanted = state.as_ref().is_some_and(|state| {
+                state.secret.allow_list.decide(&entry.name, &entry.labels).is_allowed()
+            });
+            copy.want(wanted, now);
+        }
+    }
+
+    /// Adds a namespace to the counts of the patterns that match its name, or takes it away.
+    pub(super) fn count_matches(&mut self, id: u32, difference: i64) {
+        let Some(entry) = self.namespaces.get(id) else { return };
+        for state in self.secrets.iter_mut().flatten() {
+            for pattern in state.secret.allow_list.matching(&entry.name) {
+                let count = &mut state.matched[pattern];
+                *count = count.saturating_add_signed(difference);
+            }
+        }
+    }
+}

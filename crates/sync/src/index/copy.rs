@@ -1,0 +1,236 @@
+//! One copy: what is known of it, and what it needs.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Setback;
+use crate::{
+    CopyState, Manifest, Observed, Ownership, WriteFailure, WriteReason,
+    queue::{Ticket, Urgency},
+};
+
+/// A refresh is never put off by more than this share of the life that the old token has left.
+const SHARE_OF_REMAINING_LIFE: i32 = 4;
+
+/// What is known of one copy.
+#[derive(Debug, Clone, Default)]
+pub(super) struct CopyRecord {
+    pub(super) wanted: bool,
+    pub(super) in_flight: bool,
+    /// Since when it is wanted, while it has never been seen.
+    pub(super) awaited_since: Option<Timestamp>,
+    /// The list of the copies in which it was seen last.
+    epoch: u8,
+    pub(super) observed: Option<Observed>,
+    /// The resourceVersion at which its Secret went during the write that is under way.
+    gone_at: u64,
+    /// Boxed, because there is none for nearly all copies.
+    pub(super) failure: Option<Box<Failure>>,
+}
+
+/// The failures in a row of one copy.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    reason: WriteReason,
+    count: u32,
+    retry_at: Timestamp,
+}
+
+/// How what is there compares to what is to be there.
+enum Need {
+    Nothing,
+    /// It is not there, damaged or expired.
+    Urgent,
+    /// It holds the credentials of an earlier token, until then.
+    Refresh(Timestamp),
+}
+
+impl CopyRecord {
+    /// Notes whether it is wanted.
+    pub(super) fn want(&mut self, wanted: bool, now: Timestamp) {
+        if wanted && !self.wanted && self.observed.is_none() {
+            self.awaited_since = Some(now);
+        }
+        self.wanted = wanted;
+        if !wanted {
+            self.unwant();
+        }
+    }
+
+    /// Notes that a write of it is under way.
+    pub(super) fn start(&mut self) {
+        self.in_flight = true;
+        self.gone_at = 0;
+    }
+
+    /// Takes in what a list shows.
+    pub(super) fn list(&mut self, observed: Observed, epoch: u8) {
+        // A write may have ended since the list began; what it returned is newer than the list.
+        if self.epoch != epoch || !self.is_newer_than(observed) {
+            self.observe(observed);
+        }
+        self.epoch = epoch;
+    }
+
+    /// Forgets what the list that ended now did not show.
+    pub(super) fn end_list(&mut self, epoch: u8) {
+        if self.epoch != epoch && self.observed.is_some() {
+            self.lose();
+        }
+    }
+
+    /// Takes in a change, unless it is older than what is known already.
+    pub(super) fn change(&mut self, observed: Observed) {
+        if !self.is_newer_than(observed) {
+            self.observe(observed);
+        }
+    }
+
+    /// Takes in that the Secret whose last state was `last` is gone.
+    pub(super) fn vanish(&mut self, last: Observed) {
+        if !self.is_newer_than(last) {
+            self.gone_at = last.resource_version;
+            self.lose();
+        }
+    }
+
+    /// Takes in what a write returned, unless the watch has shown the end of it already.
+    pub(super) fn written(&mut self, observed: Observed, epoch: u8) {
+        if observed.resource_version >= self.gone_at {
+            self.change(observed);
+            self.epoch = epoch;
+        }
+    }
+
+    /// Notes that the namespace is gone.
+    pub(super) fn unwant(&mut self) {
+        self.wanted = false;
+        self.awaited_since = None;
+        self.failure = None;
+    }
+
+    /// Forgets all but whether a write is under way.
+    pub(super) fn forget(&mut self) {
+        *self = Self { in_flight: self.in_flight, ..Self::default() };
+    }
+
+    /// Notes a failure. `delay` is told the failures in a row and the wait that was asked for.
+    pub(super) fn fail(
+        &mut self,
+        failure: WriteFailure,
+        now: Timestamp,
+        delay: impl FnOnce(u32, Option<Duration>) -> Duration,
+    ) -> Setback {
+        let count = self.failure.as_ref().map_or(0, |failure| failure.count).saturating_add(1);
+        let delay = delay(count, failure.retry_after);
+        let retry_at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
+        self.failure = Some(Box::new(Failure { reason: failure.reason, count, retry_at }));
+        Setback { failure, count, delay }
+    }
+
+    /// Whether the Secret that is there is ours.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self.observed, Some(Observed { ownership: Ownership::Ours { .. }, .. }))
+    }
+
+    /// Whether nothing is lost when this is forgotten.
+    pub(super) fn is_forgettable(&self) -> bool {
+        self.observed.is_none() && !self.in_flight
+    }
+
+    /// When what is there expires, by what it says.
+    pub(super) fn expires_at(&self) -> Option<Timestamp> {
+        match self.observed?.ownership {
+            Ownership::Ours { expires_at, .. } => expires_at,
+            Ownership::Foreign => None,
+        }
+    }
+
+    /// The place in the queue that the copy needs, if any. `place` in 0..1 is the namespace's place
+    /// in a spread.
+    pub(super) fn plan(
+        &mut self,
+        manifest: &Manifest,
+        spread: Duration,
+        place: f64,
+        now: Timestamp,
+    ) -> Option<Ticket> {
+        if self.observed.is_some_and(|observed| manifest.is_in(observed)) {
+            // A write that failed may have been done, as when only its answer was lost.
+            self.failure = None;
+        }
+        let retry_at = self.failure.as_ref().map_or(Timestamp::MIN, |failure| failure.retry_at);
+        match self.need(manifest, now) {
+            Need::Nothing => None,
+            Need::Urgent => Some(Ticket {
+                urgency: Urgency::Urgent,
+                due: retry_at.max(now),
+                deadline: Timestamp::MIN,
+            }),
+            Need::Refresh(deadline) => {
+                let since = manifest.rendered_at;
+                let left = deadline.duration_since(since).max(SignedDuration::ZERO);
+                let longest = spread.as_secs_f64();
+                let spread = longest.min((left / SHARE_OF_REMAINING_LIFE).as_secs_f64());
+                let offset = SignedDuration::from_secs_f64(spread * place);
+                let due = since.saturating_add(offset).unwrap_or(since).max(retry_at);
+                Some(Ticket { urgency: Urgency::Refresh, due, deadline })
+            }
+        }
+    }
+
+    /// The state that metrics and people see. Without a manifest, what is there counts by itself.
+    pub(super) fn state(&self, manifest: Option<&Manifest>, now: Timestamp) -> CopyState {
+        match (self.observed.map(|observed| observed.ownership), &self.failure) {
+            (Some(Ownership::Foreign), _) => CopyState::Conflict,
+            (_, Some(failure)) if failure.reason.is_conflict() => CopyState::Conflict,
+            (_, Some(_)) => CopyState::Failed,
+            (None, _) => CopyState::Missing,
+            (Some(Ownership::Ours { expires_at: Some(at), .. }), _) if at <= now => {
+                CopyState::Expired
+            }
+            _ => match manifest.map(|manifest| self.need(manifest, now)) {
+                Some(Need::Urgent | Need::Refresh(_)) => CopyState::Stale,
+                Some(Need::Nothing) | None => CopyState::Fresh,
+            },
+        }
+    }
+
+    fn need(&self, manifest: &Manifest, now: Timestamp) -> Need {
+        let Some(observed) = self.observed else {
+            return Need::Urgent;
+        };
+        let Ownership::Ours { expires_at, owned_fields, .. } = observed.ownership else {
+            return Need::Nothing;
+        };
+        let expires_at = expires_at.unwrap_or(Timestamp::MAX);
+        if manifest.is_in(observed) {
+            Need::Nothing
+        } else if owned_fields == manifest.owned_fields && expires_at > now {
+            Need::Refresh(expires_at)
+        } else {
+            Need::Urgent
+        }
+    }
+
+    fn observe(&mut self, observed: Observed) {
+        let was_foreign = self.observed.is_some_and(|old| old.ownership == Ownership::Foreign);
+        if was_foreign && observed.ownership != Ownership::Foreign {
+            self.failure.take_if(|failure| failure.reason.is_conflict());
+        }
+        self.observed = Some(observed);
+        // The watch may tell of a write before its own answer comes, which ends the wait.
+        self.awaited_since.take_if(|_| !self.in_flight);
+    }
+
+    fn lose(&mut self) {
+        self.observed = None;
+        // What stood in the way is out of the way.
+        self.failure.take_if(|failure| failure.reason.is_conflict());
+    }
+
+    fn is_newer_than(&self, other: Observed) -> bool {
+        self.observed.is_some_and(|known| known.resource_version > other.resource_version)
+    }
+}

@@ -1,0 +1,334 @@
+//! What is wanted against what is there. Pure: events and the time go in, writes come out.
+
+mod apply_namespace;
+mod copy;
+mod namespaces;
+mod reconfigure;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+
+pub use self::reconfigure::Changes;
+use self::{
+    copy::CopyRecord,
+    namespaces::{Namespaces, Presence},
+    reconfigure::label_keys,
+};
+use crate::{
+    Event, Manifest, Observed, Outcome, PullSecret, Report, Settings, Watched, WriteFailure,
+    WriteReason, backoff,
+    queue::{Queue, Ticket},
+    report::Tally,
+};
+
+/// One copy: a pull Secret in a namespace, both by their number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CopyKey {
+    namespace: u32,
+    secret: u32,
+}
+
+/// A write that is due. Its [`Outcome`] must be fed back.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// The copy.
+    pub key: CopyKey,
+    /// The namespace that it goes to.
+    pub namespace: Arc<str>,
+    /// The pull Secret's place in the index.
+    pub secret: usize,
+    /// What is to be there.
+    pub manifest: Arc<Manifest>,
+    /// Whether to take fields over from other managers: only for what is ours already, so that a
+    /// foreign Secret is refused by the API server and not lost.
+    pub force: bool,
+}
+
+/// What the end of a [`Write`] means for its copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Why the copy is not as it is to be.
+    pub failure: Option<Setback>,
+    /// How long the namespace had waited for its first copy, if this was it.
+    pub waited: Option<SignedDuration>,
+}
+
+/// A failure, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setback {
+    /// What happened.
+    pub failure: WriteFailure,
+    /// How often the copy has failed in a row.
+    pub count: u32,
+    /// How long the copy waits now.
+    pub delay: Duration,
+}
+
+/// The state of every copy, and the queue of writes.
+#[derive(Debug)]
+pub struct Index {
+    /// By their places; a place is empty when its pull Secret has left the config.
+    secrets: Vec<Option<SecretState>>,
+    namespaces: Namespaces,
+    namespaces_listed: bool,
+    /// Changes with each list of the namespaces, to tell who was in the last one.
+    epoch: u8,
+    queue: Queue<CopyKey>,
+    spread: Duration,
+    /// The labels of namespaces that count, and are kept.
+    label_keys: BTreeSet<String>,
+    random: fastrand::Rng,
+}
+
+/// A pull Secret, and what is known about it.
+#[derive(Debug)]
+struct SecretState {
+    secret: PullSecret,
+    manifest: Option<Arc<Manifest>>,
+    listed: bool,
+    /// As for the namespaces, with each list of its copies.
+    epoch: u8,
+    /// How many namespaces each pattern matches.
+    matched: Vec<u64>,
+}
+
+impl Index {
+    /// An index that knows of nothing yet. `seed` decides on all jitter.
+    #[must_use]
+    pub fn new(settings: &Settings, seed: u64) -> Self {
+        Self {
+            secrets: settings.secrets.iter().map(SecretState::new).map(Some).collect(),
+            namespaces: Namespaces::new(settings.secrets.len()),
+            namespaces_listed: false,
+            epoch: 0,
+            queue: Queue::new(),
+            spread: settings.spread,
+            label_keys: label_keys(settings),
+            random: fastrand::Rng::with_seed(seed),
+        }
+    }
+
+    /// Takes in something that happened. Returns what it means for a copy when its write has ended.
+    pub fn apply(&mut self, event: Event, now: Timestamp) -> Option<Ended> {
+        match event {
+            Event::Namespace(change) => self.apply_namespace(change, now),
+            Event::Copy { secret, change } => self.apply_copy(secret, change, now),
+            Event::Manifest { secret, manifest } => self.apply_manifest(secret, manifest, now),
+            Event::Written { write, outcome } => return self.apply_written(&write, outcome, now),
+        }
+        None
+    }
+
+    /// Takes out the write that goes first at `now`.
+    pub fn next_write(&mut self, now: Timestamp) -> Option<Write> {
+        while let Some(key) = self.queue.pop(now) {
+            let secret = key.secret as usize;
+            let manifest = self.state(secret).and_then(|state| state.manifest.clone());
+            let Some((entry, manifest)) = self.namespaces.get_mut(key.namespace).zip(manifest)
+            else {
+                continue;
+            };
+            let namespace = Arc::clone(&entry.name);
+            let copy = &mut entry.copies[secret];
+            copy.start();
+            return Some(Write { key, namespace, secret, manifest, force: copy.is_ours() });
+        }
+        None
+    }
+
+    /// When [`Index::next_write`] has something to give: `None` for not before another event.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.queue.next_due()
+    }
+
+    /// The state of all copies at `now`; `with_copies` asks for each single one.
+    #[must_use]
+    pub fn report(&self, now: Timestamp, with_copies: bool) -> Report {
+        let mut tally = Tally::new(with_copies);
+        for (place, state) in self.states() {
+            tally.begin(place, &state.secret, &state.matched);
+        }
+        for entry in self.namespaces.iter().filter(|entry| entry.presence == Presence::Active) {
+            for (place, state) in self.states() {
+                let copy = &entry.copies[place];
+                if copy.wanted {
+                    let copy_state = copy.state(state.manifest.as_deref(), now);
+                    let untried = copy.failure.is_none();
+                    tally.add(place, &entry.name, copy_state, copy.expires_at(), untried);
+                }
+            }
+        }
+        let known = |state: &SecretState| state.listed && state.manifest.is_some();
+        tally.finish(self.namespaces_listed && self.states().all(|(_, state)| known(state)))
+    }
+
+    fn states(&self) -> impl Iterator<Item = (usize, &SecretState)> {
+        let states = self.secrets.iter().enumerate();
+        states.filter_map(|(place, state)| state.as_ref().map(|state| (place, state)))
+    }
+
+    fn state(&self, secret: usize) -> Option<&SecretState> {
+        self.secrets.get(secret)?.as_ref()
+    }
+
+    fn state_mut(&mut self, secret: usize) -> Option<&mut SecretState> {
+        self.secrets.get_mut(secret)?.as_mut()
+    }
+
+    fn apply_copy(&mut self, secret: usize, change: Watched<Observed>, now: Timestamp) {
+        let Some(state) = self.state_mut(secret) else { return };
+        match change {
+            Watched::ListBegun => state.epoch = state.epoch.wrapping_add(1),
+            Watched::Listed(namespace, observed) => {
+                let epoch = state.epoch;
+                self.copy_seen(secret, &namespace, now, |copy| copy.list(observed, epoch));
+            }
+            Watched::ListEnded => {
+                state.listed = true;
+                let epoch = state.epoch;
+                let all = self.namespaces.ids_where(|_| true);
+                for id in all {
+                    if let Some(entry) = self.namespaces.get_mut(id) {
+                        entry.copies[secret].end_list(epoch);
+                    }
+                    self.namespaces.forget_if_empty(id);
+                }
+                self.reconsider_secret(secret, now);
+            }
+            Watched::Changed(namespace, observed) => {
+                self.copy_seen(secret, &namespace, now, |copy| copy.change(observed));
+            }
+            Watched::Gone(namespace, last) => {
+                self.copy_seen(secret, &namespace, now, |copy| copy.vanish(last));
+            }
+        }
+    }
+
+    fn copy_seen(
+        &mut self,
+        secret: usize,
+        namespace: &str,
+        now: Timestamp,
+        update: impl FnOnce(&mut CopyRecord),
+    ) {
+        let id = self.namespaces.intern(namespace);
+        if let Some(entry) = self.namespaces.get_mut(id) {
+            update(&mut entry.copies[secret]);
+        }
+        self.reconsider(key(id, secret), now);
+        self.namespaces.forget_if_empty(id);
+    }
+
+    fn apply_manifest(&mut self, secret: usize, manifest: Arc<Manifest>, now: Timestamp) {
+        let Some(state) = self.state_mut(secret) else { return };
+        // The same content again is no news: its copies are not to be spread anew.
+        if state.manifest.as_ref().is_none_or(|known| known.content != manifest.content) {
+            state.manifest = Some(manifest);
+            self.reconsider_secret(secret, now);
+        }
+    }
+
+    fn apply_written(&mut self, write: &Write, outcome: Outcome, now: Timestamp) -> Option<Ended> {
+        let Write { key, secret, .. } = *write;
+        let copy = &mut self.namespaces.get_mut(key.namespace)?.copies[secret];
+        copy.in_flight = false;
+        let epoch = self.secrets.get(secret)?.as_ref()?.epoch;
+        let mut waited = None;
+        let failure = match outcome {
+            Outcome::Written(observed) => {
+                waited = copy.awaited_since.take().map(|since| now.duration_since(since));
+                copy.written(observed, epoch);
+                (!write.manifest.is_in(observed)).then(altered_on_the_way)
+            }
+            Outcome::Failed(failure) => {
+                // Done all the same, as when only the answer was lost: nobody waits any more.
+                if copy.observed.is_some() {
+                    copy.awaited_since = None;
+                }
+                Some(failure)
+            }
+        };
+        let failure = if let Some(failure) = failure {
+            let random = self.random.f64();
+            Some(copy.fail(failure, now, |count, asked| backoff::delay(count, asked, random)))
+        } else {
+            copy.failure = None;
+            None
+        };
+        self.reconsider(key, now);
+        self.namespaces.forget_if_empty(key.namespace);
+        Some(Ended { failure, waited })
+    }
+
+    fn reconsider_secret(&mut self, secret: usize, now: Timestamp) {
+        for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
+            self.reconsider(key(id, secret), now);
+        }
+    }
+
+    fn reconsider_namespace(&mut self, namespace: u32, now: Timestamp) {
+        for secret in 0..self.secrets.len() {
+            self.reconsider(key(namespace, secret), now);
+        }
+    }
+
+    /// Puts a copy in the queue if it is due, or takes it out.
+    fn reconsider(&mut self, key: CopyKey, now: Timestamp) {
+        match self.plan(key, now) {
+            Some(ticket) => self.queue.schedule(key, ticket),
+            None => self.queue.cancel(key),
+        }
+    }
+
+    fn plan(&mut self, key: CopyKey, now: Timestamp) -> Option<Ticket> {
+        let entry = self.namespaces.get_mut(key.namespace)?;
+        let state = self.secrets.get(key.secret as usize)?.as_ref()?;
+        let copy = entry.copies.get_mut(key.secret as usize)?;
+        // Before the first list of the copies nothing is known to be missing.
+        if entry.presence != Presence::Active || !state.listed || !copy.wanted || copy.in_flight {
+            return None;
+        }
+        copy.plan(state.manifest.as_deref()?, self.spread, spread_of(&entry.name), now)
+    }
+}
+
+impl SecretState {
+    fn new(secret: &PullSecret) -> Self {
+        Self {
+            matched: vec![0; secret.allow_list.patterns().len()],
+            secret: secret.clone(),
+            manifest: None,
+            listed: false,
+            epoch: 0,
+        }
+    }
+}
+
+fn key(namespace: u32, secret: usize) -> CopyKey {
+    // The config holds nowhere near 2³² pull Secrets.
+    CopyKey { namespace, secret: u32::try_from(secret).unwrap_or(u32::MAX) }
+}
+
+fn altered_on_the_way() -> WriteFailure {
+    WriteFailure {
+        reason: WriteReason::Altered,
+        message: "what is there after the write is not what was written: look for an admission \
+                  webhook that changes Secrets"
+            .to_owned(),
+        retry_after: None,
+    }
+}
+
+/// A namespace's place in a spread, in 0..1: always the same, and even over all namespaces (FNV-1a).
+fn spread_of(namespace: &str) -> f64 {
+    let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    let hash = namespace.bytes().fold(0x811c_9dc5, mix);
+    // FNV-1a alone puts names that differ in their last letters side by side: Murmur3's finaliser.
+    let hash = (hash ^ (hash >> 16)).wrapping_mul(0x85eb_ca6b);
+    let hash = (hash ^ (hash >> 13)).wrapping_mul(0xc2b2_ae35);
+    f64::from(hash ^ (hash >> 16)) / (f64::from(u32::MAX) + 1.0)
+}

@@ -1,0 +1,105 @@
+//! Another config, while everything runs.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{Index, SecretState};
+use crate::{PullSecret, Settings, queue::Queue};
+
+/// What a new config means for those who feed the index.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The places of the pull Secrets whose copies are to be watched from now on.
+    pub added: Vec<usize>,
+    /// The places of those that are not to be watched any more.
+    pub removed: Vec<usize>,
+    /// Whether the namespaces must be listed again, because labels count now that did not before.
+    pub labels_are_missing: bool,
+}
+
+impl Index {
+    /// Follows another config. A pull Secret keeps its place as long as it keeps its name.
+    ///
+    /// Only what differs is written; a copy that is wanted no more is left as it is.
+    pub fn reconfigure(&mut self, settings: &Settings, now: Timestamp) -> Changes {
+        let keys = label_keys(settings);
+        let labels_are_missing = !keys.is_subset(&self.label_keys);
+        self.label_keys = keys;
+        self.spread = settings.spread;
+        let removed = self.remove_all_but(&settings.secrets);
+        let mut added = Vec::new();
+        for secret in &settings.secrets {
+            if let Some(state) = self.secrets.iter_mut().flatten().find(|state| state.is(secret)) {
+                state.follow(secret);
+            } else {
+                added.push(self.add(secret));
+            }
+        }
+        self.queue = Queue::new();
+        for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
+            self.count_matches(id, 1);
+            self.decide(id, now);
+            self.reconsider_namespace(id, now);
+        }
+        Changes { added, removed, labels_are_missing }
+    }
+
+    /// The pull Secrets by their places.
+    pub fn secrets(&self) -> impl Iterator<Item = (usize, &PullSecret)> {
+        let states = self.secrets.iter().enumerate();
+        states.filter_map(|(place, state)| state.as_ref().map(|state| (place, &state.secret)))
+    }
+
+    /// The pull Secret at a place.
+    #[must_use]
+    pub fn secret(&self, place: usize) -> Option<&PullSecret> {
+        self.secrets.get(place)?.as_ref().map(|state| &state.secret)
+    }
+
+    fn remove_all_but(&mut self, secrets: &[PullSecret]) -> Vec<usize> {
+        let mut removed = Vec::new();
+        for (place, slot) in self.secrets.iter_mut().enumerate() {
+            let stays = |state: &SecretState| secrets.iter().any(|secret| state.is(secret));
+            if slot.as_ref().is_some_and(|state| !stays(state)) {
+                *slot = None;
+                self.namespaces.forget_copies(place);
+                removed.push(place);
+            }
+        }
+        removed
+    }
+
+    /// Gives a pull Secret a place: one that is empty, unless a write of its predecessor is under
+    /// way still.
+    fn add(&mut self, secret: &PullSecret) -> usize {
+        let state = Some(SecretState::new(secret));
+        let empty = (0..self.secrets.len())
+            .find(|&place| self.secrets[place].is_none() && !self.namespaces.any_in_flight(place));
+        if let Some(place) = empty {
+            self.secrets[place] = state;
+            return place;
+        }
+        self.secrets.push(state);
+        self.namespaces.make_room(self.secrets.len());
+        self.secrets.len() - 1
+    }
+}
+
+impl SecretState {
+    /// Whether this is the pull Secret of that name.
+    fn is(&self, secret: &PullSecret) -> bool {
+        self.secret.name == secret.name
+    }
+
+    /// Takes over what the config says of it now; what is known of its copies stays.
+    fn follow(&mut self, secret: &PullSecret) {
+        self.matched = vec![0; secret.allow_list.patterns().len()];
+        self.secret = secret.clone();
+    }
+}
+
+/// The labels that any allow-list looks at.
+pub(super) fn label_keys(settings: &Settings) -> BTreeSet<String> {
+    settings.secrets.iter().flat_map(|secret| secret.allow_list.label_keys()).collect()
+}

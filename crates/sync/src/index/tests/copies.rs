@@ -1,0 +1,102 @@
+//! What is there decides on what is written.
+
+use super::*;
+
+#[test]
+fn a_fresh_copy_costs_nothing_after_a_restart() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    let copy = copy_of(fixture.manifest.as_deref().unwrap());
+    fixture.restart();
+    fixture.list_namespaces(&["team-a"]);
+    fixture.list_copies(&[("team-a", copy)]);
+    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.state("team-a"), CopyState::Fresh);
+}
+
+#[test]
+fn a_fresh_copy_costs_nothing_when_it_is_listed_again() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    let copy = copy_of(fixture.manifest.as_deref().unwrap());
+    for _ in 0..300 {
+        fixture.list_namespaces(&["team-a"]);
+        fixture.list_copies(&[("team-a", copy)]);
+        assert_eq!(fixture.index.next_due(), None);
+    }
+}
+
+#[test]
+fn a_copy_that_was_deleted_is_written_once_and_not_forced() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    fixture.copy_gone("team-a");
+    assert_eq!(fixture.write_all(), ["team-a"]);
+    assert_eq!(fixture.index.next_due(), None);
+}
+
+#[test]
+fn a_copy_that_a_new_list_does_not_show_is_written_once_and_not_forced() {
+    let mut fixture = Fixture::with_copies(&["team-a", "team-b"]);
+    let copy = copy_of(fixture.manifest.as_deref().unwrap());
+    fixture.list_copies(&[("team-b", copy)]);
+    assert_eq!(fixture.write_all(), ["team-a"]);
+    assert_eq!(fixture.index.next_due(), None);
+}
+
+#[test]
+fn a_copy_that_was_edited_is_written_once_and_forced() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    let copy = copy_of(fixture.manifest.as_deref().unwrap());
+    fixture.copy("team-a", edited(copy));
+    assert_eq!(fixture.write_all(), ["team-a!"]);
+    assert_eq!(fixture.index.next_due(), None);
+}
+
+#[test]
+fn a_copy_whose_label_and_annotations_were_stripped_is_ours_still() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    let stripped = Ownership::Ours { content: None, expires_at: None, owned_fields: FIELDS - 3 };
+    fixture.copy("team-a", stripped);
+    assert_eq!(fixture.write_all(), ["team-a!"]);
+}
+
+#[test]
+fn a_foreign_secret_is_not_written() {
+    let mut fixture = Fixture::ready();
+    fixture.copy("team-a", Ownership::Foreign);
+    fixture.namespace("team-a");
+    fixture.copy("team-a", Ownership::Foreign);
+    fixture.token("two", LIFE);
+    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.state("team-a"), CopyState::Conflict);
+}
+
+#[test]
+fn the_copy_is_written_when_the_foreign_secret_is_gone() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    fixture.copy("team-a", Ownership::Foreign);
+    fixture.copy_gone("team-a");
+    assert_eq!(fixture.write_all(), ["team-a"]);
+
+    fixture.copy("team-a", Ownership::Foreign);
+    assert!(fixture.writes().is_empty());
+    fixture.list_copies(&[]);
+    assert_eq!(fixture.write_all(), ["team-a"]);
+}
+
+#[test]
+fn a_secret_that_turns_foreign_before_its_write_is_not_written() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    fixture.copy_gone("team-a");
+    fixture.copy("team-a", Ownership::Foreign);
+    assert!(fixture.writes().is_empty());
+}
+
+#[test]
+fn a_copy_in_a_namespace_that_is_not_on_the_list_is_left_alone() {
+    let mut fixture = Fixture::ready();
+    let copy = copy_of(fixture.manifest.as_deref().unwrap());
+    fixture.namespace("other");
+    fixture.copy("other", edited(copy));
+    fixture.copy_gone("other");
+    assert_eq!(fixture.index.next_due(), None);
+}

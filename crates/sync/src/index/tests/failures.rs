@@ -1,0 +1,208 @@
+//! Writes that fail, and what follows.
+
+use super::*;
+
+const OF_THE_SECRET: [WriteReason; 2] = [WriteReason::Owned, WriteReason::Invalid];
+
+#[test]
+fn a_copy_that_fails_waits_twice_as_long_each_time() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    for failures in 1..=10 {
+        let write = fixture.write();
+        let ended = fixture.fail(write, WriteReason::ServerError);
+        let setback = ended.failure.unwrap();
+        assert_eq!(setback.count, failures);
+        let longest = 2_f64.powf(f64::from(failures) - 1.0).min(300.0);
+        let delay = setback.delay.as_secs_f64();
+        assert!(delay >= longest / 2.0 && delay <= longest, "{delay}");
+
+        let due = fixture.index.next_due().unwrap();
+        assert_eq!(due, fixture.now + setback.delay);
+        fixture.now = due - SignedDuration::from_millis(1);
+        assert!(fixture.writes().is_empty());
+        fixture.now = due;
+    }
+    assert_eq!(fixture.write_all(), ["team-a"]);
+}
+
+#[test]
+fn a_success_ends_the_row_of_failures() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    for _ in 0..4 {
+        let write = fixture.write();
+        fixture.fail(write, WriteReason::Network);
+        fixture.pass(300);
+    }
+    assert_eq!(fixture.write_all(), ["team-a"]);
+    fixture.copy_gone("team-a");
+    let write = fixture.write();
+    let ended = fixture.fail(write, WriteReason::Network);
+    assert_eq!(ended.failure.unwrap().count, 1);
+}
+
+#[test]
+fn a_namespace_that_fails_holds_up_no_other() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    let write = fixture.write();
+    fixture.fail(write, WriteReason::QuotaExceeded);
+    fixture.namespace("team-b");
+    assert_eq!(fixture.write_all(), ["team-b"]);
+    assert_eq!(fixture.state("team-a"), CopyState::Failed);
+    assert_eq!(fixture.state("team-b"), CopyState::Fresh);
+}
+
+#[test]
+fn events_and_tokens_do_not_shorten_the_wait() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    let write = fixture.write();
+    fixture.fail(write, WriteReason::Forbidden);
+    fixture.namespace("team-a");
+    fixture.list_namespaces(&["team-a"]);
+    fixture.list_copies(&[]);
+    fixture.token("two", LIFE);
+    assert!(fixture.writes().is_empty());
+    fixture.pass(1);
+    assert_eq!(fixture.write_all(), ["team-a"]);
+}
+
+#[test]
+fn a_refresh_that_fails_is_tried_again() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    fixture.token("two", LIFE);
+    fixture.pass(SPREAD.cast_signed());
+    let write = fixture.write();
+    fixture.fail(write, WriteReason::Timeout);
+    assert!(fixture.writes().is_empty());
+    fixture.pass(1);
+    assert_eq!(fixture.write_all(), ["team-a!"]);
+    assert_eq!(fixture.state("team-a"), CopyState::Fresh);
+}
+
+#[test]
+fn what_the_api_server_asks_for_is_waited_for() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    let write = fixture.write();
+    fixture.fail_until(write, WriteReason::Throttled, Some(20));
+    fixture.pass(19);
+    assert!(fixture.writes().is_empty());
+    fixture.pass(1);
+    assert_eq!(fixture.write_all(), ["team-a"]);
+}
+
+#[test]
+fn a_namespace_that_is_made_again_starts_afresh() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    let write = fixture.write();
+    fixture.fail_until(write, WriteReason::NamespaceGone, Some(300));
+    fixture.namespace_gone("team-a");
+    fixture.namespace("team-a");
+    let write = fixture.write();
+    let ended = fixture.fail(write, WriteReason::Timeout);
+    assert_eq!(ended.failure.unwrap().count, 1);
+}
+
+#[test]
+fn a_secret_in_the_way_is_a_conflict_and_tried_again_as_soon_as_it_is_gone() {
+    for reason in OF_THE_SECRET {
+        let mut fixture = Fixture::ready();
+        fixture.namespace("team-a");
+        let write = fixture.write();
+        fixture.fail_until(write, reason, Some(300));
+        assert_eq!(fixture.state("team-a"), CopyState::Conflict);
+        fixture.copy("team-a", Ownership::Foreign);
+        assert_eq!(fixture.state("team-a"), CopyState::Conflict);
+        assert!(fixture.writes().is_empty());
+        fixture.copy_gone("team-a");
+        assert_eq!(fixture.write_all(), ["team-a"]);
+        assert_eq!(fixture.state("team-a"), CopyState::Fresh);
+    }
+}
+
+#[test]
+fn a_secret_in_the_way_that_a_new_list_does_not_show_is_out_of_the_way() {
+    for reason in OF_THE_SECRET {
+        let mut fixture = Fixture::ready();
+        fixture.namespace("team-a");
+        let write = fixture.write();
+        fixture.fail_until(write, reason, Some(300));
+        fixture.copy("team-a", Ownership::Foreign);
+        fixture.list_copies(&[]);
+        assert_eq!(fixture.write_all(), ["team-a"]);
+    }
+}
+
+#[test]
+fn a_secret_in_the_way_that_turns_out_to_be_ours_is_out_of_the_way() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    let write = fixture.write();
+    let copy = copy_of(&write.manifest);
+    fixture.fail_until(write, WriteReason::Owned, Some(300));
+    fixture.copy("team-a", Ownership::Foreign);
+    fixture.copy("team-a", edited(copy));
+    assert_eq!(fixture.write_all(), ["team-a!"]);
+}
+
+#[test]
+fn a_refusal_where_no_secret_is_waits_through_lists() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    let write = fixture.write();
+    fixture.fail_until(write, WriteReason::Invalid, Some(60));
+    fixture.list_copies(&[]);
+    assert!(fixture.writes().is_empty());
+}
+
+#[test]
+fn what_was_altered_on_the_way_is_a_failure_that_waits() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    for count in 1..=5 {
+        let write = fixture.write();
+        let observed = fixture.observed(edited(copy_of(&write.manifest)));
+        let setback = fixture.answer(write, observed).failure.unwrap();
+        assert_eq!(setback.failure.reason, WriteReason::Altered);
+        assert_eq!(setback.count, count);
+        fixture.copy_event(Watched::Changed("team-a".to_owned(), observed));
+        assert!(fixture.writes().is_empty(), "the echo makes it no hot loop");
+        assert_eq!(fixture.state("team-a"), CopyState::Failed);
+        fixture.now = fixture.index.next_due().unwrap();
+    }
+    assert_eq!(fixture.write_all(), ["team-a!"]);
+    assert_eq!(fixture.state("team-a"), CopyState::Fresh);
+}
+
+#[test]
+fn a_write_that_was_done_though_its_answer_was_lost_is_no_failure_for_long() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    let write = fixture.write();
+    let copy = copy_of(&write.manifest);
+    fixture.fail(write, WriteReason::Timeout);
+    assert_eq!(fixture.state("team-a"), CopyState::Failed);
+    fixture.copy("team-a", copy);
+    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.state("team-a"), CopyState::Fresh);
+
+    fixture.copy_gone("team-a");
+    let write = fixture.write();
+    let setback = fixture.fail(write, WriteReason::Timeout).failure.unwrap();
+    assert_eq!(setback.count, 1, "the first row of failures has ended");
+}
+
+#[test]
+fn a_write_whose_effect_is_seen_before_its_answer_is_lost_is_no_failure_either() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    let write = fixture.write();
+    fixture.copy("team-a", copy_of(&write.manifest));
+    fixture.fail(write, WriteReason::Timeout);
+    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.state("team-a"), CopyState::Fresh);
+}

@@ -1,0 +1,316 @@
+//! Events go in, writes come out: a fixture with which a test is a few lines.
+
+mod copies;
+mod failures;
+mod model;
+mod namespaces;
+mod properties;
+mod races;
+mod refresh;
+mod report;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use kube::core::{Expression, Selector};
+
+use super::{Ended, Index, Write};
+use crate::{
+    AllowList, ContentHash, CopyState, Event, Manifest, Namespace, Observed, Outcome, Ownership,
+    PerNamespace, PullSecret, Report, Settings, Watched, WriteFailure, WriteReason,
+};
+
+/// How long a token of ECR lives, in seconds.
+const LIFE: i64 = 12 * 3600;
+/// Over how long refreshes are spread, in seconds.
+const SPREAD: u64 = 300;
+/// How many fields an apply owns.
+const FIELDS: u16 = 5;
+
+/// The usual config: one pull Secret.
+const TEAMS: &[(&str, &[&str])] = &[("ecr-pull", &["team-*"])];
+
+/// An index, the time, and the last resourceVersion of the API server that it hears of.
+struct Fixture {
+    settings: Settings,
+    index: Index,
+    now: Timestamp,
+    version: u64,
+    manifest: Option<Arc<Manifest>>,
+}
+
+impl Fixture {
+    /// An index that knows of nothing yet.
+    fn new(secrets: &[(&str, &[&str])]) -> Self {
+        Self::selecting(secrets, &Selector::default())
+    }
+
+    fn selecting(secrets: &[(&str, &[&str])], selector: &Selector) -> Self {
+        let settings = settings(secrets, selector);
+        Self { index: Index::new(&settings, 7), settings, now: at(0), version: 100, manifest: None }
+    }
+
+    /// An index that has seen an empty cluster, and has a token.
+    fn ready() -> Self {
+        let mut fixture = Self::new(TEAMS);
+        fixture.list_namespaces(&[]);
+        fixture.list_copies(&[]);
+        fixture.token("one", LIFE);
+        fixture
+    }
+
+    /// An index that has written the copies of these namespaces.
+    fn with_copies(namespaces: &[&str]) -> Self {
+        let mut fixture = Self::ready();
+        for namespace in namespaces {
+            fixture.namespace(namespace);
+        }
+        assert_eq!(fixture.write_all().len(), namespaces.len());
+        fixture
+    }
+
+    /// The same cluster, and a daemon that has just started with the same token.
+    fn restart(&mut self) {
+        self.index = Index::new(&self.settings, 8);
+        let manifest = self.manifest.clone().unwrap();
+        self.manifest(0, manifest);
+    }
+
+    fn apply(&mut self, event: Event) -> Option<Ended> {
+        self.index.apply(event, self.now)
+    }
+
+    fn pass(&mut self, seconds: i64) {
+        self.now += SignedDuration::from_secs(seconds);
+    }
+
+    // Namespaces.
+
+    fn namespace_event(&mut self, change: Watched<Namespace>) {
+        self.apply(Event::Namespace(change));
+    }
+
+    /// The watch shows a namespace.
+    fn namespace(&mut self, name: &str) {
+        self.namespace_event(Watched::Changed(name.to_owned(), namespace(None)));
+    }
+
+    fn labelled_namespace(&mut self, name: &str, tier: &str) {
+        self.namespace_event(Watched::Changed(name.to_owned(), namespace(Some(tier))));
+    }
+
+    fn terminating_namespace(&mut self, name: &str) {
+        self.namespace_event(Watched::Changed(name.to_owned(), terminating()));
+    }
+
+    fn namespace_gone(&mut self, name: &str) {
+        self.namespace_event(Watched::Gone(name.to_owned(), terminating()));
+    }
+
+    fn list_namespaces(&mut self, names: &[&str]) {
+        self.namespace_event(Watched::ListBegun);
+        for &name in names {
+            self.namespace_event(Watched::Listed(name.to_owned(), namespace(None)));
+        }
+        self.namespace_event(Watched::ListEnded);
+    }
+
+    // Copies of the first pull Secret.
+
+    fn copy_event(&mut self, change: Watched<Observed>) {
+        self.apply(Event::Copy { secret: 0, change });
+    }
+
+    /// The watch shows a Secret, changed just now.
+    fn copy(&mut self, namespace: &str, ownership: Ownership) -> Observed {
+        let observed = self.observed(ownership);
+        self.copy_event(Watched::Changed(namespace.to_owned(), observed));
+        observed
+    }
+
+    /// The watch shows that a Secret is gone, as it shows it: with the version of its end.
+    fn copy_gone(&mut self, namespace: &str) {
+        let last = self.observed(Ownership::Foreign);
+        self.copy_event(Watched::Gone(namespace.to_owned(), last));
+    }
+
+    fn list_copies(&mut self, copies: &[(&str, Ownership)]) {
+        self.copy_event(Watched::ListBegun);
+        for &(name, ownership) in copies {
+            let observed = self.observed(ownership);
+            self.copy_event(Watched::Listed(name.to_owned(), observed));
+        }
+        self.copy_event(Watched::ListEnded);
+    }
+
+    /// A Secret that somebody has just changed to this.
+    fn observed(&mut self, ownership: Ownership) -> Observed {
+        self.version += 1;
+        Observed { resource_version: self.version, ownership }
+    }
+
+    // Tokens.
+
+    /// A new token for all pull Secrets.
+    fn token(&mut self, name: &str, life: i64) -> Ownership {
+        let manifest = Arc::new(manifest(name, self.now, life));
+        let copy = copy_of(&manifest);
+        for secret in 0..self.settings.secrets.len() {
+            self.manifest(secret, Arc::clone(&manifest));
+        }
+        copy
+    }
+
+    fn manifest(&mut self, secret: usize, manifest: Arc<Manifest>) {
+        self.manifest = Some(Arc::clone(&manifest));
+        self.apply(Event::Manifest { secret, manifest });
+    }
+
+    // Writes.
+
+    /// The writes that are due, in their order. None of them ends by itself.
+    fn writes(&mut self) -> Vec<Write> {
+        std::iter::from_fn(|| self.index.next_write(self.now)).collect()
+    }
+
+    /// The only write that is due.
+    fn write(&mut self) -> Write {
+        let mut writes = self.writes();
+        assert_eq!(writes.len(), 1, "{writes:?}");
+        writes.remove(0)
+    }
+
+    /// The API server does what is asked.
+    fn finish(&mut self, write: Write) -> Ended {
+        let observed = self.observed(copy_of(&write.manifest));
+        self.answer(write, observed)
+    }
+
+    fn answer(&mut self, write: Write, observed: Observed) -> Ended {
+        let outcome = Outcome::Written(observed);
+        self.apply(Event::Written { write, outcome }).unwrap()
+    }
+
+    fn fail(&mut self, write: Write, reason: WriteReason) -> Ended {
+        self.fail_until(write, reason, None)
+    }
+
+    fn fail_until(&mut self, write: Write, reason: WriteReason, wait: Option<u64>) -> Ended {
+        let outcome = Outcome::Failed(WriteFailure {
+            reason,
+            message: "no".to_owned(),
+            retry_after: wait.map(Duration::from_secs),
+        });
+        self.apply(Event::Written { write, outcome }).unwrap()
+    }
+
+    /// Finishes all writes that are due. Says which they were, a forced one with a `!`.
+    fn write_all(&mut self) -> Vec<String> {
+        let mut names = Vec::new();
+        while let Some(write) = self.index.next_write(self.now) {
+            names.push(name_of(&write));
+            self.finish(write);
+        }
+        names
+    }
+
+    /// The writes of all time to come with the moments at which they are due, as none fails.
+    fn write_as_due(&mut self) -> Vec<(String, Timestamp)> {
+        let mut all = Vec::new();
+        while let Some(due) = self.index.next_due() {
+            self.now = self.now.max(due);
+            all.extend(self.write_all().into_iter().map(|name| (name, self.now)));
+        }
+        all
+    }
+
+    fn report(&self) -> Report {
+        self.index.report(self.now, true)
+    }
+
+    fn state(&self, namespace: &str) -> CopyState {
+        let report = self.report();
+        let mut copies = report.secrets[0].copies.iter();
+        let copy = copies.find(|copy| &*copy.namespace == namespace);
+        copy.expect("a copy is wanted").state
+    }
+
+    fn entries(&self) -> usize {
+        self.index.namespaces.iter().count()
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+fn settings(secrets: &[(&str, &[&str])], selector: &Selector) -> Settings {
+    let secret = |&(name, patterns): &(&str, &[&str])| {
+        let patterns = patterns.iter().map(|&text| text.to_owned()).collect();
+        PullSecret {
+            name: name.to_owned(),
+            registries: vec!["main".into()],
+            allow_list: AllowList::new(patterns, vec![], selector.clone()).unwrap(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+        }
+    };
+    Settings {
+        secrets: secrets.iter().map(secret).collect(),
+        spread: Duration::from_secs(SPREAD),
+        concurrency: 32,
+        per_namespace: PerNamespace::All,
+    }
+}
+
+fn tier_is_prod() -> Selector {
+    Expression::Equal("tier".into(), "prod".into()).into()
+}
+
+fn namespace(tier: Option<&str>) -> Namespace {
+    let labels = tier.map(|tier| ("tier".to_owned(), tier.to_owned()));
+    Namespace { terminating: false, labels: labels.into_iter().collect() }
+}
+
+fn terminating() -> Namespace {
+    Namespace { terminating: true, ..namespace(None) }
+}
+
+fn manifest(name: &str, now: Timestamp, life: i64) -> Manifest {
+    let number = |sum: u128, byte: u8| sum << 8 | u128::from(byte);
+    Manifest {
+        body: Bytes::from_static(b"{}"),
+        content: ContentHash(name.bytes().fold(0, number)),
+        expires_at: Some(now + SignedDuration::from_secs(life)),
+        owned_fields: FIELDS,
+        rendered_at: now,
+    }
+}
+
+/// What is there after a manifest was applied.
+fn copy_of(manifest: &Manifest) -> Ownership {
+    Ownership::Ours {
+        content: Some(manifest.content),
+        expires_at: manifest.expires_at,
+        owned_fields: manifest.owned_fields,
+    }
+}
+
+/// A copy of which somebody has taken over a field.
+fn edited(copy: Ownership) -> Ownership {
+    match copy {
+        Ownership::Ours { content, expires_at, owned_fields } => {
+            Ownership::Ours { content, expires_at, owned_fields: owned_fields.saturating_sub(1) }
+        }
+        Ownership::Foreign => copy,
+    }
+}
+
+fn name_of(write: &Write) -> String {
+    format!("{}{}", write.namespace, if write.force { "!" } else { "" })
+}
+
+fn names_of(writes: &[Write]) -> Vec<String> {
+    writes.iter().map(name_of).collect()
+}

@@ -1,0 +1,157 @@
+//! A new token: when the copies of the old one are replaced, and in which order.
+
+use super::{super::spread_of, *};
+
+fn many() -> Vec<String> {
+    (0..200).map(|number| format!("team-{number}")).collect()
+}
+
+fn with_many() -> Fixture {
+    let names = many();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    Fixture::with_copies(&names)
+}
+
+/// The seconds from `start` to the writes.
+fn seconds(writes: &[(String, Timestamp)], start: Timestamp) -> Vec<f64> {
+    let since = |(_, at): &(String, Timestamp)| at.duration_since(start).as_secs_f64();
+    writes.iter().map(since).collect()
+}
+
+#[test]
+fn all_copies_are_refreshed_once_each_at_its_place_in_the_spread() {
+    let mut fixture = with_many();
+    let start = fixture.now;
+    fixture.token("two", LIFE);
+    let mut writes = fixture.write_as_due();
+    let mut last = 0.0_f64;
+    for ((name, _), second) in writes.iter().zip(seconds(&writes, start)) {
+        let place = spread_of(name.trim_end_matches('!')) * 300.0;
+        assert!((second - place).abs() < 0.001, "{name} {second} {place}");
+        assert!(name.ends_with('!') && second < 300.0);
+        last = last.max(second);
+    }
+    assert!(last > 270.0, "the spread is used: {last}");
+    writes.sort_unstable();
+    writes.dedup_by(|one, other| one.0 == other.0);
+    assert_eq!(writes.len(), 200);
+}
+
+#[test]
+fn the_spread_is_even() {
+    let mut quarters = [0; 4];
+    for name in many() {
+        quarters[[0.25, 0.5, 0.75].partition_point(|&end| end <= spread_of(&name))] += 1;
+    }
+    assert!(quarters.iter().all(|&count| count > 25), "{quarters:?}");
+}
+
+#[test]
+fn a_token_that_has_little_life_left_shortens_the_spread_to_a_quarter_of_it() {
+    let mut fixture = with_many();
+    fixture.pass(LIFE - 80);
+    let start = fixture.now;
+    fixture.token("two", LIFE);
+    let writes = fixture.write_as_due();
+    let last = seconds(&writes, start).into_iter().fold(0.0, f64::max);
+    assert_eq!(writes.len(), 200);
+    assert!((18.0..20.0).contains(&last), "{last}");
+}
+
+#[test]
+fn the_copy_that_expires_first_goes_first() {
+    let mut fixture = Fixture::ready();
+    let late = fixture.token("late", LIFE);
+    let early = fixture.token("early", 3600);
+    let middle = fixture.token("middle", 7200);
+    for (name, copy) in [("team-a", late), ("team-b", middle), ("team-c", early)] {
+        fixture.copy(name, copy);
+        fixture.namespace(name);
+    }
+    fixture.token("new", LIFE);
+    fixture.pass(SPREAD.cast_signed());
+    assert_eq!(names_of(&fixture.writes()), ["team-c!", "team-b!", "team-a!"]);
+}
+
+#[test]
+fn what_is_missing_or_damaged_goes_before_a_refresh() {
+    let mut fixture = with_many();
+    let copy = fixture.token("two", LIFE);
+    fixture.pass(SPREAD.cast_signed());
+    fixture.namespace("team-new");
+    fixture.copy("team-7", edited(copy));
+    let writes = fixture.writes();
+    let mut first = names_of(&writes[..2]);
+    first.sort_unstable();
+    assert_eq!(first, ["team-7!", "team-new"]);
+    assert_eq!(writes.len(), 201);
+}
+
+#[test]
+fn what_has_expired_goes_before_a_refresh_and_is_not_spread() {
+    let mut fixture = with_many();
+    let expired = fixture.token("short", 60);
+    fixture.copy("team-7", expired);
+    fixture.pass(60);
+    fixture.token("two", LIFE);
+    let writes = fixture.writes();
+    assert_eq!(name_of(&writes[0]), "team-7!");
+    assert!(writes.len() < 10, "the others are spread: {}", writes.len());
+}
+
+#[test]
+fn what_has_expired_is_as_urgent_as_what_is_missing() {
+    let mut fixture = with_many();
+    let expired = fixture.token("short", 60);
+    fixture.copy("team-7", expired);
+    fixture.pass(60);
+    fixture.namespace("team-new");
+    fixture.token("two", LIFE);
+    // Among equals, the namespace that is known for longer goes first.
+    assert_eq!(names_of(&fixture.writes())[..2], ["team-7!", "team-new"]);
+}
+
+#[test]
+fn a_new_namespace_does_not_wait_for_a_spread() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    fixture.token("two", LIFE);
+    fixture.namespace("team-new");
+    assert_eq!(fixture.write_all(), ["team-new"]);
+}
+
+#[test]
+fn a_token_that_comes_before_the_last_one_was_written_takes_its_place() {
+    let mut fixture = with_many();
+    fixture.token("two", LIFE);
+    let last = fixture.token("three", LIFE);
+    let mut contents = Vec::new();
+    while let Some(due) = fixture.index.next_due() {
+        fixture.now = fixture.now.max(due);
+        for write in fixture.writes() {
+            contents.push(copy_of(&write.manifest));
+            fixture.finish(write);
+        }
+    }
+    assert_eq!(contents, [last; 200]);
+}
+
+#[test]
+fn a_token_that_has_expired_is_not_written_again() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    fixture.pass(2 * LIFE);
+    fixture.namespace("team-a");
+    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.state("team-a"), CopyState::Expired);
+}
+
+#[test]
+fn a_copy_that_never_expires_is_refreshed_like_any_other() {
+    let mut fixture = Fixture::ready();
+    let forever =
+        Ownership::Ours { content: Some(ContentHash(1)), expires_at: None, owned_fields: FIELDS };
+    fixture.copy("team-a", forever);
+    fixture.namespace("team-a");
+    assert_eq!(fixture.state("team-a"), CopyState::Stale);
+    fixture.pass(SPREAD.cast_signed());
+    assert_eq!(fixture.write_all(), ["team-a!"]);
+}

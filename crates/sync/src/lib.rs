@@ -1,0 +1,44 @@
+//! Keeps the copies of pull Secrets as an allow-list of namespaces wants them.
+//!
+//! ```text
+//! namespaces (watch) ─┐
+//! copies (watch)      ├─► Index::apply(event, now) ─► Queue ─► Writer ─► outcome ─┐
+//! manifests           ┘◄──────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! [`Index`] holds what is wanted against what is there, and reads no clock, socket or file: events
+//! and the time are passed in, writes come out. [`Engine`] is the loop that feeds it.
+
+mod allow_list;
+mod backoff;
+mod engine;
+mod event;
+mod index;
+mod manifest;
+mod metrics;
+mod observed;
+mod queue;
+mod registries;
+mod report;
+mod settings;
+mod watch;
+mod writer;
+
+pub use allow_list::{AllowList, Decision, PatternError};
+pub use engine::{Engine, EngineHandle, Stalled, WatchEnded};
+pub use event::{Event, Namespace, Outcome, Watched, WriteFailure, WriteReason};
+pub use index::{Changes, CopyKey, Ended, Index, Setback, Write};
+pub use manifest::Manifest;
+pub use metrics::SyncMetrics;
+pub use observed::{ContentHash, Observed, Ownership};
+pub use report::{CopyReport, CopyState, Report, SecretReport};
+pub use settings::{PerNamespace, PullSecret, Settings};
+
+/// The field manager of every write, and the value of the label that marks a copy as ours.
+pub const MANAGER: &str = "ecr-refresher";
+/// The label that marks a copy as ours.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The annotation that says when the first entry of a copy expires (RFC 3339).
+pub const EXPIRES_AT: &str = "ecr-refresher.io/expires-at";
+/// The annotation that says which content a copy holds: the first 128 bits of a SHA-256, in hex.
+pub const CONTENT_HASH: &str = "ecr-refresher.io/content-hash";

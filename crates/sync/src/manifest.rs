@@ -1,0 +1,211 @@
+//! What is applied for a pull Secret: one body for all of its copies.
+
+use std::{collections::BTreeMap, fmt};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use ecr_refresher_core::dockerconfig::DockerConfig;
+use jiff::Timestamp;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::{
+    CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER, Observed, Ownership, PullSecret,
+    observed::ContentHash,
+};
+
+/// The rendered body of a pull Secret, the same for every namespace: the namespace is only in the
+/// URL of the request. It is wiped from memory when its last user is done, and hidden in `Debug`.
+#[derive(Clone)]
+pub struct Manifest {
+    /// JSON, for a server-side apply.
+    pub body: Bytes,
+    /// Which content this is.
+    pub content: ContentHash,
+    /// When the first of its entries expires; `None` when none of them does.
+    pub expires_at: Option<Timestamp>,
+    /// How many fields an apply of it owns.
+    pub owned_fields: u16,
+    /// From when on the copies of its predecessor are to be replaced.
+    pub rendered_at: Timestamp,
+}
+
+impl Manifest {
+    /// Renders `config` as the copies of `secret`, at `now`.
+    ///
+    /// # Errors
+    /// When the body cannot be made, which no valid pull Secret causes.
+    pub fn render(
+        secret: &PullSecret,
+        config: &DockerConfig,
+        now: Timestamp,
+    ) -> serde_json::Result<Self> {
+        let expires_at = config.expires_at();
+        let data = Zeroizing::new(STANDARD.encode(config.render().as_bytes()));
+        let mut applied = Applied::new(secret, &data);
+        if let Some(expires_at) = expires_at {
+            applied.annotate(EXPIRES_AT, expires_at.to_string());
+        }
+        let content = hash(&Zeroizing::new(serde_json::to_vec(&applied)?));
+        applied.annotate(CONTENT_HASH, content.to_hex());
+        let body = Zeroizing::new(serde_json::to_vec(&applied)?);
+        Ok(Self {
+            owned_fields: applied.owned_fields(),
+            body: Bytes::from_owner(body),
+            content,
+            expires_at,
+            rendered_at: now,
+        })
+    }
+
+    /// Whether a Secret is exactly this, and nobody has touched it.
+    #[must_use]
+    pub fn is_in(&self, observed: Observed) -> bool {
+        let Ownership::Ours { content, owned_fields, .. } = observed.ownership else {
+            return false;
+        };
+        content == Some(self.content) && owned_fields == self.owned_fields
+    }
+}
+
+impl fmt::Debug for Manifest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Manifest")
+            .field("content", &self.content)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The first 128 bits of the SHA-256: the chance that two contents share them is nil.
+fn hash(bytes: &[u8]) -> ContentHash {
+    let digest = Sha256::digest(bytes);
+    ContentHash(digest.iter().take(16).fold(0, |hash, &byte| hash << 8 | u128::from(byte)))
+}
+
+/// A Secret as it is applied.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Applied<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: AppliedMetadata<'a>,
+    r#type: &'static str,
+    data: BTreeMap<&'static str, &'a str>,
+}
+
+#[derive(Serialize)]
+struct AppliedMetadata<'a> {
+    name: &'a str,
+    labels: BTreeMap<&'a str, &'a str>,
+    annotations: BTreeMap<&'a str, String>,
+}
+
+impl<'a> Applied<'a> {
+    fn new(secret: &'a PullSecret, data: &'a str) -> Self {
+        let labels = secret.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let annotations =
+            secret.annotations.iter().map(|(key, value)| (key.as_str(), value.clone()));
+        Self {
+            api_version: "v1",
+            kind: "Secret",
+            metadata: AppliedMetadata {
+                name: &secret.name,
+                // Never app.kubernetes.io/instance: GitOps tools track by it and would prune the copy.
+                labels: labels.chain([(MANAGED_BY, MANAGER)]).collect(),
+                annotations: annotations.collect(),
+            },
+            r#type: "kubernetes.io/dockerconfigjson",
+            data: [(".dockerconfigjson", data)].into(),
+        }
+    }
+
+    fn annotate(&mut self, key: &'static str, value: String) {
+        self.metadata.annotations.insert(key, value);
+    }
+
+    /// The fields that the API server notes as ours: each label, annotation and key of the data,
+    /// and the type.
+    fn owned_fields(&self) -> u16 {
+        let AppliedMetadata { labels, annotations, .. } = &self.metadata;
+        u16::try_from(labels.len() + annotations.len() + self.data.len() + 1).unwrap_or(u16::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ecr_refresher_core::{Auth, Credentials, Host, Lifetime};
+    use kube::core::Selector;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::AllowList;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn secret() -> PullSecret {
+        PullSecret {
+            name: "ecr-pull".to_owned(),
+            registries: vec!["main".into()],
+            allow_list: AllowList::new(vec!["*".to_owned()], vec![], Selector::default()).unwrap(),
+            labels: [("tier".to_owned(), "prod".to_owned())].into(),
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    fn config(password: &str) -> DockerConfig {
+        let auth = Auth::from_user_and_password("AWS", password).unwrap();
+        DockerConfig::merge([&Credentials {
+            entries: [(Host::from_endpoint("a.example.com").unwrap(), auth)].into(),
+            lifetime: Some(Lifetime::starting(at(0), at(40)).unwrap()),
+        }])
+        .unwrap()
+    }
+
+    fn render(secret: &PullSecret, password: &str) -> Manifest {
+        Manifest::render(secret, &config(password), at(0)).unwrap()
+    }
+
+    #[test]
+    fn the_body_is_a_pull_secret_with_our_marks() {
+        let manifest = render(&secret(), "one");
+        let body: Value = serde_json::from_slice(&manifest.body).unwrap();
+        assert_eq!(body["type"], "kubernetes.io/dockerconfigjson");
+        assert_eq!(body["metadata"]["name"], "ecr-pull");
+        assert_eq!(body["metadata"]["labels"][MANAGED_BY], MANAGER);
+        assert_eq!(body["metadata"]["labels"]["tier"], "prod");
+        assert_eq!(body["metadata"]["annotations"][EXPIRES_AT], at(40).to_string());
+        assert_eq!(body["metadata"]["annotations"][CONTENT_HASH], manifest.content.to_hex());
+        let data = body["data"][".dockerconfigjson"].as_str().unwrap();
+        assert_eq!(STANDARD.decode(data).unwrap(), config("one").render().as_bytes());
+        assert_eq!(manifest.owned_fields, 6);
+    }
+
+    #[test]
+    fn equal_content_is_rendered_equal_and_any_difference_has_another_hash() {
+        let one = render(&secret(), "one");
+        assert_eq!(one.body, render(&secret(), "one").body);
+        assert_ne!(one.content, render(&secret(), "two").content);
+        let mut relabelled = secret();
+        relabelled.labels.clear();
+        assert_ne!(one.content, render(&relabelled, "one").content);
+    }
+
+    #[test]
+    fn our_label_cannot_be_overridden() {
+        let mut secret = secret();
+        secret.labels.insert(MANAGED_BY.to_owned(), "somebody".to_owned());
+        let body: Value = serde_json::from_slice(&render(&secret, "one").body).unwrap();
+        assert_eq!(body["metadata"]["labels"][MANAGED_BY], MANAGER);
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_the_body() {
+        let shown = format!("{:?}", render(&secret(), "hunter2"));
+        assert!(!shown.contains("auth") && !shown.contains("dockerconfigjson"), "{shown}");
+    }
+}

@@ -1,0 +1,186 @@
+//! What Prometheus sees of the copies.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use prometheus::{CounterVec, GaugeVec, Histogram, HistogramOpts, Opts, Registry, core::Collector};
+
+use crate::{CopyState, Report, WriteReason, report::CopyReport, watch::Watch};
+
+/// The metrics of the copies and of the watches.
+#[derive(Debug, Clone)]
+pub struct SyncMetrics {
+    copies: GaugeVec,
+    earliest_expiration: GaugeVec,
+    expiration: GaugeVec,
+    writes: CounterVec,
+    write_duration: Histogram,
+    namespace_sync_duration: Histogram,
+    pattern_matches: GaugeVec,
+    watch_last_event: GaugeVec,
+    watch_errors: CounterVec,
+}
+
+impl SyncMetrics {
+    /// Makes the metrics and registers them.
+    ///
+    /// # Errors
+    /// When one of their names is registered already.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let this = Self::new()?;
+        let collectors: [Box<dyn Collector>; 9] = [
+            Box::new(this.copies.clone()),
+            Box::new(this.earliest_expiration.clone()),
+            Box::new(this.expiration.clone()),
+            Box::new(this.writes.clone()),
+            Box::new(this.write_duration.clone()),
+            Box::new(this.namespace_sync_duration.clone()),
+            Box::new(this.pattern_matches.clone()),
+            Box::new(this.watch_last_event.clone()),
+            Box::new(this.watch_errors.clone()),
+        ];
+        collectors.into_iter().try_for_each(|collector| registry.register(collector))?;
+        this.announce_watches();
+        Ok(this)
+    }
+
+    fn new() -> prometheus::Result<Self> {
+        Ok(Self {
+            copies: gauges("copies", "Copies by state.", &["secret", "state"])?,
+            earliest_expiration: gauges(
+                "copy_earliest_expiration_timestamp_seconds",
+                "When the first of a pull Secret's copies expires, as a Unix time.",
+                &["secret"],
+            )?,
+            expiration: gauges(
+                "copy_expiration_timestamp_seconds",
+                "When a copy expires, as a Unix time; 0 where there is no copy of ours. For which \
+                 copies, `metrics.perNamespace` says.",
+                &["secret", "namespace"],
+            )?,
+            writes: counters(
+                "copy_writes_total",
+                "Writes of copies, by result and reason.",
+                &["secret", "result", "reason"],
+            )?,
+            write_duration: histogram(
+                "copy_write_duration_seconds",
+                "How long a write of a copy took.",
+                &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0],
+            )?,
+            namespace_sync_duration: histogram(
+                "namespace_sync_duration_seconds",
+                "From when a namespace was first wanted until its first copy was there.",
+                &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0],
+            )?,
+            pattern_matches: gauges(
+                "pattern_matched_namespaces",
+                "How many namespaces a pattern of an allow-list matches.",
+                &["secret", "pattern"],
+            )?,
+            watch_last_event: gauges(
+                "watch_last_event_timestamp_seconds",
+                "When a watch last told something, as a Unix time.",
+                &["resource"],
+            )?,
+            watch_errors: counters("watch_errors_total", "Errors of watches.", &["resource"])?,
+        })
+    }
+
+    fn announce_watches(&self) {
+        for watch in Watch::ALL {
+            self.watch_errors.with_label_values(&[watch.as_str()]);
+        }
+    }
+
+    /// Starts a pull Secret's counters at 0, so that its first failure shows in a rate.
+    pub(crate) fn announce(&self, secret: &str) {
+        self.writes.with_label_values(&[secret, "success", ""]);
+        for reason in WriteReason::ALL {
+            self.writes.with_label_values(&[secret, "failure", reason.as_str()]);
+        }
+    }
+
+    /// Shows a report. Series of what is gone vanish.
+    pub fn show(&self, report: &Report) {
+        for vanishing in
+            [&self.copies, &self.earliest_expiration, &self.expiration, &self.pattern_matches]
+        {
+            vanishing.reset();
+        }
+        for secret in &report.secrets {
+            let name = secret.name.as_str();
+            for (state, &count) in CopyState::ALL.iter().zip(&secret.counts) {
+                self.copies.with_label_values(&[name, state.as_str()]).set(as_gauge(count));
+            }
+            if let Some(expires_at) = secret.earliest_expiration {
+                let gauge = self.earliest_expiration.with_label_values(&[name]);
+                gauge.set(unix_seconds(expires_at));
+            }
+            for (pattern, count) in &secret.patterns {
+                let gauge = self.pattern_matches.with_label_values(&[name, pattern.as_str()]);
+                gauge.set(as_gauge(*count));
+            }
+            for copy in &secret.copies {
+                self.show_copy(name, copy);
+            }
+        }
+    }
+
+    fn show_copy(&self, secret: &str, copy: &CopyReport) {
+        let gauge = self.expiration.with_label_values(&[secret, &*copy.namespace]);
+        gauge.set(copy.expires_at.map_or(0.0, unix_seconds));
+    }
+
+    /// Notes a write that has ended.
+    pub(crate) fn wrote(&self, secret: &str, failed: Option<WriteReason>, took: Duration) {
+        self.write_duration.observe(took.as_secs_f64());
+        let labels = match failed {
+            None => [secret, "success", ""],
+            Some(reason) => [secret, "failure", reason.as_str()],
+        };
+        self.writes.with_label_values(&labels).inc();
+    }
+
+    /// Notes how long a namespace waited for its first copy.
+    pub(crate) fn served(&self, waited: SignedDuration) {
+        self.namespace_sync_duration.observe(waited.as_secs_f64().max(0.0));
+    }
+
+    /// Notes that a watch told something at `now`.
+    pub(crate) fn heard(&self, watch: Watch, now: Timestamp) {
+        self.watch_last_event.with_label_values(&[watch.as_str()]).set(unix_seconds(now));
+    }
+
+    /// Notes an error of a watch.
+    pub(crate) fn watch_failed(&self, watch: Watch) {
+        self.watch_errors.with_label_values(&[watch.as_str()]).inc();
+    }
+}
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(format!("ecr_refresher_{name}"), help)
+}
+
+fn gauges(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+    GaugeVec::new(opts(name, help), labels)
+}
+
+fn counters(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<CounterVec> {
+    CounterVec::new(opts(name, help), labels)
+}
+
+fn histogram(name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+    let opts = HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec());
+    Histogram::with_opts(opts)
+}
+
+/// A time as Prometheus wants it.
+fn unix_seconds(time: Timestamp) -> f64 {
+    time.as_duration().as_secs_f64()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no cluster holds 2⁵³ namespaces")]
+fn as_gauge(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,172 @@
+//! What a Secret's metadata says about a copy. Its data is never read.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use serde_json::Value;
+
+use crate::{CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER};
+
+/// A Secret of a pull Secret's name, as it was last seen in a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observed {
+    /// Its resourceVersion as a number, which Kubernetes lets clients compare since 1.35; 0 when it
+    /// is none.
+    pub resource_version: u64,
+    /// Whose it is.
+    pub ownership: Ownership,
+}
+
+/// Whose a Secret is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ownership {
+    /// Somebody else's: it is not written.
+    Foreign,
+    /// It carries our label, or we applied it and a tenant stripped the label.
+    Ours {
+        /// Which content it holds, by its annotation.
+        content: Option<ContentHash>,
+        /// When the first of its entries expires, by its annotation.
+        expires_at: Option<Timestamp>,
+        /// How many fields of it are still as we applied them: whoever changes a field takes it
+        /// over, by the API server's own bookkeeping in `managedFields`.
+        owned_fields: u16,
+    },
+}
+
+/// The content of a copy: the first 128 bits of a SHA-256 over all that is applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContentHash(pub u128);
+
+impl ContentHash {
+    /// The annotation's value.
+    pub(crate) fn to_hex(self) -> String {
+        format!("{:032x}", self.0)
+    }
+
+    fn from_hex(text: &str) -> Option<Self> {
+        u128::from_str_radix(text, 16).ok().map(Self)
+    }
+}
+
+impl Observed {
+    /// Reads the metadata of a Secret.
+    #[must_use]
+    pub fn new(metadata: &ObjectMeta) -> Self {
+        Self { resource_version: resource_version(metadata), ownership: ownership(metadata) }
+    }
+}
+
+/// The resourceVersion as a number; 0 when it is none.
+pub(crate) fn resource_version(metadata: &ObjectMeta) -> u64 {
+    metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+fn ownership(metadata: &ObjectMeta) -> Ownership {
+    let label = metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY));
+    let applied = metadata.managed_fields.iter().flatten().find(|entry| is_ours(entry));
+    if label.is_none_or(|value| value != MANAGER) && applied.is_none() {
+        return Ownership::Foreign;
+    }
+    let annotation = |key| metadata.annotations.as_ref().and_then(|all| all.get(key));
+    let fields = applied.and_then(|entry| entry.fields_v1.as_ref());
+    Ownership::Ours {
+        content: annotation(CONTENT_HASH).and_then(|text| ContentHash::from_hex(text)),
+        expires_at: annotation(EXPIRES_AT).and_then(|text| text.parse().ok()),
+        owned_fields: fields.map_or(0, |fields| count_leaves(&fields.0)),
+    }
+}
+
+/// Whether an entry of `managedFields` is what our applies own.
+fn is_ours(entry: &ManagedFieldsEntry) -> bool {
+    entry.manager.as_deref() == Some(MANAGER)
+        && entry.operation.as_deref() == Some("Apply")
+        && entry.subresource.as_deref().unwrap_or_default().is_empty()
+}
+
+/// Counts the fields in a `fieldsV1`: the keys `f:…` that hold nothing further.
+fn count_leaves(fields: &Value) -> u16 {
+    let Value::Object(map) = fields else { return 0 };
+    let leaves =
+        map.iter().filter(|(key, _)| key.starts_with("f:")).map(|(_, inner)| match inner {
+            Value::Object(inner) if inner.is_empty() => 1,
+            inner => count_leaves(inner),
+        });
+    leaves.fold(0, u16::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn observed(metadata: Value) -> Observed {
+        Observed::new(&serde_json::from_value(metadata).unwrap())
+    }
+
+    fn managed(manager: &str, operation: &str, fields: &Value) -> Value {
+        json!({"manager": manager, "operation": operation, "apiVersion": "v1",
+               "fieldsType": "FieldsV1", "fieldsV1": fields})
+    }
+
+    fn applied_fields() -> Value {
+        json!({
+            "f:data": {"f:.dockerconfigjson": {}},
+            "f:metadata": {
+                "f:annotations": {"f:ecr-refresher.io/content-hash": {}, "f:ecr-refresher.io/expires-at": {}},
+                "f:labels": {"f:app.kubernetes.io/managed-by": {}}
+            },
+            "f:type": {}
+        })
+    }
+
+    #[test]
+    fn a_copy_of_ours_shows_its_content_its_expiry_and_what_is_untouched() {
+        let observed = observed(json!({
+            "resourceVersion": "42",
+            "labels": {MANAGED_BY: MANAGER},
+            "annotations": {
+                EXPIRES_AT: "2026-11-23T12:00:00Z",
+                CONTENT_HASH: "000000000000000000000000000000ff",
+            },
+            "managedFields": [managed(MANAGER, "Apply", &applied_fields())],
+        }));
+        assert_eq!(observed.resource_version, 42);
+        let expected = Ownership::Ours {
+            content: Some(ContentHash(255)),
+            expires_at: Some("2026-11-23T12:00:00Z".parse().unwrap()),
+            owned_fields: 5,
+        };
+        assert_eq!(observed.ownership, expected);
+    }
+
+    #[test]
+    fn a_copy_whose_label_was_stripped_is_still_ours() {
+        let mut fields = applied_fields();
+        fields["f:metadata"].as_object_mut().unwrap().remove("f:labels");
+        let observed = observed(json!({"managedFields": [managed(MANAGER, "Apply", &fields)]}));
+        assert!(matches!(observed.ownership, Ownership::Ours { owned_fields: 4, .. }));
+    }
+
+    #[test]
+    fn a_secret_of_somebody_else_is_foreign() {
+        for metadata in [
+            json!({}),
+            json!({"labels": {MANAGED_BY: "helm"}}),
+            json!({"managedFields": [managed("helm", "Apply", &applied_fields())]}),
+            json!({"managedFields": [managed(MANAGER, "Update", &applied_fields())]}),
+        ] {
+            assert_eq!(observed(metadata.clone()).ownership, Ownership::Foreign, "{metadata}");
+        }
+    }
+
+    #[test]
+    fn nonsense_in_annotations_is_as_good_as_nothing() {
+        let observed = observed(json!({
+            "labels": {MANAGED_BY: MANAGER},
+            "annotations": {EXPIRES_AT: "soon", CONTENT_HASH: "xyz"},
+        }));
+        let nothing = Ownership::Ours { content: None, expires_at: None, owned_fields: 0 };
+        assert_eq!(observed.ownership, nothing);
+    }
+}

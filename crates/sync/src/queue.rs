@@ -1,0 +1,147 @@
+//! The order of the writes. Pure: the time is passed in.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+};
+
+use jiff::Timestamp;
+
+/// What is to be written, when, and what goes first. A key is in the queue once, so a burst of
+/// events about a copy is one write.
+#[derive(Debug)]
+pub(crate) struct Queue<K> {
+    tickets: HashMap<K, Ticket>,
+    /// Not due yet, by the time from which on they are.
+    later: BTreeSet<(Timestamp, K)>,
+    /// Due, in the order in which they go.
+    ready: BTreeSet<(Urgency, Timestamp, K)>,
+}
+
+/// The place of a key in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    pub(crate) urgency: Urgency,
+    /// Not before this.
+    pub(crate) due: Timestamp,
+    /// Among equals, the earliest goes first: the expiry of what is there.
+    pub(crate) deadline: Timestamp,
+}
+
+/// What goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Urgency {
+    /// The namespace has no credentials that work: the copy is missing, damaged or expired.
+    Urgent,
+    /// The copy works still, and its successor is there.
+    Refresh,
+}
+
+impl<K: Copy + Ord + Hash> Queue<K> {
+    pub(crate) fn new() -> Self {
+        Self { tickets: HashMap::new(), later: BTreeSet::new(), ready: BTreeSet::new() }
+    }
+
+    /// Puts a key in the queue, or moves it to another place.
+    pub(crate) fn schedule(&mut self, key: K, ticket: Ticket) {
+        if self.tickets.get(&key) == Some(&ticket) {
+            return;
+        }
+        self.cancel(key);
+        self.tickets.insert(key, ticket);
+        self.later.insert((ticket.due, key));
+    }
+
+    /// Takes a key out of the queue.
+    pub(crate) fn cancel(&mut self, key: K) {
+        if let Some(ticket) = self.tickets.remove(&key) {
+            self.later.remove(&(ticket.due, key));
+            self.ready.remove(&(ticket.urgency, ticket.deadline, key));
+        }
+    }
+
+    /// Takes out the key that goes first at `now`.
+    pub(crate) fn pop(&mut self, now: Timestamp) -> Option<K> {
+        while let Some(&(due, key)) = self.later.first()
+            && due <= now
+        {
+            self.later.pop_first();
+            if let Some(ticket) = self.tickets.get(&key) {
+                self.ready.insert((ticket.urgency, ticket.deadline, key));
+            }
+        }
+        let (_, _, key) = self.ready.pop_first()?;
+        self.tickets.remove(&key);
+        Some(key)
+    }
+
+    /// When there is something to take out: [`Timestamp::MIN`] for now, `None` for never.
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        if !self.ready.is_empty() {
+            return Some(Timestamp::MIN);
+        }
+        self.later.first().map(|&(due, _)| due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn ticket(urgency: Urgency, due: i64, deadline: i64) -> Ticket {
+        Ticket { urgency, due: at(due), deadline: at(deadline) }
+    }
+
+    fn drain(queue: &mut Queue<char>, now: i64) -> String {
+        std::iter::from_fn(|| queue.pop(at(now))).collect()
+    }
+
+    #[test]
+    fn what_is_urgent_goes_first_and_then_the_earliest_deadline() {
+        let mut queue = Queue::new();
+        queue.schedule('d', ticket(Urgency::Refresh, 0, 30));
+        queue.schedule('c', ticket(Urgency::Refresh, 0, 20));
+        queue.schedule('b', ticket(Urgency::Urgent, 5, 90));
+        queue.schedule('a', ticket(Urgency::Urgent, 5, 10));
+        assert_eq!(drain(&mut queue, 5), "abcd");
+    }
+
+    #[test]
+    fn nothing_is_taken_out_before_it_is_due() {
+        let mut queue = Queue::new();
+        queue.schedule('a', ticket(Urgency::Urgent, 5, 0));
+        assert_eq!(queue.next_due(), Some(at(5)));
+        assert_eq!(drain(&mut queue, 4), "");
+        assert_eq!(drain(&mut queue, 5), "a");
+        assert_eq!(queue.next_due(), None);
+    }
+
+    #[test]
+    fn a_key_is_in_the_queue_once_and_at_its_last_place() {
+        let mut queue = Queue::new();
+        queue.schedule('a', ticket(Urgency::Refresh, 0, 0));
+        assert_eq!(queue.pop(at(0)), Some('a'));
+        queue.schedule('a', ticket(Urgency::Refresh, 0, 0));
+        queue.schedule('a', ticket(Urgency::Urgent, 3, 0));
+        queue.schedule('b', ticket(Urgency::Refresh, 0, 0));
+        assert_eq!(drain(&mut queue, 2), "b");
+        assert_eq!(drain(&mut queue, 3), "a");
+    }
+
+    #[test]
+    fn a_key_that_is_ready_can_be_moved_and_cancelled() {
+        let mut queue = Queue::new();
+        for key in ['a', 'b', 'c'] {
+            queue.schedule(key, ticket(Urgency::Urgent, 0, 0));
+        }
+        assert_eq!(queue.pop(at(0)), Some('a'));
+        queue.cancel('b');
+        queue.schedule('c', ticket(Urgency::Urgent, 9, 0));
+        assert_eq!(drain(&mut queue, 8), "");
+        assert_eq!(drain(&mut queue, 9), "c");
+    }
+}

@@ -1,0 +1,149 @@
+//! The state of all copies at one moment.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+
+use crate::{PerNamespace, PullSecret};
+
+/// The state of one copy: the `state` label of `ecr_refresher_copies`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CopyState {
+    /// It holds the current token.
+    Fresh,
+    /// It holds an earlier token that still works, or somebody has edited it.
+    Stale,
+    /// Its token has expired.
+    Expired,
+    /// It is not there.
+    Missing,
+    /// A foreign Secret of that name stands in the way.
+    Conflict,
+    /// The last write failed; another is coming.
+    Failed,
+}
+
+impl CopyState {
+    /// Every state, in the order of [`SecretReport::counts`].
+    pub const ALL: [Self; 6] =
+        [Self::Fresh, Self::Stale, Self::Expired, Self::Missing, Self::Conflict, Self::Failed];
+
+    /// The label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Stale => "stale",
+            Self::Expired => "expired",
+            Self::Missing => "missing",
+            Self::Conflict => "conflict",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether Pods in the namespace may be unable to pull.
+    #[must_use]
+    pub const fn is_failing(self) -> bool {
+        !matches!(self, Self::Fresh | Self::Stale)
+    }
+}
+
+/// The state of all copies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Whether everything has been listed, and everything that was missing then has been tried.
+    pub synced: bool,
+    /// The pull Secrets.
+    pub secrets: Vec<SecretReport>,
+}
+
+impl Report {
+    /// Leaves out the copies that are not to have a series each.
+    #[must_use]
+    pub fn showing(mut self, per_namespace: PerNamespace) -> Self {
+        for secret in &mut self.secrets {
+            secret.copies.retain(|copy| per_namespace.shows(copy.state));
+        }
+        self
+    }
+}
+
+/// The state of the copies of one pull Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretReport {
+    /// The pull Secret's name.
+    pub name: String,
+    /// How many copies are in each state, in the order of [`CopyState::ALL`].
+    pub counts: [u64; CopyState::ALL.len()],
+    /// The earliest expiry of all copies that say one.
+    pub earliest_expiration: Option<Timestamp>,
+    /// The patterns, and how many namespaces each matches.
+    pub patterns: Vec<(String, u64)>,
+    /// Each copy, if that was asked for.
+    pub copies: Vec<CopyReport>,
+}
+
+/// The state of one copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyReport {
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// Its state.
+    pub state: CopyState,
+    /// When it expires, by its annotation.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Adds up a [`Report`].
+pub(crate) struct Tally {
+    /// By the places of the pull Secrets.
+    secrets: BTreeMap<usize, SecretReport>,
+    with_copies: bool,
+    untried: bool,
+}
+
+impl Tally {
+    pub(crate) fn new(with_copies: bool) -> Self {
+        Self { secrets: BTreeMap::new(), with_copies, untried: false }
+    }
+
+    /// Begins with a pull Secret; `matched` says how many namespaces each of its patterns matches.
+    pub(crate) fn begin(&mut self, place: usize, secret: &PullSecret, matched: &[u64]) {
+        let patterns = secret.allow_list.patterns().iter().cloned();
+        let report = SecretReport {
+            name: secret.name.clone(),
+            counts: [0; CopyState::ALL.len()],
+            earliest_expiration: None,
+            patterns: patterns.zip(matched.iter().copied()).collect(),
+            copies: Vec::new(),
+        };
+        self.secrets.insert(place, report);
+    }
+
+    /// Adds a copy. `untried` says that no write of it has failed yet.
+    pub(crate) fn add(
+        &mut self,
+        place: usize,
+        namespace: &Arc<str>,
+        state: CopyState,
+        expires_at: Option<Timestamp>,
+        untried: bool,
+    ) {
+        let Some(report) = self.secrets.get_mut(&place) else { return };
+        report.counts[state as usize] += 1;
+        report.earliest_expiration = match (report.earliest_expiration, expires_at) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        if self.with_copies {
+            let namespace = Arc::clone(namespace);
+            report.copies.push(CopyReport { namespace, state, expires_at });
+        }
+        self.untried |= untried && matches!(state, CopyState::Missing | CopyState::Expired);
+    }
+
+    /// The report; `known` says that everything has been listed and has content.
+    pub(crate) fn finish(self, known: bool) -> Report {
+        Report { synced: known && !self.untried, secrets: self.secrets.into_values().collect() }
+    }
+}

@@ -1,0 +1,132 @@
+//! Writes a copy, by server-side apply.
+
+use std::time::Duration;
+
+use http::{Request, StatusCode, header};
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Status};
+use kube::{Client, client::Body, core::PartialObjectMeta};
+use tokio::time::timeout;
+
+use crate::{MANAGER, Observed, Outcome, Write, WriteFailure, WriteReason};
+
+/// How long one write may take. The client itself would wait for ever.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// The reply is the copy's metadata: never the Secret, so that there is nothing to leak.
+const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+/// A message from the API server is cut to this length: it may be anything.
+const LONGEST_MESSAGE: usize = 300;
+
+/// Writes one copy. `secret` is the pull Secret's name.
+///
+/// The request is made by hand, because all copies share one rendered body and the client would
+/// render it anew for each.
+pub(crate) async fn write(client: &Client, secret: &str, write: &Write) -> Outcome {
+    match timeout(TIMEOUT, apply(client, secret, write)).await {
+        Ok(Ok(observed)) => Outcome::Written(observed),
+        Ok(Err(failure)) => Outcome::Failed(failure),
+        Err(_) => Outcome::Failed(failure(
+            WriteReason::Timeout,
+            format!("the API server did not answer within {} s", TIMEOUT.as_secs()),
+        )),
+    }
+}
+
+async fn apply(client: &Client, secret: &str, write: &Write) -> Result<Observed, WriteFailure> {
+    let unreachable = |error: kube::Error| {
+        failure(WriteReason::Network, format!("the API server cannot be reached: {error}"))
+    };
+    let response = client.send(request(secret, write)?).await.map_err(unreachable)?;
+    let status = response.status();
+    let bytes = response.into_body().collect_bytes().await.map_err(unreachable)?;
+    if status.is_success() {
+        let copy: PartialObjectMeta<Secret> = serde_json::from_slice(&bytes).map_err(|_| {
+            failure(WriteReason::ServerError, "the API server's answer is no metadata".to_owned())
+        })?;
+        Ok(Observed::new(&copy.metadata))
+    } else {
+        Err(describe(status, serde_json::from_slice(&bytes).unwrap_or_default()))
+    }
+}
+
+fn request(secret: &str, write: &Write) -> Result<Request<Body>, WriteFailure> {
+    let namespace = &write.namespace;
+    let force = if write.force { "&force=true" } else { "" };
+    Request::patch(format!(
+        "/api/v1/namespaces/{namespace}/secrets/{secret}?fieldManager={MANAGER}{force}"
+    ))
+    .header(header::ACCEPT, METADATA_ONLY)
+    .header(header::CONTENT_TYPE, "application/apply-patch+yaml")
+    .body(Body::from(write.manifest.body.clone()))
+    .map_err(|error| failure(WriteReason::Network, format!("no request can be made: {error}")))
+}
+
+/// What the API server's refusal means.
+fn describe(code: StatusCode, status: Status) -> WriteFailure {
+    let message = status.message.unwrap_or_default();
+    let details = status.details.unwrap_or_default();
+    let terminating = details
+        .causes
+        .iter()
+        .flatten()
+        .any(|cause| cause.reason.as_deref() == Some("NamespaceTerminating"));
+    let reason = match code.as_u16() {
+        409 => WriteReason::Owned,
+        422 => WriteReason::Invalid,
+        404 => WriteReason::NamespaceGone,
+        403 if terminating => WriteReason::NamespaceGone,
+        403 if message.contains("exceeded quota") => WriteReason::QuotaExceeded,
+        401 | 403 => WriteReason::Forbidden,
+        429 => WriteReason::Throttled,
+        _ => WriteReason::ServerError,
+    };
+    let seconds = details.retry_after_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    let shown: String = message.chars().filter(|c| !c.is_control()).take(LONGEST_MESSAGE).collect();
+    WriteFailure {
+        reason,
+        message: format!("the API server answered {}: {shown}", code.as_u16()),
+        retry_after: seconds.filter(|&seconds| seconds > 0).map(Duration::from_secs),
+    }
+}
+
+fn failure(reason: WriteReason, message: String) -> WriteFailure {
+    WriteFailure { reason, message, retry_after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn describe_json(code: u16, status: serde_json::Value) -> WriteFailure {
+        describe(StatusCode::from_u16(code).unwrap(), serde_json::from_value(status).unwrap())
+    }
+
+    #[test]
+    fn every_refusal_has_its_reason() {
+        let reason = |code| describe_json(code, json!({})).reason;
+        assert_eq!(reason(409), WriteReason::Owned);
+        assert_eq!(reason(422), WriteReason::Invalid);
+        assert_eq!(reason(404), WriteReason::NamespaceGone);
+        assert_eq!(reason(403), WriteReason::Forbidden);
+        assert_eq!(reason(429), WriteReason::Throttled);
+        assert_eq!(reason(503), WriteReason::ServerError);
+    }
+
+    #[test]
+    fn the_three_kinds_of_forbidden_are_told_apart() {
+        let terminating = json!({"details": {"causes": [{"reason": "NamespaceTerminating"}]}});
+        assert_eq!(describe_json(403, terminating).reason, WriteReason::NamespaceGone);
+        let quota = json!({"message": "secrets \"ecr-pull\" is forbidden: exceeded quota: few"});
+        assert_eq!(describe_json(403, quota).reason, WriteReason::QuotaExceeded);
+        let denied = json!({"message": "User \"x\" cannot patch resource \"secrets\""});
+        assert_eq!(describe_json(403, denied).reason, WriteReason::Forbidden);
+    }
+
+    #[test]
+    fn the_wait_that_the_server_asks_for_is_kept() {
+        let status = json!({"details": {"retryAfterSeconds": 7}});
+        assert_eq!(describe_json(429, status).retry_after, Some(Duration::from_secs(7)));
+        assert_eq!(describe_json(429, json!({})).retry_after, None);
+    }
+}
