@@ -1,0 +1,124 @@
+//! The commands and their flags.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{check, logging::LogFormat, run};
+
+/// Something failed.
+const FAILED: u8 = 1;
+/// The command line or the config is wrong.
+const USAGE: u8 = 2;
+
+/// Keeps a fresh Amazon ECR pull Secret in every namespace that an allow-list names.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Run(RunArgs),
+    /// Check the config file, and nothing else.
+    Check(CheckArgs),
+}
+
+/// Where the config is.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The config file.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "ECR_REFRESHER_CONFIG",
+        default_value = "/etc/ecr-refresher/config.yaml"
+    )]
+    pub(crate) config: PathBuf,
+}
+
+/// Which cluster to talk to.
+#[derive(Debug, Args)]
+pub(crate) struct ClusterArgs {
+    /// The kubeconfig file; without it $KUBECONFIG, then ~/.kube/config, then the Pod's own account.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The context in the kubeconfig; without it, the current one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    /// How log lines look; the variable `RUST_LOG` says which there are, and `info` is usual.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// How the result looks.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// How a result looks.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    #[default]
+    Text,
+    /// For scripts.
+    Json,
+}
+
+/// Reads the command line; ends the process with exit code 2 when it is wrong.
+pub(crate) fn parse() -> Cli {
+    Cli::parse()
+}
+
+impl Cli {
+    /// Does what the command line asks for.
+    pub(crate) fn execute(self) -> ExitCode {
+        let result = match self.command {
+            Command::Run(args) => run::execute(&args),
+            Command::Check(args) => check::execute(&args),
+        };
+        match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Failure::Usage(message)) => fail(USAGE, &message),
+            Err(Failure::Other(error)) => fail(FAILED, &format!("error: {error:#}")),
+        }
+    }
+}
+
+/// Why a command failed, which decides on the exit code.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The config is wrong. An empty message has been shown already.
+    Usage(String),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+fn fail(code: u8, message: &str) -> ExitCode {
+    if !message.is_empty() {
+        eprintln!("{message}");
+    }
+    ExitCode::from(code)
+}

@@ -1,0 +1,136 @@
+//! Follows the config file while the daemon runs.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Config, ConfigError, parse_file};
+
+/// How often the file is looked at. Looking is all there is to it: the kubelet swaps a symlink above
+/// the file, editors rename over it or write it in place, and what the kernel tells of each differs.
+const GLANCE: Duration = Duration::from_millis(500);
+
+/// Tells when the file has become another one.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    path: PathBuf,
+    /// What the file was when it was last reported, good or bad.
+    reported: Reading,
+    /// What it was at the last glance.
+    seen: Reading,
+}
+
+/// The text of the file, or why there is none.
+type Reading = Result<String, String>;
+
+impl Follower {
+    /// Follows a file that holds `text` at the moment.
+    pub(crate) fn new(path: &Path, text: String) -> Self {
+        let reading = Ok(text);
+        Self { path: path.to_owned(), reported: reading.clone(), seen: reading }
+    }
+
+    /// Waits until the file has changed, and reads it.
+    pub(crate) async fn changed(&mut self) -> Result<Config, ConfigError> {
+        let mut glances = interval(GLANCE);
+        glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            glances.tick().await;
+            if self.glance() {
+                let text = self.reported.as_ref();
+                return match text {
+                    Ok(text) => parse_file(&self.path, text),
+                    Err(problem) => Err(ConfigError::unreadable(&self.path, problem)),
+                };
+            }
+        }
+    }
+
+    /// Whether the file is another one than the one reported, and was that at the last glance too: a
+    /// file that is being written is left to settle.
+    fn glance(&mut self) -> bool {
+        let reading = fs::read_to_string(&self.path).map_err(|error| error.to_string());
+        let settled = reading == self.seen;
+        self.seen = reading;
+        if settled && self.seen != self.reported {
+            self.reported.clone_from(&self.seen);
+            return true;
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn follower(path: &Path) -> Follower {
+        Follower::new(path, fs::read_to_string(path).unwrap())
+    }
+
+    /// How many of the next glances report a change.
+    fn reports(follower: &mut Follower) -> usize {
+        (0..4).filter(|_| follower.glance()).count()
+    }
+
+    #[test]
+    fn an_edit_in_place_is_reported_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.yaml");
+        fs::write(&path, "a").unwrap();
+        let mut follower = follower(&path);
+        assert_eq!(reports(&mut follower), 0);
+        fs::write(&path, "b").unwrap();
+        assert_eq!(reports(&mut follower), 1);
+        assert_eq!(follower.reported, Ok("b".to_owned()));
+    }
+
+    #[test]
+    fn the_swap_of_a_symlink_above_the_file_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        for (version, text) in [("..1", "a"), ("..2", "b")] {
+            fs::create_dir(folder.path().join(version)).unwrap();
+            fs::write(folder.path().join(version).join("config.yaml"), text).unwrap();
+        }
+        let (data, next) = (folder.path().join("..data"), folder.path().join("..data_tmp"));
+        symlink("..1", &data).unwrap();
+        symlink("..data/config.yaml", folder.path().join("config.yaml")).unwrap();
+        let mut follower = follower(&folder.path().join("config.yaml"));
+        symlink("..2", &next).unwrap();
+        fs::rename(&next, &data).unwrap();
+        assert_eq!(reports(&mut follower), 1);
+        assert_eq!(follower.reported, Ok("b".to_owned()));
+    }
+
+    #[test]
+    fn a_file_that_changes_between_glances_is_left_to_settle() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.yaml");
+        fs::write(&path, "a").unwrap();
+        let mut follower = follower(&path);
+        fs::write(&path, "half").unwrap();
+        assert!(!follower.glance());
+        fs::write(&path, "half and half").unwrap();
+        assert!(!follower.glance());
+        assert!(follower.glance());
+    }
+
+    #[test]
+    fn a_file_that_vanishes_is_reported_and_so_is_its_return() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.yaml");
+        fs::write(&path, "a").unwrap();
+        let mut follower = follower(&path);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(reports(&mut follower), 1);
+        assert!(follower.reported.is_err());
+        fs::write(&path, "a").unwrap();
+        assert_eq!(reports(&mut follower), 1);
+    }
+}

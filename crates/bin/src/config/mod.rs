@@ -1,0 +1,80 @@
+//! The config file: read, checked, and turned into settings.
+//!
+//! The file is read three times over: as text into a tree that knows its lines ([`yaml`]), merged with
+//! the environment into the types that mirror the file ([`raw`]), and lowered into the settings that
+//! the rest of the program uses ([`lower`]). Whatever is wrong is reported with its place.
+
+mod environment;
+mod follow;
+mod lower;
+mod names;
+mod problem;
+mod raw;
+mod yaml;
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ecr_refresher_core::ecr::EcrSettings;
+use ecr_refresher_sync::Settings;
+use figment::Figment;
+
+pub(crate) use self::{follow::Follower, problem::ConfigError};
+use self::{raw::RawConfig, yaml::Tree};
+
+/// A config that makes sense.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Where credentials come from.
+    pub(crate) registries: Vec<RegistrySettings>,
+    /// At which fraction of a token's life the next is fetched.
+    pub(crate) at_fraction: f64,
+    /// What the engine follows.
+    pub(crate) sync: Settings,
+    /// Where metrics and probes are served.
+    pub(crate) listen: SocketAddr,
+}
+
+/// A registry of the config.
+#[derive(Debug)]
+pub(crate) struct RegistrySettings {
+    pub(crate) name: Arc<str>,
+    pub(crate) source: SourceSettings,
+}
+
+/// Where the credentials of a registry come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SourceSettings {
+    Ecr(EcrSettings),
+    File(PathBuf),
+}
+
+/// Reads and checks the config file, with what the environment overrides. Returns its text too.
+pub(crate) fn load(path: &Path) -> Result<(Config, String), ConfigError> {
+    let text = fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+    Ok((parse_file(path, &text)?, text))
+}
+
+fn parse_file(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    parse(path, text, environment::provider())
+}
+
+fn parse(
+    path: &Path,
+    text: &str,
+    overrides: figment::providers::Env,
+) -> Result<Config, ConfigError> {
+    let tree = Tree::parse(text).map_err(|problem| ConfigError::new(path, vec![problem]))?;
+    let raw: RawConfig = Figment::from(&tree)
+        .merge(overrides)
+        .extract()
+        .map_err(|error| ConfigError::new(path, problem::explain(error, &tree)))?;
+    lower::lower(raw, &tree).map_err(|problems| ConfigError::new(path, problems))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! What is wrong with a config, where, and what to do about it.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use figment::error::{Actual, Kind};
+use serde::Serialize;
+
+use super::{environment, yaml::Tree};
+
+/// A config that makes no sense: everything that is wrong with it.
+#[derive(Debug, Serialize)]
+pub(crate) struct ConfigError {
+    file: PathBuf,
+    /// Never empty, in the order of the file.
+    problems: Vec<Problem>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Problem {
+    #[serde(flatten)]
+    place: Place,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+/// Where something is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Place {
+    /// In the file as a whole.
+    File,
+    /// At a line and column of the file, both from 1.
+    At { line: u64, column: u64 },
+    /// In an environment variable.
+    Variable { variable: String },
+}
+
+impl Place {
+    pub(super) fn in_file(line: u64, column: u64) -> Self {
+        Self::At { line, column }
+    }
+}
+
+impl Problem {
+    pub(super) fn new(place: Place, message: impl Into<String>) -> Self {
+        Self { place, message: message.into(), help: None }
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+impl ConfigError {
+    pub(super) fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
+        problems.sort_by(|one, other| one.place.cmp(&other.place));
+        Self { file: file.to_owned(), problems }
+    }
+
+    pub(super) fn unreadable(file: &Path, error: &dyn fmt::Display) -> Self {
+        let problem = Problem::new(Place::File, format!("cannot read the config file: {error}"))
+            .help("name it with --config or ECR_REFRESHER_CONFIG");
+        Self::new(file, vec![problem])
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                writeln!(formatter)?;
+            }
+            let file = self.file.display();
+            match &problem.place {
+                Place::File => write!(formatter, "{file}: ")?,
+                Place::At { line, column } => write!(formatter, "{file}:{line}:{column}: ")?,
+                Place::Variable { variable } => write!(formatter, "{variable}: ")?,
+            }
+            write!(formatter, "{}", problem.message)?;
+            if let Some(help) = &problem.help {
+                write!(formatter, "; {help}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// What figment found wrong, in our words.
+pub(super) fn explain(error: figment::Error, tree: &Tree) -> Vec<Problem> {
+    error.into_iter().map(|error| explain_one(&error, tree)).collect()
+}
+
+fn explain_one(error: &figment::Error, tree: &Tree) -> Problem {
+    let mut path = error.path.clone();
+    if let Kind::UnknownField(field, _) = &error.kind
+        && path.last() != Some(field)
+    {
+        path.push(field.clone());
+    }
+    let from_environment =
+        error.metadata.as_ref().is_some_and(|metadata| metadata.name.contains("environment"));
+    let place = if from_environment && !tree.contains(&path) {
+        Place::Variable { variable: environment::variable(&path) }
+    } else {
+        tree.place(&path)
+    };
+    let key = name_of(&path);
+    let problem = |message: String| Problem::new(place.clone(), message);
+    match &error.kind {
+        Kind::UnknownField(field, known) => {
+            problem(format!("unknown key `{field}`")).help(suggest(field, known))
+        }
+        Kind::UnknownVariant(value, known) => {
+            problem(format!("`{value}` is no value of `{key}`")).help(suggest(value, known))
+        }
+        Kind::MissingField(field) => problem(format!("`{field}` is missing")),
+        Kind::InvalidType(Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_), expected)
+            if expected.contains("string") =>
+        {
+            problem(format!("`{key}` is a number where a text belongs")).help("put it in quotes")
+        }
+        Kind::InvalidType(actual, expected) => {
+            problem(format!("`{key}` is {}, where {expected} belongs", kind_of(actual)))
+        }
+        kind => problem(kind.to_string()),
+    }
+}
+
+/// The last key of a path, with its place in a list: `accounts[0]`.
+fn name_of(path: &[String]) -> String {
+    match path {
+        [] => "the file".to_owned(),
+        [.., list, index] if index.parse::<usize>().is_ok() => format!("{list}[{index}]"),
+        [.., key] => key.clone(),
+    }
+}
+
+/// The kind of a value, without the value: it may be long, or a secret in the wrong place.
+fn kind_of(actual: &Actual) -> &'static str {
+    match actual {
+        Actual::Bool(_) => "true or false",
+        Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) => "a number",
+        Actual::Str(_) | Actual::Char(_) => "a text",
+        Actual::Unit | Actual::Option => "empty",
+        Actual::Seq => "a list",
+        Actual::Map => "a mapping",
+        _ => "something else",
+    }
+}
+
+/// The nearest valid word, or all of them when none is near.
+pub(super) fn suggest(word: &str, known: &[&str]) -> String {
+    let distance = |candidate: &str| {
+        strsim::damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase())
+    };
+    let nearest = known.iter().map(|word| (distance(word), word)).min();
+    match nearest {
+        Some((distance, candidate)) if distance <= word.len().div_ceil(3) => {
+            format!("did you mean `{candidate}`?")
+        }
+        Some(_) => {
+            let all: Vec<_> = known.iter().map(|word| format!("`{word}`")).collect();
+            format!("valid here: {}", all.join(", "))
+        }
+        None => "nothing is valid here".to_owned(),
+    }
+}

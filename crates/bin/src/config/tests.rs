@@ -1,0 +1,182 @@
+//! What the config file may say, and what is said when it is wrong.
+
+use figment::providers::Env;
+
+use super::*;
+
+const MINIMUM: &str = "
+registries:
+  - name: main
+    ecr: { region: eu-west-1 }
+secrets:
+  - name: ecr-pull
+    namespaces: [\"team-*\", payments]
+";
+
+fn parse_text(text: &str) -> Result<Config, ConfigError> {
+    parse(Path::new("config.yaml"), text, Env::prefixed("NO_SUCH_PREFIX_"))
+}
+
+fn problems(text: &str) -> String {
+    parse_text(text).expect_err("this config is wrong").to_string()
+}
+
+/// The minimum with a line of it changed.
+fn with(line: &str, instead: &str) -> String {
+    assert!(MINIMUM.contains(line), "{line}");
+    MINIMUM.replace(line, instead)
+}
+
+#[test]
+fn the_least_config_has_sane_defaults() {
+    let config = parse_text(MINIMUM).unwrap();
+    assert_eq!(config.registries.len(), 1);
+    assert_eq!(config.sync.secrets[0].name, "ecr-pull");
+    assert_eq!(config.sync.secrets[0].registries, ["main".into()]);
+    assert_eq!(config.sync.secrets[0].allow_list.patterns(), ["team-*", "payments"]);
+    assert_eq!(config.sync.spread.as_secs(), 300);
+    assert_eq!(config.sync.concurrency, 32);
+    assert!((config.at_fraction - 0.5).abs() < f64::EPSILON);
+    assert_eq!(config.listen.port(), 8080);
+}
+
+#[test]
+fn the_annotated_example_is_a_good_config_and_holds_every_key() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/config.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    let config = parse_text(&text).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.registries.len(), 2);
+    for key in [
+        "region",
+        "accounts",
+        "endpointUrl",
+        "path",
+        "registries",
+        "allow",
+        "deny",
+        "matchLabels",
+        "matchExpressions",
+        "labels",
+        "annotations",
+        "atFraction",
+        "spread",
+        "concurrency",
+        "perNamespace",
+        "listen",
+    ] {
+        assert!(text.contains(&format!("{key}:")), "{key}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place_and_the_nearest_word() {
+    assert_eq!(
+        problems(&with("{ region: eu-west-1 }", "{ regoin: eu-west-1 }")),
+        "config.yaml:4:12: unknown key `regoin`; did you mean `region`?"
+    );
+    assert_eq!(
+        problems(&format!("{MINIMUM}\nrefesh: {{}}\n")),
+        "config.yaml:9:1: unknown key `refesh`; did you mean `refresh`?"
+    );
+    assert_eq!(
+        problems(&with(
+            "    namespaces: [\"team-*\", payments]",
+            "    namespaces: { allow: [a], deney: [b] }"
+        )),
+        "config.yaml:7:31: unknown key `deney`; did you mean `deny`?"
+    );
+}
+
+#[test]
+fn broken_yaml_is_refused_with_its_place() {
+    let message = problems(&with("[\"team-*\", payments]", "[\"team-*\", payments"));
+    assert!(
+        message.starts_with("config.yaml:8:1: ") || message.starts_with("config.yaml:7:"),
+        "{message}"
+    );
+    assert!(problems("just a text").starts_with("config.yaml:1:1: the file is not a mapping"));
+    let message = problems(&format!("{MINIMUM}\nsecrets: []\n"));
+    assert!(message.starts_with("config.yaml:9:1: ") && message.contains("duplicate"), "{message}");
+}
+
+#[test]
+fn an_empty_config_is_refused_with_what_is_missing() {
+    let message = problems("");
+    assert!(
+        message.contains("there is no registry") && message.contains("there is no pull Secret"),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_empty_allow_list_is_refused() {
+    for namespaces in ["[]", "{ deny: [a] }", "{ allow: [] }"] {
+        let message = problems(&with("[\"team-*\", payments]", namespaces));
+        assert!(message.starts_with("config.yaml:7:5: the allow-list is empty"), "{message}");
+    }
+}
+
+#[test]
+fn a_registry_that_is_not_there_is_named_with_the_nearest() {
+    let text = with("  - name: ecr-pull", "  - name: ecr-pull\n    registries: [mian]");
+    assert_eq!(
+        problems(&text),
+        "config.yaml:7:18: there is no registry named `mian`; did you mean `main`?"
+    );
+}
+
+#[test]
+fn a_bad_glob_is_named_with_its_place() {
+    let message = problems(&with("payments]", "\"team-[a\"]"));
+    assert!(message.starts_with("config.yaml:7:28: \"team-[a\" is not a glob"), "{message}");
+    let message = problems(&with("[\"team-*\", payments]", "{ allow: [a], deny: [b, \"{\"] }"));
+    assert!(message.starts_with("config.yaml:7:41: \"{\" is not a glob"), "{message}");
+}
+
+#[test]
+fn names_must_differ() {
+    let text = format!("{MINIMUM}  - name: ecr-pull\n    namespaces: [a]\n");
+    assert!(problems(&text).starts_with("config.yaml:8:5: there are two pull Secrets"));
+    let text = with("secrets:", "  - name: main\n    file: { path: /a.json }\nsecrets:");
+    assert!(problems(&text).starts_with("config.yaml:5:5: there are two registries"));
+}
+
+#[test]
+fn a_number_where_a_text_belongs_is_to_be_quoted() {
+    let text = with("{ region: eu-west-1 }", "{ accounts: [123456789012] }");
+    assert_eq!(
+        problems(&text),
+        "config.yaml:4:23: `accounts[0]` is a number where a text belongs; put it in quotes"
+    );
+}
+
+#[test]
+fn every_problem_is_found_in_one_go() {
+    let text = "
+registries:
+  - name: main
+    ecr: { region: EU, accounts: [\"12\"], endpointUrl: nowhere }
+secrets:
+  - name: Pull_Secret
+    registries: []
+    namespaces: { allow: [a], selector: { matchLabels: { tier: \"a b\" } } }
+    labels: { app.kubernetes.io/instance: x }
+    annotations: { ecr-refresher.io/expires-at: x }
+refresh: { atFraction: 1.5, spread: soon }
+writer: { concurrency: 0 }
+listen: here
+";
+    let message = problems(text);
+    let lines: Vec<_> = message.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    let places = [
+        "4:12", "4:24", "4:35", "6:5", "7:5", "8:58", "9:15", "10:20", "11:12", "11:29", "12:11",
+        "13:1",
+    ];
+    assert_eq!(lines.len(), places.len(), "{message}");
+    for (line, place) in lines.iter().zip(places) {
+        assert!(
+            line.starts_with(&format!("config.yaml:{}:", place.split(':').next().unwrap())),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! The config file as a tree that knows the line of everything in it.
+
+use std::{collections::HashMap, fmt};
+
+use figment::{
+    Metadata, Profile, Provider,
+    value::{Dict, Map, Value},
+};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use super::problem::{Place, Problem};
+
+/// The tree, ready to be merged with other sources, and the places of its nodes.
+#[derive(Debug)]
+pub(super) struct Tree {
+    values: Dict,
+    places: HashMap<Vec<String>, Place>,
+}
+
+impl Tree {
+    /// Parses YAML. The top must be a mapping; an empty file is an empty one.
+    pub(super) fn parse(text: &str) -> Result<Self, Problem> {
+        let root: Spanned<Node> = serde_saphyr::from_str(text).map_err(|error| {
+            let place = error.location().map(|at| Place::in_file(at.line(), at.column()));
+            let message = error.without_snippet().to_string();
+            Problem::new(place.unwrap_or(Place::File), strip_place(&message))
+        })?;
+        let mut places = HashMap::new();
+        let values = match root.value {
+            Node::Null => Dict::new(),
+            Node::Map(entries) => to_dict(entries, &mut Vec::new(), &mut places),
+            _ => {
+                let help = "begin with `registries:`";
+                return Err(
+                    Problem::new(Place::in_file(1, 1), "the file is not a mapping").help(help)
+                );
+            }
+        };
+        Ok(Self { values, places })
+    }
+
+    /// The place of a node; of the nearest one above it when the file has none.
+    pub(super) fn place(&self, path: &[String]) -> Place {
+        (0..=path.len())
+            .rev()
+            .find_map(|length| self.places.get(&path[..length]).cloned())
+            .unwrap_or(Place::File)
+    }
+
+    /// Whether the file itself holds a node.
+    pub(super) fn contains(&self, path: &[String]) -> bool {
+        self.places.contains_key(path)
+    }
+}
+
+impl Provider for &Tree {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("config file")
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        Ok(Profile::Default.collect(self.values.clone()))
+    }
+}
+
+/// A YAML node of any kind.
+#[derive(Debug)]
+enum Node {
+    Null,
+    Bool(bool),
+    Signed(i64),
+    Unsigned(u64),
+    Float(f64),
+    Text(String),
+    List(Vec<Spanned<Node>>),
+    Map(Vec<(Spanned<String>, Spanned<Node>)>),
+}
+
+fn to_dict(
+    entries: Vec<(Spanned<String>, Spanned<Node>)>,
+    path: &mut Vec<String>,
+    places: &mut HashMap<Vec<String>, Place>,
+) -> Dict {
+    let mut dict = Dict::new();
+    for (key, node) in entries {
+        path.push(key.value.clone());
+        places.insert(path.clone(), place_of(&key));
+        dict.insert(key.value, to_value(node, path, places));
+        path.pop();
+    }
+    dict
+}
+
+fn to_value(
+    node: Spanned<Node>,
+    path: &mut Vec<String>,
+    places: &mut HashMap<Vec<String>, Place>,
+) -> Value {
+    match node.value {
+        Node::Null => Value::from(figment::value::Empty::None),
+        Node::Bool(value) => value.into(),
+        Node::Signed(value) => value.into(),
+        Node::Unsigned(value) => value.into(),
+        Node::Float(value) => value.into(),
+        Node::Text(value) => value.into(),
+        Node::Map(entries) => to_dict(entries, path, places).into(),
+        Node::List(items) => {
+            let mut values = Vec::with_capacity(items.len());
+            for (index, item) in items.into_iter().enumerate() {
+                path.push(index.to_string());
+                places.insert(path.clone(), place_of(&item));
+                values.push(to_value(item, path, places));
+                path.pop();
+            }
+            values.into()
+        }
+    }
+}
+
+fn place_of<T>(spanned: &Spanned<T>) -> Place {
+    Place::in_file(spanned.referenced.line(), spanned.referenced.column())
+}
+
+/// The parser says the place in its message too; it is said once, in front.
+fn strip_place(message: &str) -> String {
+    let first = message.lines().next().unwrap_or(message);
+    let first = first.strip_prefix("error: ").unwrap_or(first);
+    match first.split_once(": ") {
+        Some((place, rest)) if place.starts_with("line ") => rest.to_owned(),
+        _ => first.to_owned(),
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("YAML")
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Node, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Signed(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Unsigned(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        Ok(Node::Float(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+        Ok(Node::Text(value.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Node::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+        let mut map = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            map.push(entry);
+        }
+        Ok(Node::Map(map))
+    }
+}

@@ -1,0 +1,106 @@
+//! The keepers of all registries of the config, one task each.
+
+use std::{collections::HashMap, sync::Arc};
+
+use anyhow::{Result, anyhow};
+use aws_config::SdkConfig;
+use ecr_refresher_core::{
+    Registry, Source, TokenMetrics,
+    clock::Now,
+    ecr::EcrSource,
+    file::FileSource,
+    keeper::{Keeper, Update},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::{AbortHandle, JoinSet},
+};
+
+use crate::config::{RegistrySettings, SourceSettings};
+
+/// The keepers that run.
+#[derive(Debug)]
+pub(crate) struct Keepers {
+    aws: SdkConfig,
+    at_fraction: watch::Sender<f64>,
+    metrics: TokenMetrics,
+    now: Now,
+    updates: mpsc::Sender<Update>,
+    running: HashMap<Arc<str>, (SourceSettings, AbortHandle)>,
+    tasks: JoinSet<Arc<str>>,
+}
+
+impl Keepers {
+    /// No keepers yet. They will send what they get to `updates`.
+    pub(crate) fn new(
+        aws: SdkConfig,
+        metrics: TokenMetrics,
+        now: Now,
+        updates: mpsc::Sender<Update>,
+    ) -> Self {
+        Self {
+            aws,
+            at_fraction: watch::Sender::new(0.5),
+            metrics,
+            now,
+            updates,
+            running: HashMap::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Has a keeper for each registry, and no others. One whose registry has not changed goes on as
+    /// it was, and calls nobody.
+    pub(crate) fn follow(&mut self, registries: &[RegistrySettings], at_fraction: f64) {
+        self.at_fraction.send_if_modified(|fraction| {
+            let changed = fraction.to_bits() != at_fraction.to_bits();
+            *fraction = at_fraction;
+            changed
+        });
+        let metrics = &self.metrics;
+        self.running.retain(|name, (source, task)| {
+            let stays =
+                registries.iter().any(|wanted| wanted.name == *name && wanted.source == *source);
+            if !stays {
+                task.abort();
+                metrics.forget(name);
+            }
+            stays
+        });
+        for RegistrySettings { name, source } in registries {
+            if !self.running.contains_key(name) {
+                let task = self.start(Arc::clone(name), source.clone());
+                self.running.insert(Arc::clone(name), (source.clone(), task));
+            }
+        }
+    }
+
+    /// Waits until a keeper ends that was not told to, which is an error.
+    pub(crate) async fn ended(&mut self) -> Result<()> {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok(name)) => {
+                    return Err(anyhow!("the keeper of the registry {name} has ended"));
+                }
+                Some(Err(error)) if error.is_cancelled() => {}
+                Some(Err(error)) => return Err(anyhow!(error).context("a keeper panicked")),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn start(&mut self, name: Arc<str>, source: SourceSettings) -> AbortHandle {
+        let source = match source {
+            SourceSettings::Ecr(settings) => Source::Ecr(EcrSource::new(&self.aws, settings)),
+            SourceSettings::File(path) => Source::File(FileSource { path }),
+        };
+        let registry = Registry { name: Arc::clone(&name), source };
+        let fraction = self.at_fraction.subscribe();
+        let keeper = Keeper::new(registry, fraction, self.metrics.clone(), self.now);
+        let updates = self.updates.clone();
+        self.tasks.spawn(async move {
+            keeper.run(updates).await;
+            name
+        })
+    }
+}

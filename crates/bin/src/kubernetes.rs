@@ -1,0 +1,40 @@
+//! The Kubernetes client.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+use crate::cli::ClusterArgs;
+
+/// Connects to no one yet: the first request does.
+pub(crate) async fn client(args: &ClusterArgs) -> Result<Client> {
+    let mut config = config(args).await?;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    // The queue retries, with its own backoff; the client's would sleep inside a write.
+    config.default_retry = false;
+    Client::try_from(config).context("the Kubernetes client cannot be made")
+}
+
+async fn config(args: &ClusterArgs) -> Result<Config> {
+    let options =
+        KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
+    match (&args.kubeconfig, &args.context) {
+        (Some(path), _) => {
+            let kubeconfig = Kubeconfig::read_from(path)
+                .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
+            Config::from_custom_kubeconfig(kubeconfig, &options)
+                .await
+                .with_context(|| format!("the kubeconfig {} cannot be used", path.display()))
+        }
+        (None, Some(context)) => Config::from_kubeconfig(&options)
+            .await
+            .with_context(|| format!("the context {context:?} cannot be used")),
+        (None, None) => Config::infer().await.context(
+            "there is neither a kubeconfig nor a Pod's service account: name one with --kubeconfig",
+        ),
+    }
+}

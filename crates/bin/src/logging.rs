@@ -1,0 +1,39 @@
+//! Log lines: as text or JSON, on standard error.
+
+use clap::ValueEnum;
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, LevelFilter, filter_fn},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines: an object a line.
+    Json,
+}
+
+/// Starts logging at the level that `RUST_LOG` says, or else at `info`.
+pub(crate) fn start(format: LogFormat) {
+    let wanted =
+        EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let filter = wanted.and(filter_fn(shows_no_secret));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+}
+
+/// At TRACE the AWS SDK logs whole replies, tokens included, and HTTP libraries log what goes over the
+/// wire: whatever the user asks for, that level is not for them.
+fn shows_no_secret(line: &Metadata<'_>) -> bool {
+    *line.level() < Level::TRACE || line.target().starts_with("ecr_refresher")
+}

@@ -1,0 +1,19 @@
+//! `ecr-refresher` keeps a fresh Amazon ECR pull Secret in every namespace that an allow-list names.
+
+mod check;
+mod cli;
+mod config;
+mod http;
+mod keepers;
+mod kubernetes;
+mod logging;
+mod metrics;
+mod reload;
+mod run;
+mod tasks;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::parse().execute()
+}

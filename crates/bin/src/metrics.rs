@@ -1,0 +1,97 @@
+//! All metrics of the process, and their text.
+
+use anyhow::{Context, Result};
+use ecr_refresher_core::TokenMetrics;
+use ecr_refresher_sync::{EngineHandle, SyncMetrics};
+use jiff::Timestamp;
+use prometheus::{Encoder, Gauge, GaugeVec, Opts, Registry, TextEncoder};
+
+/// Everything that `/metrics` shows.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) tokens: TokenMetrics,
+    pub(crate) sync: SyncMetrics,
+    pub(crate) config: ConfigMetrics,
+}
+
+/// What Prometheus sees of the config file.
+#[derive(Debug, Clone)]
+pub(crate) struct ConfigMetrics {
+    successful: Gauge,
+    success_time: Gauge,
+}
+
+impl Metrics {
+    /// Makes and registers all metrics; notes that a good config was read at `now`.
+    pub(crate) fn register(now: Timestamp) -> Result<Self> {
+        let registry = Registry::new();
+        let register = || -> prometheus::Result<_> {
+            let tokens = TokenMetrics::register(&registry)?;
+            let sync = SyncMetrics::register(&registry)?;
+            let config = ConfigMetrics::register(&registry)?;
+            register_build(&registry)?;
+            register_process(&registry)?;
+            Ok((tokens, sync, config))
+        };
+        let (tokens, sync, config) = register().context("the metrics cannot be registered")?;
+        config.accepted(now);
+        Ok(Self { registry, tokens, sync, config })
+    }
+
+    /// The metrics in Prometheus' text format. What the engine knows is asked for; when it has
+    /// stalled, its last word stays, which its timestamps show.
+    pub(crate) async fn render(&self, engine: &EngineHandle) -> Result<Vec<u8>> {
+        if let Ok(report) = engine.report(true).await {
+            self.sync.show(&report);
+        }
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+impl ConfigMetrics {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let successful = Gauge::new(
+            "ecr_refresher_config_last_reload_successful",
+            "Whether the config was right when it was last read.",
+        )?;
+        let success_time = Gauge::new(
+            "ecr_refresher_config_last_reload_success_timestamp_seconds",
+            "When the config that is in force was read, as a Unix time.",
+        )?;
+        registry.register(Box::new(successful.clone()))?;
+        registry.register(Box::new(success_time.clone()))?;
+        Ok(Self { successful, success_time })
+    }
+
+    /// Notes that a good config came into force at `now`.
+    pub(crate) fn accepted(&self, now: Timestamp) {
+        self.successful.set(1.0);
+        self.success_time.set(now.as_duration().as_secs_f64());
+    }
+
+    /// Notes that a config was wrong, and changed nothing.
+    pub(crate) fn rejected(&self) {
+        self.successful.set(0.0);
+    }
+}
+
+fn register_build(registry: &Registry) -> prometheus::Result<()> {
+    let opts = Opts::new("ecr_refresher_build_info", "The version that runs; always 1.");
+    let build = GaugeVec::new(opts, &["version"])?;
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+    registry.register(Box::new(build))
+}
+
+/// Memory, CPU and file descriptors, where the system tells them.
+#[cfg(target_os = "linux")]
+fn register_process(registry: &Registry) -> prometheus::Result<()> {
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn register_process(_: &Registry) -> prometheus::Result<()> {
+    Ok(())
+}

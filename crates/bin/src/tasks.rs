@@ -1,0 +1,91 @@
+//! The tasks of the daemon: when one ends that should not, the process ends with its reason.
+
+use std::future::Future;
+
+use anyhow::{Context, Result, anyhow};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+/// The tasks that run, and how they are told to stop.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {
+    set: JoinSet<(String, Result<()>)>,
+    shutdown: CancellationToken,
+}
+
+impl Tasks {
+    /// Cancelled when the process is told to stop.
+    pub(crate) fn shutdown(&self) -> CancellationToken {
+        self.shutdown.clone()
+    }
+
+    /// Starts a task that is not to end before the shutdown.
+    pub(crate) fn spawn(
+        &mut self,
+        name: impl Into<String>,
+        task: impl Future<Output = Result<()>> + Send + 'static,
+    ) {
+        let name = name.into();
+        self.set.spawn(async move { (name, task.await) });
+    }
+
+    /// Waits for SIGTERM or SIGINT, and then for the task named `last` to end in good order. All
+    /// others are dropped with it.
+    ///
+    /// # Errors
+    /// When a task ends by itself.
+    pub(crate) async fn run_until_told_to_stop(mut self, last: &str) -> Result<()> {
+        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            ended = self.next_ended() => return Err(ended),
+        };
+        info!(signal, "stopping");
+        self.shutdown.cancel();
+        while let Some(ended) = self.set.join_next().await {
+            let (name, result) = ended.context("a task panicked")?;
+            if name == last {
+                return result;
+            }
+        }
+        Ok(())
+    }
+
+    /// Why the first task that ended has done so.
+    async fn next_ended(&mut self) -> anyhow::Error {
+        match self.set.join_next().await {
+            Some(Ok((name, Ok(())))) => anyhow!("the task {name} has ended by itself"),
+            Some(Ok((name, Err(error)))) => error.context(format!("the task {name} has failed")),
+            Some(Err(error)) => anyhow!(error).context("a task panicked"),
+            None => anyhow!("there is nothing to do"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_any_task_is_the_end_of_all_with_its_reason() {
+        let mut tasks = Tasks::default();
+        tasks.spawn("steady", std::future::pending());
+        tasks.spawn("flaky", async { Err(anyhow!("out of luck")) });
+        let error = tasks.run_until_told_to_stop("steady").await.unwrap_err();
+        assert_eq!(format!("{error:#}"), "the task flaky has failed: out of luck");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_just_ends_is_an_error_too() {
+        let mut tasks = Tasks::default();
+        tasks.spawn("short", async { Ok(()) });
+        let error = tasks.run_until_told_to_stop("short").await.unwrap_err();
+        assert_eq!(format!("{error:#}"), "the task short has ended by itself");
+    }
+}
