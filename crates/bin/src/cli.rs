@@ -49,6 +49,12 @@ pub(crate) struct ClusterArgs {
     /// The context in the kubeconfig; without it, the current one.
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
+    /// The home namespace, with the daemon's own objects; without it, that of the context or Pod.
+    #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// What the names of the daemon's own objects begin with.
+    #[arg(long, value_name = "NAME", env = "ECR_REFRESHER_NAME", default_value = "ecr-refresher")]
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Args)]

@@ -5,11 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 use anyhow::{Result, anyhow};
 use aws_config::SdkConfig;
 use ecr_refresher_core::{
-    Registry, Source, TokenMetrics,
+    Credentials, Registry, Source, TokenMetrics,
     clock::Now,
     ecr::EcrSource,
     file::FileSource,
-    keeper::{Keeper, Update},
+    keeper::{Keeper, Policy, Update},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -22,7 +22,7 @@ use crate::config::{RegistrySettings, SourceSettings};
 #[derive(Debug)]
 pub(crate) struct Keepers {
     aws: SdkConfig,
-    at_fraction: watch::Sender<f64>,
+    policy: watch::Sender<Policy>,
     metrics: TokenMetrics,
     now: Now,
     updates: mpsc::Sender<Update>,
@@ -40,7 +40,7 @@ impl Keepers {
     ) -> Self {
         Self {
             aws,
-            at_fraction: watch::Sender::new(0.5),
+            policy: watch::Sender::new(Policy { at_fraction: 0.5, round: 0 }),
             metrics,
             now,
             updates,
@@ -49,12 +49,22 @@ impl Keepers {
         }
     }
 
+    /// What all keepers follow.
+    pub(crate) fn policy(&self) -> watch::Sender<Policy> {
+        self.policy.clone()
+    }
+
     /// Has a keeper for each registry, and no others. One whose registry has not changed goes on as
-    /// it was, and calls nobody.
-    pub(crate) fn follow(&mut self, registries: &[RegistrySettings], at_fraction: f64) {
-        self.at_fraction.send_if_modified(|fraction| {
-            let changed = fraction.to_bits() != at_fraction.to_bits();
-            *fraction = at_fraction;
+    /// it was, and calls nobody. A new one begins with what is `known` of its registry.
+    pub(crate) fn follow(
+        &mut self,
+        registries: &[RegistrySettings],
+        at_fraction: f64,
+        known: impl Fn(&RegistrySettings) -> Option<Arc<Credentials>>,
+    ) {
+        self.policy.send_if_modified(|policy| {
+            let changed = policy.at_fraction.to_bits() != at_fraction.to_bits();
+            policy.at_fraction = at_fraction;
             changed
         });
         let metrics = &self.metrics;
@@ -67,10 +77,11 @@ impl Keepers {
             }
             stays
         });
-        for RegistrySettings { name, source } in registries {
-            if !self.running.contains_key(name) {
-                let task = self.start(Arc::clone(name), source.clone());
-                self.running.insert(Arc::clone(name), (source.clone(), task));
+        for registry in registries {
+            if !self.running.contains_key(&registry.name) {
+                let task = self.start(registry, known(registry));
+                let source = registry.source.clone();
+                self.running.insert(Arc::clone(&registry.name), (source, task));
             }
         }
     }
@@ -89,14 +100,19 @@ impl Keepers {
         }
     }
 
-    fn start(&mut self, name: Arc<str>, source: SourceSettings) -> AbortHandle {
-        let source = match source {
+    fn start(
+        &mut self,
+        registry: &RegistrySettings,
+        held: Option<Arc<Credentials>>,
+    ) -> AbortHandle {
+        let source = match registry.source.clone() {
             SourceSettings::Ecr(settings) => Source::Ecr(EcrSource::new(&self.aws, settings)),
             SourceSettings::File(path) => Source::File(FileSource { path }),
         };
+        let name = Arc::clone(&registry.name);
         let registry = Registry { name: Arc::clone(&name), source };
-        let fraction = self.at_fraction.subscribe();
-        let keeper = Keeper::new(registry, fraction, self.metrics.clone(), self.now);
+        let policy = self.policy.subscribe();
+        let keeper = Keeper::new(registry, held, policy, self.metrics.clone(), self.now);
         let updates = self.updates.clone();
         self.tasks.spawn(async move {
             keeper.run(updates).await;

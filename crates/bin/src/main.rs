@@ -11,6 +11,7 @@ mod metrics;
 mod reload;
 mod run;
 mod tasks;
+mod token_cache;
 
 use std::process::ExitCode;
 

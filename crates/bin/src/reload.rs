@@ -1,14 +1,15 @@
 //! Follows the config file: a good edit is in force within two seconds, a bad one changes nothing.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Result;
 use ecr_refresher_core::clock::Now;
 use ecr_refresher_sync::EngineHandle;
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{Config, ConfigError, Follower},
+    config::{Config, ConfigError, Follower, RegistrySettings},
     keepers::Keepers,
     metrics::ConfigMetrics,
 };
@@ -19,6 +20,8 @@ pub(crate) struct Reload {
     pub(crate) follower: Follower,
     pub(crate) keepers: Keepers,
     pub(crate) engine: EngineHandle,
+    /// Tells the token cache which registries there are.
+    pub(crate) registries: watch::Sender<Arc<[RegistrySettings]>>,
     pub(crate) metrics: ConfigMetrics,
     pub(crate) listen: SocketAddr,
     pub(crate) now: Now,
@@ -47,7 +50,8 @@ impl Reload {
             warn!(listen = %config.listen, "a change of `listen` is in force after a restart only");
         }
         // The keepers first: a registry that is new is awaited by the engine from then on.
-        self.keepers.follow(&config.registries, config.at_fraction);
+        self.registries.send_replace(Arc::clone(&config.registries));
+        self.keepers.follow(&config.registries, config.at_fraction, |_| None);
         self.engine.configure(config.sync).await?;
         self.metrics.accepted((self.now)());
         info!("the config has changed, and the new one is in force");

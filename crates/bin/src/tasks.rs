@@ -33,12 +33,12 @@ impl Tasks {
         self.set.spawn(async move { (name, task.await) });
     }
 
-    /// Waits for SIGTERM or SIGINT, and then for the task named `last` to end in good order. All
-    /// others are dropped with it.
+    /// Waits for SIGTERM or SIGINT, and then for the tasks named `last` to end in good order. All
+    /// others are dropped with them.
     ///
     /// # Errors
-    /// When a task ends by itself.
-    pub(crate) async fn run_until_told_to_stop(mut self, last: &str) -> Result<()> {
+    /// When a task ends by itself, or badly.
+    pub(crate) async fn run_until_told_to_stop(mut self, last: &[&str]) -> Result<()> {
         let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
         let signal = tokio::select! {
@@ -48,10 +48,14 @@ impl Tasks {
         };
         info!(signal, "stopping");
         self.shutdown.cancel();
-        while let Some(ended) = self.set.join_next().await {
+        let mut left = last.len();
+        while left > 0
+            && let Some(ended) = self.set.join_next().await
+        {
             let (name, result) = ended.context("a task panicked")?;
-            if name == last {
-                return result;
+            if last.contains(&name.as_str()) {
+                result?;
+                left -= 1;
             }
         }
         Ok(())
@@ -77,7 +81,7 @@ mod tests {
         let mut tasks = Tasks::default();
         tasks.spawn("steady", std::future::pending());
         tasks.spawn("flaky", async { Err(anyhow!("out of luck")) });
-        let error = tasks.run_until_told_to_stop("steady").await.unwrap_err();
+        let error = tasks.run_until_told_to_stop(&["steady"]).await.unwrap_err();
         assert_eq!(format!("{error:#}"), "the task flaky has failed: out of luck");
     }
 
@@ -85,7 +89,7 @@ mod tests {
     async fn a_task_that_just_ends_is_an_error_too() {
         let mut tasks = Tasks::default();
         tasks.spawn("short", async { Ok(()) });
-        let error = tasks.run_until_told_to_stop("short").await.unwrap_err();
+        let error = tasks.run_until_told_to_stop(&["short"]).await.unwrap_err();
         assert_eq!(format!("{error:#}"), "the task short has ended by itself");
     }
 }

@@ -26,33 +26,50 @@ pub struct Update {
     pub outcome: Result<Arc<Credentials>, FetchError>,
 }
 
+/// What all keepers follow, and what may change while they run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Policy {
+    /// The fraction of a token's life at which it is replaced.
+    pub at_fraction: f64,
+    /// With another number, every token is replaced at once.
+    pub round: u64,
+}
+
 /// Keeps one registry's credentials fresh.
 #[derive(Debug)]
 pub struct Keeper {
     registry: Registry,
     schedule: Schedule,
     held: Option<Arc<Credentials>>,
-    at_fraction: watch::Receiver<f64>,
+    policy: watch::Receiver<Policy>,
     metrics: TokenMetrics,
     now: Now,
 }
 
 impl Keeper {
-    /// A keeper that replaces each token at the fraction of its life that `at_fraction` says, now or
-    /// later.
+    /// A keeper that holds `held` from the start, such as what was known before a restart.
     #[must_use]
     pub fn new(
         registry: Registry,
-        at_fraction: watch::Receiver<f64>,
+        held: Option<Arc<Credentials>>,
+        policy: watch::Receiver<Policy>,
         metrics: TokenMetrics,
         now: Now,
     ) -> Self {
         metrics.announce(&registry.name);
-        Self { registry, schedule: Schedule::default(), held: None, at_fraction, metrics, now }
+        Self { registry, schedule: Schedule::default(), held, policy, metrics, now }
     }
 
-    /// Sends an [`Update`] for each failure and each change. Ends when nobody listens any more.
+    /// Sends an [`Update`] for what is held, and then for each failure and each change. Ends when
+    /// nobody listens any more.
     pub async fn run(mut self, updates: mpsc::Sender<Update>) {
+        if let Some(held) = self.held.clone() {
+            let next = self.resume(&held);
+            if self.tell(Ok(held), &updates).await.is_err() {
+                return;
+            }
+            self.wait_until(next).await;
+        }
         loop {
             let asked = Instant::now();
             let outcome = self.registry.source.fetch((self.now)()).await;
@@ -62,14 +79,37 @@ impl Keeper {
                 Ok(credentials) => (self.succeeded(&credentials), self.take(credentials).map(Ok)),
                 Err(error) => (self.failed(&error), Some(Err(error))),
             };
-            if let Some(outcome) = changed {
-                let update = Update { registry: Arc::clone(&self.registry.name), outcome };
-                if updates.send(update).await.is_err() {
-                    return;
-                }
+            if let Some(outcome) = changed
+                && self.tell(outcome, &updates).await.is_err()
+            {
+                return;
             }
             self.wait_until(next).await;
         }
+    }
+
+    async fn tell(
+        &self,
+        outcome: Result<Arc<Credentials>, FetchError>,
+        updates: &mpsc::Sender<Update>,
+    ) -> Result<(), mpsc::error::SendError<Update>> {
+        updates.send(Update { registry: Arc::clone(&self.registry.name), outcome }).await
+    }
+
+    /// When to ask next for what is held from the start: a file at once.
+    fn resume(&mut self, held: &Credentials) -> Timestamp {
+        let now = (self.now)();
+        let Some(lifetime) = held.lifetime else { return now };
+        self.schedule.succeeded(lifetime);
+        self.metrics.hold(&self.registry.name, lifetime);
+        let next = self.next_refresh(now).unwrap_or(now);
+        info!(
+            registry = %self.registry.name,
+            expires_at = %lifetime.expires_at(),
+            next_refresh = %next,
+            "took the token from the token cache"
+        );
+        next
     }
 
     /// Holds what arrived; returns it if it is anything new.
@@ -111,12 +151,16 @@ impl Keeper {
         next
     }
 
-    /// Waits until `next`, or until another time if the fraction changes meanwhile.
+    /// Waits until `next`, or until another time if the policy changes meanwhile.
     async fn wait_until(&mut self, mut next: Timestamp) {
+        let round = self.policy.borrow().round;
         loop {
             tokio::select! {
                 () = sleep_until(next, self.now) => return,
-                Ok(()) = self.at_fraction.changed() => {
+                Ok(()) = self.policy.changed() => {
+                    if self.policy.borrow().round != round {
+                        return;
+                    }
                     next = self.next_refresh((self.now)()).unwrap_or(next);
                 }
             }
@@ -124,7 +168,7 @@ impl Keeper {
     }
 
     fn next_refresh(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let fraction = *self.at_fraction.borrow_and_update();
+        let fraction = self.policy.borrow().at_fraction;
         self.schedule.refresh_at(fraction, now, fastrand::f64())
     }
 }

@@ -6,10 +6,11 @@
 //! registries returned into the document that a pull Secret holds.
 //!
 //! Decisions are pure functions of a passed time ([`Lifetime`], [`Schedule`], [`ecr::reply`]); only
-//! [`ecr`], [`file`] and [`keeper`] do I/O.
+//! [`ecr`], [`mod@file`] and [`keeper`] do I/O.
 
 mod auth;
 pub mod aws;
+mod cache;
 pub mod clock;
 mod credentials;
 pub mod dockerconfig;
@@ -24,6 +25,7 @@ mod registry;
 mod schedule;
 
 pub use auth::{Auth, AuthError};
+pub use cache::{Cache, CacheError};
 pub use credentials::Credentials;
 pub use error::{FetchError, Reason};
 pub use host::{Host, HostError, is_account};

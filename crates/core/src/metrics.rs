@@ -6,7 +6,7 @@ use prometheus::{
     core::Collector,
 };
 
-use crate::{Credentials, FetchError, Reason};
+use crate::{Credentials, FetchError, Lifetime, Reason};
 
 /// The token metrics, of all registries.
 #[derive(Debug, Clone)]
@@ -68,6 +68,12 @@ impl TokenMetrics {
         for reason in Reason::ALL {
             self.requests.with_label_values(&[registry, "failure", reason.as_str()]);
         }
+    }
+
+    /// Shows a token that was not fetched by this process.
+    pub(crate) fn hold(&self, registry: &str, lifetime: Lifetime) {
+        self.issued.with_label_values(&[registry]).set(unix_seconds(lifetime.issued_at()));
+        self.expiration.with_label_values(&[registry]).set(unix_seconds(lifetime.expires_at()));
     }
 
     /// Takes a registry's times away, as it has left the config.

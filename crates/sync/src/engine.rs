@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    Event, Index, Outcome, Report, Settings, SyncMetrics, Write, WriteReason,
+    Event, Index, Report, Setback, Settings, SyncMetrics, WriteReason,
     registries::Registries,
     watch::{Watch, Watches},
     writer,
@@ -36,7 +36,7 @@ pub struct Engine {
     registries: Registries,
     index: Index,
     watches: Watches,
-    writes: FuturesUnordered<BoxFuture<'static, Ended>>,
+    writes: FuturesUnordered<BoxFuture<'static, Done>>,
     synced: bool,
     requests: mpsc::Receiver<Request>,
 }
@@ -61,11 +61,12 @@ enum Request {
     Configure { settings: Box<Settings>, answer: oneshot::Sender<()> },
 }
 
-/// A write that has ended.
-struct Ended {
+/// A write or a deletion that has ended.
+struct Done {
+    /// The pull Secret's name.
     secret: String,
-    write: Write,
-    outcome: Outcome,
+    namespace: Arc<str>,
+    event: Event,
     took: Duration,
 }
 
@@ -144,7 +145,7 @@ impl Engine {
                 () = shutdown.cancelled() => break,
                 told = self.watches.next() => self.take_event(told.ok_or(WatchEnded)?),
                 Some(update) = updates.recv() => self.take_update(update),
-                Some(ended) = self.writes.next() => self.take_ended(ended),
+                Some(done) = self.writes.next() => self.take_done(done),
                 Some(request) = self.requests.recv() => self.take_request(request),
                 () = sleep(wait) => {}
             }
@@ -229,47 +230,60 @@ impl Engine {
         }
     }
 
+    /// Starts what is due, as long as there is room; deletions last.
     fn start_writes(&mut self) {
         let now = (self.now)();
-        while self.writes.len() < self.settings.concurrency
-            && let Some(write) = self.index.next_write(now)
-        {
-            let Some(secret) = self.index.secret(write.secret) else { continue };
-            let (client, secret) = (self.client.clone(), secret.name.clone());
-            self.writes.push(Box::pin(async move {
-                let started = Instant::now();
-                let outcome = writer::write(&client, &secret, &write).await;
-                Ended { secret, write, outcome, took: started.elapsed() }
-            }));
+        while self.writes.len() < self.settings.concurrency {
+            let client = self.client.clone();
+            if let Some(write) = self.index.next_write(now) {
+                self.start(write.secret, Arc::clone(&write.namespace), move |secret| async move {
+                    let outcome = writer::write(&client, &secret, &write).await;
+                    Event::Written { write, outcome }
+                });
+            } else if let Some(deletion) = self.index.next_deletion(now) {
+                let namespace = Arc::clone(&deletion.namespace);
+                self.start(deletion.secret, namespace, move |secret| async move {
+                    let failure = writer::delete(&client, &secret, &deletion).await;
+                    Event::Deleted { deletion, failure }
+                });
+            } else {
+                return;
+            }
         }
     }
 
-    fn take_ended(&mut self, Ended { secret, write, outcome, took }: Ended) {
-        let secret = secret.as_str();
-        let namespace = Arc::clone(&write.namespace);
-        let Some(ended) = self.index.apply(Event::Written { write, outcome }, (self.now)()) else {
-            return;
-        };
-        let failed = ended.failure.as_ref().map(|setback| setback.failure.reason);
-        self.metrics.wrote(secret, failed, took);
-        if let Some(waited) = ended.waited {
-            self.metrics.served(waited);
-        }
-        match ended.failure {
-            None => debug!(secret, %namespace, "wrote the copy"),
-            // It is on its way out, and its watch will tell.
-            Some(setback) if setback.failure.reason == WriteReason::NamespaceGone => {
-                debug!(secret, %namespace, "the namespace is gone: {}", setback.failure);
+    fn start<F: Future<Output = Event> + Send + 'static>(
+        &self,
+        place: usize,
+        namespace: Arc<str>,
+        write: impl FnOnce(String) -> F,
+    ) {
+        let secret = self.index.secret(place).map(|secret| secret.name.clone()).unwrap_or_default();
+        let writing = write(secret.clone());
+        self.writes.push(Box::pin(async move {
+            let started = Instant::now();
+            let event = writing.await;
+            Done { secret, namespace, event, took: started.elapsed() }
+        }));
+    }
+
+    fn take_done(&mut self, Done { secret, namespace, event, took }: Done) {
+        let is_deletion = matches!(event, Event::Deleted { .. });
+        let Some(ended) = self.index.apply(event, (self.now)()) else { return };
+        if is_deletion && ended.failure.is_none() {
+            info!(secret, %namespace, "deleted the copy, which is wanted no more");
+        } else if !is_deletion {
+            let failed = ended.failure.as_ref().map(|setback| setback.failure.reason);
+            self.metrics.wrote(&secret, failed, took);
+            if let Some(waited) = ended.waited {
+                self.metrics.served(waited);
             }
-            Some(setback) => warn!(
-                secret,
-                %namespace,
-                reason = %setback.failure.reason,
-                failures = setback.count,
-                retry_in_seconds = setback.delay.as_secs_f64(),
-                "the copy was not written: {}",
-                setback.failure
-            ),
+            if failed.is_none() {
+                debug!(secret, %namespace, "wrote the copy");
+            }
+        }
+        if let Some(setback) = &ended.failure {
+            log_setback(&secret, &namespace, is_deletion, setback);
         }
     }
 
@@ -297,8 +311,8 @@ impl Engine {
     async fn finish_writes(mut self) {
         let rest = self.writes.len();
         let all = async {
-            while let Some(ended) = self.writes.next().await {
-                self.take_ended(ended);
+            while let Some(done) = self.writes.next().await {
+                self.take_done(done);
             }
         };
         if timeout(GRACE, all).await.is_ok() {
@@ -307,4 +321,22 @@ impl Engine {
             warn!("some writes had not ended after {} s", GRACE.as_secs());
         }
     }
+}
+
+fn log_setback(secret: &str, namespace: &str, is_deletion: bool, setback: &Setback) {
+    let Setback { failure, count, delay } = setback;
+    // It is on its way out, and its watch will tell.
+    if failure.reason == WriteReason::NamespaceGone {
+        debug!(secret, namespace, "the namespace is gone: {failure}");
+        return;
+    }
+    let what = if is_deletion { "deleted" } else { "written" };
+    warn!(
+        secret,
+        namespace,
+        reason = %failure.reason,
+        failures = count,
+        retry_in_seconds = delay.as_secs_f64(),
+        "the copy was not {what}: {failure}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use crate::{Manifest, Observed, Write};
+use crate::{Deletion, Manifest, Observed, Write};
 
 /// Something that the index has to know.
 #[derive(Debug)]
@@ -22,6 +22,13 @@ pub enum Event {
         secret: usize,
         /// What its copies are to be.
         manifest: Arc<Manifest>,
+    },
+    /// A deletion has ended.
+    Deleted {
+        /// The deletion.
+        deletion: Deletion,
+        /// Why the copy is there still, if it is.
+        failure: Option<WriteFailure>,
     },
     /// A write has ended.
     Written {

@@ -27,10 +27,10 @@ mod writer;
 pub use allow_list::{AllowList, Decision, PatternError};
 pub use engine::{Engine, EngineHandle, Stalled, WatchEnded};
 pub use event::{Event, Namespace, Outcome, Watched, WriteFailure, WriteReason};
-pub use index::{Changes, CopyKey, Ended, Index, Setback, Write};
+pub use index::{Changes, CopyKey, Deletion, Ended, Index, Setback, Write};
 pub use manifest::Manifest;
 pub use metrics::SyncMetrics;
-pub use observed::{ContentHash, Observed, Ownership};
+pub use observed::{ContentHash, Observed, Ownership, Uid};
 pub use report::{CopyReport, CopyState, Report, SecretReport};
 pub use settings::{PerNamespace, PullSecret, Settings};
 

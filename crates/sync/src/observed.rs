@@ -1,5 +1,7 @@
 //! What a Secret's metadata says about a copy. Its data is never read.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::Value;
@@ -12,6 +14,8 @@ pub struct Observed {
     /// Its resourceVersion as a number, which Kubernetes lets clients compare since 1.35; 0 when it
     /// is none.
     pub resource_version: u64,
+    /// Its UID, which is a UUID; `None` when it is none.
+    pub uid: Option<Uid>,
     /// Whose it is.
     pub ownership: Ownership,
 }
@@ -23,6 +27,8 @@ pub enum Ownership {
     Foreign,
     /// It carries our label, or we applied it and a tenant stripped the label.
     Ours {
+        /// Whether it carries our label; without it, it is not ours to delete.
+        labelled: bool,
         /// Which content it holds, by its annotation.
         content: Option<ContentHash>,
         /// When the first of its entries expires, by its annotation.
@@ -31,6 +37,28 @@ pub enum Ownership {
         /// over, by the API server's own bookkeeping in `managedFields`.
         owned_fields: u16,
     },
+}
+
+/// A UID of Kubernetes, in few bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uid(u128);
+
+impl Uid {
+    /// Takes a UUID in its usual form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let uid = u128::from_str_radix(&text.replace('-', ""), 16).map(Self).ok()?;
+        // What cannot be written as it was read could not be named in a precondition.
+        (uid.to_string() == text).then_some(uid)
+    }
+}
+
+impl fmt::Display for Uid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hex = format!("{:032x}", self.0);
+        let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+        formatter.write_str(&parts.join("-"))
+    }
 }
 
 /// The content of a copy: the first 128 bits of a SHA-256 over all that is applied.
@@ -52,7 +80,11 @@ impl Observed {
     /// Reads the metadata of a Secret.
     #[must_use]
     pub fn new(metadata: &ObjectMeta) -> Self {
-        Self { resource_version: resource_version(metadata), ownership: ownership(metadata) }
+        Self {
+            resource_version: resource_version(metadata),
+            uid: metadata.uid.as_deref().and_then(Uid::parse),
+            ownership: ownership(metadata),
+        }
     }
 }
 
@@ -64,12 +96,14 @@ pub(crate) fn resource_version(metadata: &ObjectMeta) -> u64 {
 fn ownership(metadata: &ObjectMeta) -> Ownership {
     let label = metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY));
     let applied = metadata.managed_fields.iter().flatten().find(|entry| is_ours(entry));
-    if label.is_none_or(|value| value != MANAGER) && applied.is_none() {
+    let labelled = label.is_some_and(|value| value == MANAGER);
+    if !labelled && applied.is_none() {
         return Ownership::Foreign;
     }
     let annotation = |key| metadata.annotations.as_ref().and_then(|all| all.get(key));
     let fields = applied.and_then(|entry| entry.fields_v1.as_ref());
     Ownership::Ours {
+        labelled,
         content: annotation(CONTENT_HASH).and_then(|text| ContentHash::from_hex(text)),
         expires_at: annotation(EXPIRES_AT).and_then(|text| text.parse().ok()),
         owned_fields: fields.map_or(0, |fields| count_leaves(&fields.0)),
@@ -133,6 +167,7 @@ mod tests {
         }));
         assert_eq!(observed.resource_version, 42);
         let expected = Ownership::Ours {
+            labelled: true,
             content: Some(ContentHash(255)),
             expires_at: Some("2026-11-23T12:00:00Z".parse().unwrap()),
             owned_fields: 5,
@@ -145,7 +180,10 @@ mod tests {
         let mut fields = applied_fields();
         fields["f:metadata"].as_object_mut().unwrap().remove("f:labels");
         let observed = observed(json!({"managedFields": [managed(MANAGER, "Apply", &fields)]}));
-        assert!(matches!(observed.ownership, Ownership::Ours { owned_fields: 4, .. }));
+        assert!(matches!(
+            observed.ownership,
+            Ownership::Ours { labelled: false, owned_fields: 4, .. }
+        ));
     }
 
     #[test]
@@ -161,12 +199,24 @@ mod tests {
     }
 
     #[test]
+    fn a_uid_is_written_as_it_was_read() {
+        let text = "0a1b2c3d-0000-4e5f-8a9b-00000000000f";
+        assert_eq!(Uid::parse(text).unwrap().to_string(), text);
+        for text in
+            ["", "x", "0a1b2c3d00004e5f8a9b00000000000f", "0A1B2C3D-0000-4E5F-8A9B-00000000000F"]
+        {
+            assert_eq!(Uid::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
     fn nonsense_in_annotations_is_as_good_as_nothing() {
         let observed = observed(json!({
             "labels": {MANAGED_BY: MANAGER},
             "annotations": {EXPIRES_AT: "soon", CONTENT_HASH: "xyz"},
         }));
-        let nothing = Ownership::Ours { content: None, expires_at: None, owned_fields: 0 };
+        let nothing =
+            Ownership::Ours { labelled: true, content: None, expires_at: None, owned_fields: 0 };
         assert_eq!(observed.ownership, nothing);
     }
 }

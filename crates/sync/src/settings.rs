@@ -11,6 +11,8 @@ pub struct Settings {
     pub secrets: Vec<PullSecret>,
     /// Over how long the copies of a new token are written, at most.
     pub spread: Duration,
+    /// After how long a copy that is wanted no more is deleted; `None` for never.
+    pub prune_after: Option<Duration>,
     /// How many writes may be under way at once.
     pub concurrency: usize,
     /// Of which copies the metrics have a series each.

@@ -1,13 +1,15 @@
-//! Writes a copy, by server-side apply.
+//! Writes a copy, by server-side apply, and deletes one.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Status};
 use kube::{Client, client::Body, core::PartialObjectMeta};
+use serde_json::json;
 use tokio::time::timeout;
 
-use crate::{MANAGER, Observed, Outcome, Write, WriteFailure, WriteReason};
+use crate::{Deletion, MANAGER, Observed, Outcome, Write, WriteFailure, WriteReason};
 
 /// How long one write may take. The client itself would wait for ever.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -24,25 +26,44 @@ pub(crate) async fn write(client: &Client, secret: &str, write: &Write) -> Outco
     match timeout(TIMEOUT, apply(client, secret, write)).await {
         Ok(Ok(observed)) => Outcome::Written(observed),
         Ok(Err(failure)) => Outcome::Failed(failure),
-        Err(_) => Outcome::Failed(failure(
-            WriteReason::Timeout,
-            format!("the API server did not answer within {} s", TIMEOUT.as_secs()),
-        )),
+        Err(_) => Outcome::Failed(too_slow()),
     }
 }
 
+/// Deletes one copy, if it is still what and as it was. Returns why it is there still, if it is.
+pub(crate) async fn delete(
+    client: &Client,
+    secret: &str,
+    deletion: &Deletion,
+) -> Option<WriteFailure> {
+    let deleting = async {
+        match send(client, deletion_request(secret, deletion)?).await {
+            // It is gone already.
+            Err(failure) if failure.reason == WriteReason::NamespaceGone => Ok(()),
+            answer => answer.map(drop),
+        }
+    };
+    timeout(TIMEOUT, deleting).await.unwrap_or_else(|_| Err(too_slow())).err()
+}
+
 async fn apply(client: &Client, secret: &str, write: &Write) -> Result<Observed, WriteFailure> {
+    let bytes = send(client, request(secret, write)?).await?;
+    let copy: PartialObjectMeta<Secret> = serde_json::from_slice(&bytes).map_err(|_| {
+        failure(WriteReason::ServerError, "the API server's answer is no metadata".to_owned())
+    })?;
+    Ok(Observed::new(&copy.metadata))
+}
+
+/// Sends a request, and returns the body of a good answer.
+async fn send(client: &Client, request: Request<Body>) -> Result<Bytes, WriteFailure> {
     let unreachable = |error: kube::Error| {
         failure(WriteReason::Network, format!("the API server cannot be reached: {error}"))
     };
-    let response = client.send(request(secret, write)?).await.map_err(unreachable)?;
+    let response = client.send(request).await.map_err(unreachable)?;
     let status = response.status();
     let bytes = response.into_body().collect_bytes().await.map_err(unreachable)?;
     if status.is_success() {
-        let copy: PartialObjectMeta<Secret> = serde_json::from_slice(&bytes).map_err(|_| {
-            failure(WriteReason::ServerError, "the API server's answer is no metadata".to_owned())
-        })?;
-        Ok(Observed::new(&copy.metadata))
+        Ok(bytes)
     } else {
         Err(describe(status, serde_json::from_slice(&bytes).unwrap_or_default()))
     }
@@ -57,7 +78,31 @@ fn request(secret: &str, write: &Write) -> Result<Request<Body>, WriteFailure> {
     .header(header::ACCEPT, METADATA_ONLY)
     .header(header::CONTENT_TYPE, "application/apply-patch+yaml")
     .body(Body::from(write.manifest.body.clone()))
-    .map_err(|error| failure(WriteReason::Network, format!("no request can be made: {error}")))
+    .map_err(no_request)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
+fn no_request(error: http::Error) -> WriteFailure {
+    failure(WriteReason::Network, format!("no request can be made: {error}"))
+}
+
+fn too_slow() -> WriteFailure {
+    let message = format!("the API server did not answer within {} s", TIMEOUT.as_secs());
+    failure(WriteReason::Timeout, message)
+}
+
+fn deletion_request(secret: &str, deletion: &Deletion) -> Result<Request<Body>, WriteFailure> {
+    let Deletion { namespace, uid, resource_version, .. } = deletion;
+    let options = json!({
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": { "uid": uid.to_string(), "resourceVersion": resource_version.to_string() },
+    });
+    Request::delete(format!("/api/v1/namespaces/{namespace}/secrets/{secret}"))
+        .header(header::ACCEPT, METADATA_ONLY)
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(options.to_string().into_bytes()))
+        .map_err(no_request)
 }
 
 /// What the API server's refusal means.
@@ -94,8 +139,6 @@ fn failure(reason: WriteReason, message: String) -> WriteFailure {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn describe_json(code: u16, status: serde_json::Value) -> WriteFailure {

@@ -15,8 +15,8 @@ use super::{
     names::{is_label_value, is_qualified_name, is_subdomain},
     problem::{Place, Problem, suggest},
     raw::{
-        RawConfig, RawEcr, RawNamespaces, RawOperator, RawPerNamespace, RawRefresh, RawRegistry,
-        RawSecret, RawSelector,
+        RawConfig, RawEcr, RawNamespaces, RawOperator, RawPerNamespace, RawPrune, RawRefresh,
+        RawRegistry, RawSecret, RawSelector,
     },
     yaml::Tree,
 };
@@ -27,6 +27,8 @@ const AT_FRACTION: f64 = 0.5;
 const SPREAD: Duration = Duration::from_mins(5);
 /// Beyond this a spread would reach into the last part of a token's 12 hours.
 const LONGEST_SPREAD: Duration = Duration::from_hours(1);
+/// A copy that is wanted no more is deleted after this, unless the config says otherwise.
+const PRUNE_AFTER: Duration = Duration::from_mins(10);
 /// How many writes may be under way, unless the config says otherwise.
 const CONCURRENCY: u64 = 32;
 /// More connections than this gain nothing from one API server.
@@ -43,6 +45,7 @@ pub(super) fn lower(raw: RawConfig, tree: &Tree) -> Result<Config, Vec<Problem>>
     let names: Vec<_> = registries.iter().map(|registry| &*registry.name).collect();
     let secrets = lowering.secrets(raw.secrets, &names);
     let (at_fraction, spread) = lowering.refresh(&raw.refresh);
+    let prune_after = lowering.prune(&raw.prune);
     let concurrency = lowering.concurrency(raw.writer.concurrency.unwrap_or(CONCURRENCY));
     let text = raw.listen.as_deref().unwrap_or(LISTEN);
     let listen = text.parse().map_err(|_| {
@@ -54,11 +57,12 @@ pub(super) fn lower(raw: RawConfig, tree: &Tree) -> Result<Config, Vec<Problem>>
     });
     match listen {
         Ok(listen) if lowering.problems.is_empty() => Ok(Config {
-            registries,
+            registries: registries.into(),
             at_fraction,
             sync: Settings {
                 secrets,
                 spread,
+                prune_after,
                 concurrency,
                 per_namespace: match raw.metrics.per_namespace {
                     RawPerNamespace::Off => PerNamespace::Off,
@@ -355,6 +359,17 @@ impl Lowering<'_> {
             );
         }
         (at_fraction, spread.unwrap_or(SPREAD))
+    }
+
+    /// After how long what is wanted no more is deleted; `None` for never.
+    fn prune(&mut self, raw: &RawPrune) -> Option<Duration> {
+        let after = raw.after.as_deref().map_or(Some(PRUNE_AFTER), parse_duration);
+        if after.is_none() {
+            let text = raw.after.as_deref().unwrap_or_default();
+            let message = format!("`{text}` is no time to wait before a copy is deleted");
+            self.report(&["prune", "after"], message, "choose one such as `10m`");
+        }
+        after.filter(|_| raw.enabled.unwrap_or(true))
     }
 
     fn concurrency(&mut self, concurrency: u64) -> usize {

@@ -30,7 +30,7 @@ use self::{raw::RawConfig, yaml::Tree};
 #[derive(Debug)]
 pub(crate) struct Config {
     /// Where credentials come from.
-    pub(crate) registries: Vec<RegistrySettings>,
+    pub(crate) registries: Arc<[RegistrySettings]>,
     /// At which fraction of a token's life the next is fetched.
     pub(crate) at_fraction: f64,
     /// What the engine follows.
@@ -40,10 +40,17 @@ pub(crate) struct Config {
 }
 
 /// A registry of the config.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RegistrySettings {
     pub(crate) name: Arc<str>,
     pub(crate) source: SourceSettings,
+}
+
+impl RegistrySettings {
+    /// The settings as a text, which differs when they do. There is no secret in them.
+    pub(crate) fn settings(&self) -> String {
+        format!("{:?}", self.source)
+    }
 }
 
 /// Where the credentials of a registry come from.

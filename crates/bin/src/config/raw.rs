@@ -22,6 +22,8 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) refresh: RawRefresh,
     #[serde(default)]
+    pub(super) prune: RawPrune,
+    #[serde(default)]
     pub(super) writer: RawWriter,
     #[serde(default)]
     pub(super) metrics: RawMetrics,
@@ -104,6 +106,13 @@ pub(super) enum RawOperator {
 pub(super) struct RawRefresh {
     pub(super) at_fraction: Option<f64>,
     pub(super) spread: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct RawPrune {
+    pub(super) enabled: Option<bool>,
+    pub(super) after: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -62,6 +62,8 @@ fn the_annotated_example_is_a_good_config_and_holds_every_key() {
         "spread",
         "concurrency",
         "perNamespace",
+        "enabled",
+        "after",
         "listen",
     ] {
         assert!(text.contains(&format!("{key}:")), "{key}");
@@ -163,14 +165,15 @@ secrets:
     labels: { app.kubernetes.io/instance: x }
     annotations: { ecr-refresher.io/expires-at: x }
 refresh: { atFraction: 1.5, spread: soon }
+prune: { after: never }
 writer: { concurrency: 0 }
 listen: here
 ";
     let message = problems(text);
     let lines: Vec<_> = message.lines().map(|line| line.split(' ').next().unwrap()).collect();
     let places = [
-        "4:12", "4:24", "4:35", "6:5", "7:5", "8:58", "9:15", "10:20", "11:12", "11:29", "12:11",
-        "13:1",
+        "4:12", "4:24", "4:35", "6:5", "7:5", "8:58", "9:15", "10:20", "11:12", "11:29", "12:10",
+        "13:11", "14:1",
     ];
     assert_eq!(lines.len(), places.len(), "{message}");
     for (line, place) in lines.iter().zip(places) {

@@ -2,12 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{
-    Index,
-    copy::CopyRecord,
-    key,
-    namespaces::{Entry, Presence},
-};
+use super::{Index, copy::CopyRecord, key, namespaces::Presence};
 use crate::{Namespace, Watched};
 
 impl Index {
@@ -20,14 +15,17 @@ impl Index {
             Watched::ListEnded => {
                 self.namespaces_listed = true;
                 let epoch = self.epoch;
-                let missed = |entry: &Entry| entry.presence.is_there() && entry.epoch != epoch;
-                for id in self.namespaces.ids_where(missed) {
-                    self.namespace_gone(id);
+                for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
+                    if self.namespaces.get(id).is_some_and(|entry| entry.epoch != epoch) {
+                        self.namespace_gone(id, now);
+                    } else {
+                        self.reconsider_namespace(id, now);
+                    }
                 }
             }
             Watched::Gone(name, _) => {
                 if let Some(id) = self.namespaces.find(&name) {
-                    self.namespace_gone(id);
+                    self.namespace_gone(id, now);
                 }
             }
         }
@@ -51,7 +49,7 @@ impl Index {
         self.reconsider_namespace(id, now);
     }
 
-    fn namespace_gone(&mut self, id: u32) {
+    fn namespace_gone(&mut self, id: u32, now: Timestamp) {
         let Some(entry) = self.namespaces.get_mut(id) else { return };
         if !entry.presence.is_there() {
             return;
@@ -60,7 +58,7 @@ impl Index {
         entry.copies.iter_mut().for_each(CopyRecord::unwant);
         self.count_matches(id, -1);
         for secret in 0..self.secrets.len() {
-            self.queue.cancel(key(id, secret));
+            self.reconsider(key(id, secret), now);
         }
         self.namespaces.forget_if_empty(id);
     }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Setback;
 use crate::{
-    CopyState, Manifest, Observed, Ownership, WriteFailure, WriteReason,
+    CopyState, Manifest, Observed, Ownership, Uid, WriteFailure, WriteReason,
     queue::{Ticket, Urgency},
 };
 
@@ -20,6 +20,8 @@ pub(super) struct CopyRecord {
     pub(super) in_flight: bool,
     /// Since when it is wanted, while it has never been seen.
     pub(super) awaited_since: Option<Timestamp>,
+    /// Since when it is known not to be wanted.
+    unwanted_since: Option<Timestamp>,
     /// The list of the copies in which it was seen last.
     epoch: u8,
     pub(super) observed: Option<Observed>,
@@ -52,10 +54,16 @@ impl CopyRecord {
         if wanted && !self.wanted && self.observed.is_none() {
             self.awaited_since = Some(now);
         }
-        self.wanted = wanted;
-        if !wanted {
-            self.unwant();
+        if self.wanted != wanted {
+            self.failure = None;
         }
+        if wanted {
+            self.unwanted_since = None;
+        } else {
+            self.awaited_since = None;
+            self.unwanted_since.get_or_insert(now);
+        }
+        self.wanted = wanted;
     }
 
     /// Notes that a write of it is under way.
@@ -107,6 +115,7 @@ impl CopyRecord {
     pub(super) fn unwant(&mut self) {
         self.wanted = false;
         self.awaited_since = None;
+        self.unwanted_since = None;
         self.failure = None;
     }
 
@@ -177,6 +186,25 @@ impl CopyRecord {
                 let due = since.saturating_add(offset).unwrap_or(since).max(retry_at);
                 Some(Ticket { urgency: Urgency::Refresh, due, deadline })
             }
+        }
+    }
+
+    /// When to delete what is there, if that is wanted no more and is ours to delete, and how it
+    /// must be then: anything else is somebody's change.
+    pub(super) fn plan_deletion(&self, after: Duration) -> Option<(Timestamp, Uid, u64)> {
+        let observed = self.observed?;
+        let Ownership::Ours { labelled: true, .. } = observed.ownership else { return None };
+        let since = self.unwanted_since.filter(|_| !self.wanted && !self.in_flight)?;
+        let retry_at = self.failure.as_ref().map_or(Timestamp::MIN, |failure| failure.retry_at);
+        let due = since.saturating_add(after).unwrap_or(Timestamp::MAX).max(retry_at);
+        Some((due, observed.uid?, observed.resource_version))
+    }
+
+    /// Takes in that it was deleted.
+    pub(super) fn deleted(&mut self, resource_version: u64) {
+        // What is newer was made by somebody since.
+        if self.observed.is_some_and(|known| known.resource_version <= resource_version) {
+            self.lose();
         }
     }
 

@@ -3,6 +3,7 @@
 mod apply_namespace;
 mod copy;
 mod namespaces;
+mod prune;
 mod reconfigure;
 #[cfg(test)]
 mod tests;
@@ -11,12 +12,12 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use self::reconfigure::Changes;
 use self::{
     copy::CopyRecord,
     namespaces::{Namespaces, Presence},
     reconfigure::label_keys,
 };
+pub use self::{prune::Deletion, reconfigure::Changes};
 use crate::{
     Event, Manifest, Observed, Outcome, PullSecret, Report, Settings, Watched, WriteFailure,
     WriteReason, backoff,
@@ -77,6 +78,8 @@ pub struct Index {
     /// Changes with each list of the namespaces, to tell who was in the last one.
     epoch: u8,
     queue: Queue<CopyKey>,
+    deletions: Queue<CopyKey>,
+    prune_after: Option<Duration>,
     spread: Duration,
     /// The labels of namespaces that count, and are kept.
     label_keys: BTreeSet<String>,
@@ -105,6 +108,8 @@ impl Index {
             namespaces_listed: false,
             epoch: 0,
             queue: Queue::new(),
+            deletions: Queue::new(),
+            prune_after: settings.prune_after,
             spread: settings.spread,
             label_keys: label_keys(settings),
             random: fastrand::Rng::with_seed(seed),
@@ -118,6 +123,9 @@ impl Index {
             Event::Copy { secret, change } => self.apply_copy(secret, change, now),
             Event::Manifest { secret, manifest } => self.apply_manifest(secret, manifest, now),
             Event::Written { write, outcome } => return self.apply_written(&write, outcome, now),
+            Event::Deleted { deletion, failure } => {
+                return self.apply_deleted(&deletion, failure, now);
+            }
         }
         None
     }
@@ -139,10 +147,11 @@ impl Index {
         None
     }
 
-    /// When [`Index::next_write`] has something to give: `None` for not before another event.
+    /// When there is a write or a deletion to take out: `None` for not before another event.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.queue.next_due()
+        let due = [self.queue.next_due(), self.deletions.next_due()];
+        due.into_iter().flatten().min()
     }
 
     /// The state of all copies at `now`; `with_copies` asks for each single one.
@@ -282,6 +291,7 @@ impl Index {
             Some(ticket) => self.queue.schedule(key, ticket),
             None => self.queue.cancel(key),
         }
+        self.reconsider_deletion(key);
     }
 
     fn plan(&mut self, key: CopyKey, now: Timestamp) -> Option<Ticket> {

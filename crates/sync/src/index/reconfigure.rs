@@ -27,6 +27,9 @@ impl Index {
         let labels_are_missing = !keys.is_subset(&self.label_keys);
         self.label_keys = keys;
         self.spread = settings.spread;
+        self.prune_after = settings.prune_after;
+        // Until they are listed again, a namespace may seem unwanted that is not.
+        self.namespaces_listed &= !labels_are_missing;
         let removed = self.remove_all_but(&settings.secrets);
         let mut added = Vec::new();
         for secret in &settings.secrets {
@@ -37,6 +40,7 @@ impl Index {
             }
         }
         self.queue = Queue::new();
+        self.deletions = Queue::new();
         for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
             self.count_matches(id, 1);
             self.decide(id, now);

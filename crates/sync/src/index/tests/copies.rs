@@ -53,7 +53,12 @@ fn a_copy_that_was_edited_is_written_once_and_forced() {
 #[test]
 fn a_copy_whose_label_and_annotations_were_stripped_is_ours_still() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
-    let stripped = Ownership::Ours { content: None, expires_at: None, owned_fields: FIELDS - 3 };
+    let stripped = Ownership::Ours {
+        labelled: true,
+        content: None,
+        expires_at: None,
+        owned_fields: FIELDS - 3,
+    };
     fixture.copy("team-a", stripped);
     assert_eq!(fixture.write_all(), ["team-a!"]);
 }

@@ -5,6 +5,7 @@ mod failures;
 mod model;
 mod namespaces;
 mod properties;
+mod prune;
 mod races;
 mod refresh;
 mod report;
@@ -15,16 +16,18 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use kube::core::{Expression, Selector};
 
-use super::{Ended, Index, Write};
+use super::{Deletion, Ended, Index, Write};
 use crate::{
     AllowList, ContentHash, CopyState, Event, Manifest, Namespace, Observed, Outcome, Ownership,
-    PerNamespace, PullSecret, Report, Settings, Watched, WriteFailure, WriteReason,
+    PerNamespace, PullSecret, Report, Settings, Uid, Watched, WriteFailure, WriteReason,
 };
 
 /// How long a token of ECR lives, in seconds.
 const LIFE: i64 = 12 * 3600;
 /// Over how long refreshes are spread, in seconds.
 const SPREAD: u64 = 300;
+/// After how long what is wanted no more is deleted, in seconds.
+const GRACE: u64 = 600;
 /// How many fields an apply owns.
 const FIELDS: u16 = 5;
 
@@ -147,7 +150,7 @@ impl Fixture {
     /// A Secret that somebody has just changed to this.
     fn observed(&mut self, ownership: Ownership) -> Observed {
         self.version += 1;
-        Observed { resource_version: self.version, ownership }
+        Observed { resource_version: self.version, uid: Some(uid()), ownership }
     }
 
     // Tokens.
@@ -259,6 +262,7 @@ fn settings(secrets: &[(&str, &[&str])], selector: &Selector) -> Settings {
     Settings {
         secrets: secrets.iter().map(secret).collect(),
         spread: Duration::from_secs(SPREAD),
+        prune_after: Some(Duration::from_secs(GRACE)),
         concurrency: 32,
         per_namespace: PerNamespace::All,
     }
@@ -291,6 +295,7 @@ fn manifest(name: &str, now: Timestamp, life: i64) -> Manifest {
 /// What is there after a manifest was applied.
 fn copy_of(manifest: &Manifest) -> Ownership {
     Ownership::Ours {
+        labelled: true,
         content: Some(manifest.content),
         expires_at: manifest.expires_at,
         owned_fields: manifest.owned_fields,
@@ -300,11 +305,19 @@ fn copy_of(manifest: &Manifest) -> Ownership {
 /// A copy of which somebody has taken over a field.
 fn edited(copy: Ownership) -> Ownership {
     match copy {
-        Ownership::Ours { content, expires_at, owned_fields } => {
-            Ownership::Ours { content, expires_at, owned_fields: owned_fields.saturating_sub(1) }
-        }
+        Ownership::Ours { labelled, content, expires_at, owned_fields } => Ownership::Ours {
+            labelled,
+            content,
+            expires_at,
+            owned_fields: owned_fields.saturating_sub(1),
+        },
         Ownership::Foreign => copy,
     }
+}
+
+/// The UID of every Secret: what is made anew is told by its version here.
+fn uid() -> Uid {
+    Uid::parse("0a1b2c3d-0000-4e5f-8a9b-00000000000f").unwrap()
 }
 
 fn name_of(write: &Write) -> String {

@@ -124,7 +124,7 @@ impl Cluster {
     // Secrets.
 
     fn put_secret(&mut self, name: &'static str, ownership: Ownership, edited: bool) -> Observed {
-        let observed = Observed { resource_version: self.next_version(), ownership };
+        let observed = Observed { resource_version: self.next_version(), uid: None, ownership };
         self.secrets.insert(name, Secret { observed, edited });
         let event = Watched::Changed(name.to_owned(), observed);
         self.copy_watch.tell(self.version, event);

@@ -147,8 +147,12 @@ fn a_token_that_has_expired_is_not_written_again() {
 #[test]
 fn a_copy_that_never_expires_is_refreshed_like_any_other() {
     let mut fixture = Fixture::ready();
-    let forever =
-        Ownership::Ours { content: Some(ContentHash(1)), expires_at: None, owned_fields: FIELDS };
+    let forever = Ownership::Ours {
+        labelled: true,
+        content: Some(ContentHash(1)),
+        expires_at: None,
+        owned_fields: FIELDS,
+    };
     fixture.copy("team-a", forever);
     fixture.namespace("team-a");
     assert_eq!(fixture.state("team-a"), CopyState::Stale);

@@ -1,0 +1,231 @@
+//! The token cache: a Secret in the home namespace that holds the last good tokens, so that a restart
+//! asks nobody. Deleting it is the way to force a refresh.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ecr_refresher_core::{
+    Cache, Credentials,
+    clock::Now,
+    keeper::{Policy, Update},
+};
+use ecr_refresher_sync::{MANAGED_BY, MANAGER};
+use futures::{StreamExt, stream::BoxStream};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams},
+    core::PartialObjectMeta,
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Event, watcher},
+    },
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+use zeroize::Zeroizing;
+
+use crate::config::RegistrySettings;
+
+/// The key of the Secret's data.
+const KEY: &str = "tokens.json";
+/// Tokens that arrive within this time are one write.
+const GATHER: Duration = Duration::from_millis(200);
+/// How long to wait before the API server is asked again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The token cache of this daemon.
+pub(crate) struct TokenCache {
+    api: Api<Secret>,
+    watched: Api<PartialObjectMeta<Secret>>,
+    name: String,
+    cache: Cache,
+    /// The settings of the registries of the config, by their names.
+    settings: BTreeMap<Arc<str>, String>,
+    /// When to write what is not written yet.
+    write_at: Option<Instant>,
+}
+
+impl TokenCache {
+    /// Reads the cache. Waits for the API server if need be: asking AWS instead would be no help.
+    pub(crate) async fn load(client: &Client, namespace: &str, daemon: &str) -> Self {
+        let mut this = Self {
+            api: Api::namespaced(client.clone(), namespace),
+            watched: Api::namespaced(client.clone(), namespace),
+            name: format!("{daemon}-tokens"),
+            cache: Cache::default(),
+            settings: BTreeMap::new(),
+            write_at: None,
+        };
+        loop {
+            match this.api.get_opt(&this.name).await {
+                Ok(secret) => {
+                    this.cache = secret.map(|secret| this.parse(&secret)).unwrap_or_default();
+                    return this;
+                }
+                Err(kube::Error::Api(status)) if status.is_forbidden() => {
+                    warn!(
+                        secret = this.name,
+                        "the token cache cannot be read, so a restart asks AWS: allow the \
+                         ServiceAccount to get, list, watch, create and patch this Secret in \
+                         {namespace}"
+                    );
+                    return this;
+                }
+                Err(error) => {
+                    warn!(secret = this.name, "the token cache cannot be read yet: {error}");
+                    sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    /// Follows the registries of the config.
+    pub(crate) fn follow(&mut self, registries: &[RegistrySettings]) {
+        self.settings = settings_of(registries);
+        if self.cache.retain(|name| self.settings.contains_key(name)) {
+            self.write_soon();
+        }
+    }
+
+    /// What is known of a registry, if its settings are still those with which it was asked.
+    pub(crate) fn credentials(
+        &self,
+        registry: &RegistrySettings,
+        now: Now,
+    ) -> Option<Arc<Credentials>> {
+        self.cache.get(&registry.name, &registry.settings(), now())
+    }
+
+    /// Passes the updates of the keepers on and keeps the Secret in step, until `shutdown`. When
+    /// somebody deletes it, all keepers are told to ask for new tokens.
+    ///
+    /// # Errors
+    /// When the keepers or the engine have ended.
+    pub(crate) async fn run(
+        mut self,
+        mut updates: mpsc::Receiver<Update>,
+        mut registries: watch::Receiver<Arc<[RegistrySettings]>>,
+        engine: mpsc::Sender<Update>,
+        policy: watch::Sender<Policy>,
+        shutdown: CancellationToken,
+    ) -> Result<()> {
+        let mut changes = self.watch();
+        let mut exists = false;
+        loop {
+            let write_at = self.write_at.unwrap_or_else(|| Instant::now() + RETRY);
+            tokio::select! {
+                // A new registry's settings are known before its first update is looked at.
+                biased;
+                () = shutdown.cancelled() => break,
+                Ok(()) = registries.changed() => {
+                    let registries = Arc::clone(&registries.borrow_and_update());
+                    self.follow(&registries);
+                }
+                update = updates.recv() => {
+                    let update = update.context("the keepers have ended")?;
+                    self.take(&update);
+                    let sent = engine.send(update).await;
+                    if !shutdown.is_cancelled() {
+                        sent.context("the engine has ended")?;
+                    }
+                }
+                Some(change) = changes.next() => {
+                    if vanished(&change, &mut exists) {
+                        info!(secret = self.name, "the token cache was deleted: getting new tokens");
+                        // What it held is worth keeping until there is better.
+                        self.write_soon();
+                        policy.send_modify(|policy| policy.round += 1);
+                    }
+                }
+                () = sleep_until(write_at), if self.write_at.is_some() => self.write().await,
+            }
+        }
+        if self.write_at.is_some() {
+            self.write().await;
+        }
+        Ok(())
+    }
+
+    fn parse(&self, secret: &Secret) -> Cache {
+        let ours = secret.labels().get(MANAGED_BY).is_some_and(|value| value == MANAGER);
+        let text = secret.data.as_ref().and_then(|data| data.get(KEY));
+        match text.filter(|_| ours).map(|text| Cache::parse(&text.0)) {
+            Some(Ok(cache)) => return cache,
+            Some(Err(error)) => {
+                warn!(secret = self.name, "the token cache is of no use and is replaced: {error}");
+            }
+            None => warn!(
+                secret = self.name,
+                "the Secret of the token cache is not ours, or is empty, and is replaced"
+            ),
+        }
+        Cache::default()
+    }
+
+    fn take(&mut self, update: &Update) {
+        let Ok(credentials) = &update.outcome else { return };
+        let Some(settings) = self.settings.get(&update.registry).cloned() else { return };
+        let registry = Arc::clone(&update.registry);
+        if self.cache.insert(registry, settings, Arc::clone(credentials)) {
+            self.write_soon();
+        }
+    }
+
+    fn write_soon(&mut self) {
+        self.write_at.get_or_insert_with(|| Instant::now() + GATHER);
+    }
+
+    async fn write(&mut self) {
+        let text = Zeroizing::new(STANDARD.encode(self.cache.render().as_bytes()));
+        let secret = serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": { "name": self.name, "labels": { MANAGED_BY: MANAGER } },
+            "type": "Opaque",
+            "data": { KEY: &*text },
+        });
+        let apply = PatchParams::apply(MANAGER).force();
+        // Metadata only: the client would log an answer that it cannot read.
+        match self.api.patch_metadata(&self.name, &apply, &Patch::Apply(&secret)).await {
+            Ok(_) => {
+                debug!(secret = self.name, "wrote the token cache");
+                self.write_at = None;
+            }
+            Err(error) => {
+                warn!(secret = self.name, "the token cache cannot be written: {error}");
+                self.write_at = Some(Instant::now() + RETRY);
+            }
+        }
+    }
+
+    fn watch(&self) -> BoxStream<'static, watcher::Result<Event<PartialObjectMeta<Secret>>>> {
+        let config = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
+        watcher(self.watched.clone(), config).default_backoff().boxed()
+    }
+}
+
+/// Whether the Secret was there before this change and is not any more.
+fn vanished(change: &watcher::Result<Event<PartialObjectMeta<Secret>>>, exists: &mut bool) -> bool {
+    match change {
+        Ok(Event::Apply(_) | Event::InitApply(_)) => {
+            *exists = true;
+            false
+        }
+        Ok(Event::Delete(_)) => std::mem::replace(exists, false),
+        Ok(Event::Init | Event::InitDone) => false,
+        Err(error) => {
+            warn!("the watch of the token cache failed and is taken up again: {error}");
+            false
+        }
+    }
+}
+
+fn settings_of(registries: &[RegistrySettings]) -> BTreeMap<Arc<str>, String> {
+    registries.iter().map(|registry| (Arc::clone(&registry.name), registry.settings())).collect()
+}

@@ -1,0 +1,85 @@
+//! Copies that are wanted no more are deleted, after a grace.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{CopyKey, Ended, Index, namespaces::Presence};
+use crate::{
+    Uid, WriteFailure, backoff,
+    queue::{Ticket, Urgency},
+};
+
+/// A copy that is to be deleted. Its end must be fed back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deletion {
+    /// The copy.
+    pub key: CopyKey,
+    /// The namespace that it is in.
+    pub namespace: Arc<str>,
+    /// The pull Secret's place in the index.
+    pub secret: usize,
+    /// What it must be still.
+    pub uid: Uid,
+    /// The state that it must be in still: an edit since then is somebody's claim to it.
+    pub resource_version: u64,
+}
+
+impl Index {
+    /// Takes out the deletion that goes first at `now`. Writes go before deletions.
+    pub fn next_deletion(&mut self, now: Timestamp) -> Option<Deletion> {
+        while let Some(key) = self.deletions.pop(now) {
+            let after = self.prune_after?;
+            let secret = key.secret as usize;
+            let Some(entry) = self.namespaces.get_mut(key.namespace) else { continue };
+            let copy = &mut entry.copies[secret];
+            if let Some((_, uid, resource_version)) = copy.plan_deletion(after) {
+                copy.start();
+                let namespace = Arc::clone(&entry.name);
+                return Some(Deletion { key, namespace, secret, uid, resource_version });
+            }
+        }
+        None
+    }
+
+    pub(super) fn apply_deleted(
+        &mut self,
+        deletion: &Deletion,
+        failure: Option<WriteFailure>,
+        now: Timestamp,
+    ) -> Option<Ended> {
+        let random = self.random.f64();
+        let entry = self.namespaces.get_mut(deletion.key.namespace)?;
+        let copy = &mut entry.copies[deletion.secret];
+        copy.in_flight = false;
+        let failure = failure.map(|failure| {
+            copy.fail(failure, now, |count, asked| backoff::delay(count, asked, random))
+        });
+        if failure.is_none() {
+            copy.deleted(deletion.resource_version);
+        }
+        self.reconsider(deletion.key, now);
+        self.namespaces.forget_if_empty(deletion.key.namespace);
+        Some(Ended { failure, waited: None })
+    }
+
+    /// Puts a copy in the queue of deletions if it is to go, or takes it out.
+    pub(super) fn reconsider_deletion(&mut self, key: CopyKey) {
+        match self.plan_deletion(key) {
+            Some(ticket) => self.deletions.schedule(key, ticket),
+            None => self.deletions.cancel(key),
+        }
+    }
+
+    fn plan_deletion(&self, key: CopyKey) -> Option<Ticket> {
+        let after = self.prune_after?;
+        let entry = self.namespaces.get(key.namespace)?;
+        let state = self.state(key.secret as usize)?;
+        // Only what is known for sure to be unwanted: all namespaces with all labels that count.
+        if !self.namespaces_listed || !state.listed || entry.presence != Presence::Active {
+            return None;
+        }
+        let (due, ..) = entry.copies.get(key.secret as usize)?.plan_deletion(after)?;
+        Some(Ticket { urgency: Urgency::Refresh, due, deadline: due })
+    }
+}

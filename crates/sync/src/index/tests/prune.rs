@@ -1,0 +1,143 @@
+//! Copies that are wanted no more.
+
+use super::*;
+
+/// A fixture with the copy of a namespace that has lost its label since, at the time 0.
+fn unwanted() -> Fixture {
+    let mut fixture = Fixture::selecting(TEAMS, &tier_is_prod());
+    fixture.list_namespaces(&[]);
+    fixture.list_copies(&[]);
+    fixture.token("one", LIFE);
+    fixture.labelled_namespace("team-a", "prod");
+    fixture.write_all();
+    fixture.namespace("team-a");
+    fixture
+}
+
+fn deletions(fixture: &mut Fixture) -> Vec<Deletion> {
+    std::iter::from_fn(|| fixture.index.next_deletion(fixture.now)).collect()
+}
+
+fn grace() -> i64 {
+    i64::try_from(GRACE).unwrap()
+}
+
+#[test]
+fn a_copy_that_is_wanted_no_more_goes_after_the_grace() {
+    let mut fixture = unwanted();
+    fixture.pass(grace() - 1);
+    assert_eq!(deletions(&mut fixture), []);
+    fixture.pass(1);
+    assert_eq!(fixture.index.next_due(), Some(fixture.now));
+    let deletion = deletions(&mut fixture).remove(0);
+    assert_eq!((&*deletion.namespace, deletion.resource_version), ("team-a", fixture.version));
+    fixture.apply(Event::Deleted { deletion, failure: None });
+    assert_eq!((deletions(&mut fixture), fixture.writes().len()), (vec![], 0));
+}
+
+#[test]
+fn an_edit_undone_in_time_costs_nothing() {
+    let mut fixture = unwanted();
+    fixture.pass(grace() - 1);
+    fixture.labelled_namespace("team-a", "prod");
+    fixture.pass(grace());
+    assert_eq!((deletions(&mut fixture), fixture.writes().len()), (vec![], 0));
+    assert_eq!(fixture.index.next_due(), None);
+}
+
+#[test]
+fn after_a_restart_the_grace_begins_anew() {
+    let mut fixture = unwanted();
+    let copy = copy_of(fixture.manifest.as_deref().unwrap());
+    fixture.pass(grace() - 1);
+    fixture.restart();
+    fixture.list_copies(&[("team-a", copy)]);
+    fixture.list_namespaces(&["team-a"]);
+    fixture.pass(grace() - 1);
+    assert_eq!(deletions(&mut fixture), []);
+    fixture.pass(1);
+    assert_eq!(deletions(&mut fixture).len(), 1);
+}
+
+#[test]
+fn nothing_goes_before_all_namespaces_are_known() {
+    let mut fixture = unwanted();
+    let copy = copy_of(fixture.manifest.as_deref().unwrap());
+    fixture.restart();
+    fixture.list_copies(&[("team-a", copy)]);
+    fixture.namespace("team-a");
+    fixture.pass(2 * grace());
+    assert_eq!(deletions(&mut fixture), []);
+}
+
+#[test]
+fn a_secret_that_is_not_ours_or_has_lost_our_label_stays() {
+    for ownership in [
+        Ownership::Foreign,
+        Ownership::Ours { labelled: false, content: None, expires_at: None, owned_fields: 4 },
+    ] {
+        let mut fixture = unwanted();
+        fixture.copy("team-a", ownership);
+        fixture.pass(2 * grace());
+        assert_eq!(deletions(&mut fixture), []);
+    }
+}
+
+#[test]
+fn a_namespace_on_its_way_out_is_left_alone() {
+    let mut fixture = unwanted();
+    fixture.terminating_namespace("team-a");
+    fixture.pass(2 * grace());
+    assert_eq!(deletions(&mut fixture), []);
+}
+
+#[test]
+fn a_deletion_that_fails_waits_and_is_tried_again() {
+    let mut fixture = unwanted();
+    fixture.pass(grace());
+    let deletion = deletions(&mut fixture).remove(0);
+    let failure = WriteFailure {
+        reason: WriteReason::Owned,
+        message: "it has changed".to_owned(),
+        retry_after: None,
+    };
+    fixture.apply(Event::Deleted { deletion, failure: Some(failure) });
+    assert_eq!(deletions(&mut fixture), []);
+    fixture.pass(1);
+    assert_eq!(deletions(&mut fixture).len(), 1);
+}
+
+#[test]
+fn a_namespace_wanted_again_during_the_deletion_gets_its_copy_back() {
+    let mut fixture = unwanted();
+    fixture.pass(grace());
+    let deletion = deletions(&mut fixture).remove(0);
+    fixture.labelled_namespace("team-a", "prod");
+    assert_eq!(fixture.writes().len(), 0);
+    fixture.apply(Event::Deleted { deletion, failure: None });
+    assert_eq!(fixture.write_all(), ["team-a"]);
+}
+
+#[test]
+fn a_config_whose_labels_are_not_known_yet_deletes_nothing() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    let mut settings = settings(TEAMS, &tier_is_prod());
+    settings.prune_after = Some(Duration::ZERO);
+    let changes = fixture.index.reconfigure(&settings, fixture.now);
+    assert!(changes.labels_are_missing);
+    assert_eq!(deletions(&mut fixture), []);
+    fixture.namespace_event(Watched::ListBegun);
+    fixture.namespace_event(Watched::Listed("team-a".to_owned(), namespace(Some("prod"))));
+    fixture.namespace_event(Watched::ListEnded);
+    assert_eq!(deletions(&mut fixture), []);
+}
+
+#[test]
+fn without_prune_everything_stays() {
+    let mut fixture = unwanted();
+    let mut settings = settings(TEAMS, &tier_is_prod());
+    settings.prune_after = None;
+    fixture.index.reconfigure(&settings, fixture.now);
+    fixture.pass(2 * grace());
+    assert_eq!(deletions(&mut fixture), []);
+}
