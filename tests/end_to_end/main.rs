@@ -1,0 +1,87 @@
+//! Scenarios on a real Kubernetes control plane, which most of them share.
+
+mod control_plane;
+mod leaks;
+mod namespaces;
+mod outage;
+mod ownership;
+mod process;
+mod prune;
+mod reload;
+mod rights;
+mod rollout;
+mod rotation;
+mod scenario;
+mod token_cache;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use ecr_refresher_tests::control_plane::ControlPlane;
+use libtest_mimic::{Arguments, Trial};
+
+use crate::scenario::{Scenario, Stage};
+
+/// Scenarios mostly wait: more of them than there are cores can do so at once.
+const TEST_THREADS: usize = 8;
+
+fn scenarios() -> Vec<Scenario> {
+    [
+        control_plane::tests(),
+        rollout::tests(),
+        namespaces::tests(),
+        rotation::tests(),
+        outage::tests(),
+        rights::tests(),
+        process::tests(),
+        reload::tests(),
+        token_cache::tests(),
+        ownership::tests(),
+        prune::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(TEST_THREADS);
+
+    let missing = if arguments.list { None } else { missing() };
+    let stage = match Stage::new() {
+        Ok(stage) => Arc::new(stage),
+        Err(error) => {
+            eprintln!("cannot run asynchronous code: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let trials: Vec<Trial> = scenarios()
+        .into_iter()
+        .map(|scenario| scenario.on(&stage).with_ignored_flag(missing.is_some()))
+        .collect();
+    if let Some(reason) = missing {
+        println!("no control plane can run here, so these tests are ignored: {reason}");
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Some(version) = stage.end() {
+        let ran = conclusion.num_passed + conclusion.num_failed;
+        let tests = if ran == 1 { "test" } else { "tests" };
+        println!("{ran} {tests} ran on the control plane (kube-apiserver {version})");
+    }
+    match leaks::search() {
+        Ok(searched) => println!("no password is in the {searched} logs of daemons, at TRACE"),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            return ExitCode::FAILURE;
+        }
+    }
+    conclusion.exit_code()
+}
+
+/// Why no control plane can run here. In CI that is no reason to ignore a test: it fails.
+fn missing() -> Option<String> {
+    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    let reason = ControlPlane::obtainable().err().filter(|_| !in_ci)?;
+    Some(format!("{reason:#}"))
+}

@@ -1,0 +1,186 @@
+//! The config file is edited while the daemon runs.
+
+use std::{os::unix::fs::symlink, path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use ecr_refresher_tests::{
+    cluster::{self, create_namespace, eventually_secret},
+    control_plane::{ControlPlane, Filter},
+    daemon::{Daemon, Installation},
+    fake_aws::{FakeAws, Operation},
+    wait::eventually,
+};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use crate::scenario::Scenario;
+
+/// How long a good edit may take to be in force.
+const IN_FORCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(20);
+const SUCCESSFUL: &str = "ecr_refresher_config_last_reload_successful";
+
+pub(crate) fn tests() -> Vec<Scenario> {
+    vec![
+        Scenario::new(
+            "a pattern that is added has its copies within 2 seconds",
+            a_pattern_is_added,
+        ),
+        Scenario::new("the kubelet's symlink swap is followed", a_symlink_is_swapped),
+        Scenario::new("a wrong edit changes nothing, and the next good one heals it", wrong_edits),
+        Scenario::new("a new registry, pull Secret and selector are followed", everything_else),
+    ]
+}
+
+fn config(name: &str, namespaces: &Value) -> Value {
+    json!({
+        "registries": [{ "name": "main", "ecr": { "region": "eu-west-1" } }],
+        "secrets": [{ "name": format!("{name}-pull"), "namespaces": namespaces }],
+        "refresh": { "spread": "0s" },
+    })
+}
+
+/// Puts another file in the place of the config, as an editor does.
+fn replace(path: &Path, text: &str) -> Result<()> {
+    let next = path.with_extension("next");
+    std::fs::write(&next, text)?;
+    Ok(std::fs::rename(next, path)?)
+}
+
+async fn successful(daemon: &Daemon, wanted: f64) -> Result<()> {
+    eventually(&format!("{SUCCESSFUL} {wanted}"), PATIENCE, async || {
+        let value = daemon.metric(SUCCESSFUL).await?;
+        ensure!(value.to_bits() == wanted.to_bits(), "{value}");
+        Ok(())
+    })
+    .await
+}
+
+async fn a_pattern_is_added(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let client = control_plane.admin_client();
+    for namespace in ["edit-a", "edit-b"] {
+        create_namespace(&client, namespace, &[]).await?;
+    }
+    let aws = FakeAws::start().await?;
+    let installation =
+        Installation::new(&control_plane, "edit", config("edit", &json!(["edit-a"]))).await?;
+    let daemon = installation.start_ready(&aws).await?;
+    let before = cluster::secret(&client, "edit-a", "edit-pull").await?.context("no copy")?;
+    let audit = control_plane.audit().from_now()?;
+
+    replace(&installation.config(), &config("edit", &json!(["edit-a", "edit-b"])).to_string())?;
+    eventually_secret(&client, "edit-b", "edit-pull", IN_FORCE, |_| Ok(())).await?;
+    let after = cluster::secret(&client, "edit-a", "edit-pull").await?.context("no copy")?;
+    ensure!(before.resource_version() == after.resource_version(), "more than the difference");
+    ensure!(aws.count(Operation::GetAuthorizationToken) == 1, "the registry had not changed");
+    successful(&daemon, 1.0).await?;
+    let patches = Filter::default().verb("patch").name("edit-pull");
+    ensure!(audit.count(&installation.user(), patches)? == 1);
+    Ok(())
+}
+
+async fn a_symlink_is_swapped(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let client = control_plane.admin_client();
+    create_namespace(&client, "swap-b", &[]).await?;
+    let aws = FakeAws::start().await?;
+    let installation =
+        Installation::new(&control_plane, "swap", config("swap", &json!(["swap-a"]))).await?;
+    // The layout of a mounted ConfigMap: config.yaml -> ..data/config.yaml, ..data -> ..1
+    let path = installation.config();
+    let folder = path.parent().context("no folder")?;
+    std::fs::create_dir(folder.join("..1"))?;
+    std::fs::rename(&path, folder.join("..1/config.yaml"))?;
+    symlink("..1", folder.join("..data"))?;
+    symlink("..data/config.yaml", &path)?;
+    let _daemon = installation.start_ready(&aws).await?;
+
+    std::fs::create_dir(folder.join("..2"))?;
+    let text = config("swap", &json!(["swap-?"])).to_string();
+    std::fs::write(folder.join("..2/config.yaml"), text)?;
+    symlink("..2", folder.join("..data_tmp"))?;
+    std::fs::rename(folder.join("..data_tmp"), folder.join("..data"))?;
+    eventually_secret(&client, "swap-b", "swap-pull", IN_FORCE, |_| Ok(())).await?;
+    Ok(())
+}
+
+async fn wrong_edits(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let client = control_plane.admin_client();
+    for namespace in ["wrong-a", "wrong-b"] {
+        create_namespace(&client, namespace, &[]).await?;
+    }
+    let aws = FakeAws::start().await?;
+    let good = config("wrong", &json!(["wrong-a"]));
+    let installation = Installation::new(&control_plane, "wrong", good.clone()).await?;
+    let daemon = installation.start_ready(&aws).await?;
+    let before = cluster::secret(&client, "wrong-a", "wrong-pull").await?.context("no copy")?;
+    let registries = "registries:\n  - name: main\n    ecr: { region: eu-west-1 }\n";
+    let secret = "secrets:\n  - name: wrong-pull\n    namespaces: ";
+    for (text, problem) in [
+        (format!("{registries}{secret}[\"wrong-*\"\n"), "config.yaml:"),
+        (format!("{registries}{secret}[\"wrong-*\"]\nspread: 5m\n"), ":7:1: unknown key `spread`"),
+        (format!("{registries}{secret}[]\n"), ":6:5: the allow-list is empty"),
+        (
+            format!("{registries}{secret}[\"wrong-*\"]\n    registries: [mian]\n"),
+            ":7:18: there is no registry named `mian`; did you mean `main`?",
+        ),
+    ] {
+        replace(&installation.config(), &text)?;
+        successful(&daemon, 0.0).await?;
+        eventually("the problem in the log", PATIENCE, async || {
+            let log = daemon.log()?;
+            ensure!(log.contains(problem), "no {problem}");
+            Ok(())
+        })
+        .await?;
+        replace(&installation.config(), &good.to_string())?;
+        successful(&daemon, 1.0).await?;
+    }
+    let after = cluster::secret(&client, "wrong-a", "wrong-pull").await?.context("no copy")?;
+    ensure!(before.resource_version() == after.resource_version(), "it was written");
+    ensure!(cluster::secret(&client, "wrong-b", "wrong-pull").await?.is_none());
+    ensure!(aws.count(Operation::GetAuthorizationToken) == 1);
+    Ok(())
+}
+
+async fn everything_else(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let client = control_plane.admin_client();
+    create_namespace(&client, "more-a", &[("tier", "prod")]).await?;
+    create_namespace(&client, "more-b", &[("tier", "dev")]).await?;
+    let aws = FakeAws::start().await?;
+    // The rights are those of both pull Secrets; the daemon begins with one.
+    let mut both = config("more", &json!(["more-?"]));
+    let second = json!({
+        "name": "more-second",
+        "registries": ["second"],
+        "namespaces": { "allow": ["more-?"], "selector": { "matchLabels": { "tier": "prod" } } },
+    });
+    both["secrets"].as_array_mut().context("no secrets")?.push(second);
+    let registry = json!({ "name": "second", "ecr": { "region": "eu-central-1" } });
+    both["registries"].as_array_mut().context("no registries")?.push(registry);
+    both["secrets"][0]["registries"] = json!(["main"]);
+    both["secrets"][0]["labels"] = json!({ "team": "platform" });
+    let installation = Installation::new(&control_plane, "more", both.clone()).await?;
+    replace(&installation.config(), &config("more", &json!(["more-?"])).to_string())?;
+    let daemon = installation.start_ready(&aws).await?;
+
+    replace(&installation.config(), &both.to_string())?;
+    eventually_secret(&client, "more-a", "more-second", IN_FORCE, |_| Ok(())).await?;
+    eventually_secret(&client, "more-b", "more-pull", IN_FORCE, |copy| {
+        ensure!(copy.labels().contains_key("team"), "no new label");
+        Ok(())
+    })
+    .await?;
+    ensure!(cluster::secret(&client, "more-b", "more-second").await?.is_none());
+    ensure!(aws.count(Operation::GetAuthorizationToken) == 2);
+    let series =
+        |secret: &str| format!("ecr_refresher_copies{{secret=\"{secret}\",state=\"fresh\"}}");
+    ensure!(daemon.metric(&series("more-second")).await? > 0.0);
+
+    // And back again: what is known of the second one is forgotten.
+    replace(&installation.config(), &config("more", &json!(["more-?"])).to_string())?;
+    eventually("the series to vanish", PATIENCE, async || {
+        ensure!(daemon.metric(&series("more-second")).await.is_err(), "it is there");
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,109 @@
+//! What the steps play on: the control plane, the fake AWS, and the daemon between them.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use ecr_refresher_tests::{
+    cluster,
+    control_plane::ControlPlane,
+    daemon::{Daemon, Installation},
+    fake_aws::FakeAws,
+};
+use kube::Client;
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+
+/// The pull Secret's name.
+pub(crate) const SECRET: &str = "ecr-pull";
+/// The registry that the fake AWS issues tokens for.
+pub(crate) const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+/// How long a token lives: 12 hours at AWS, which nobody would watch.
+pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(40);
+
+/// The allow-list at first.
+pub(crate) const PATTERNS: [&str; 2] = ["team-*", "payments"];
+/// The namespaces on it at first.
+pub(crate) const LISTED: [&str; 3] = ["payments", "team-a", "team-b"];
+/// Those that are not on it.
+const OTHERS: [&str; 2] = ["monitoring", "shop-web"];
+
+/// Everything that runs. Dropped, it ends: who uses another goes first.
+pub(crate) struct Stage {
+    daemon: OnceCell<Daemon>,
+    installation: Installation,
+    pub(crate) aws: FakeAws,
+    control_plane: Arc<ControlPlane>,
+}
+
+impl Stage {
+    /// Starts the fake AWS, makes the namespaces and installs the chart. The daemon does not run
+    /// yet.
+    pub(crate) async fn set_up(control_plane: ControlPlane) -> Result<Self> {
+        let control_plane = Arc::new(control_plane);
+        let aws = FakeAws::start().await?;
+        aws.set_token_life(TOKEN_LIFE);
+        let names = LISTED.into_iter().chain(OTHERS).map(str::to_owned);
+        cluster::create_namespaces(&control_plane.admin_client(), names).await?;
+        let installation = Installation::new(&control_plane, "ecr-refresher", config()).await?;
+        let installation = installation.with_log_level("info");
+        Ok(Self { daemon: OnceCell::new(), installation, aws, control_plane })
+    }
+
+    /// Starts the daemon.
+    pub(crate) async fn start_daemon(&self) -> Result<&Daemon> {
+        ensure!(self.daemon.get().is_none(), "the daemon runs already");
+        let daemon = self.installation.start(&self.aws).await?;
+        Ok(self.daemon.get_or_init(|| daemon))
+    }
+
+    /// The daemon, once it runs.
+    pub(crate) fn daemon(&self) -> Option<&Daemon> {
+        self.daemon.get()
+    }
+
+    /// A client with all rights.
+    pub(crate) fn client(&self) -> Client {
+        self.control_plane.admin_client()
+    }
+
+    /// The control plane.
+    pub(crate) fn control_plane(&self) -> &ControlPlane {
+        &self.control_plane
+    }
+
+    /// Adds a pattern to the allow-list in the daemon's config file, which it replaces in one step,
+    /// as the kubelet does with a `ConfigMap`'s.
+    pub(crate) fn allow(&self, pattern: &str) -> Result<()> {
+        let path = self.installation.config();
+        let mut config: Value = serde_saphyr::from_str(&std::fs::read_to_string(&path)?)
+            .context("reading the daemon's config")?;
+        let patterns = config["secrets"][0]["namespaces"].as_array_mut();
+        patterns.context("the config has no allow-list")?.push(pattern.into());
+        let folder = path.parent().context("a config file has a folder")?;
+        let new = NamedTempFile::new_in(folder)?;
+        // JSON is YAML.
+        std::fs::write(new.path(), format!("{config:#}\n"))?;
+        new.persist(path).context("replacing the daemon's config")?;
+        Ok(())
+    }
+
+    /// Stops the daemon as Kubernetes does, and then all the rest.
+    pub(crate) async fn close(self) -> Result<()> {
+        if let Some(daemon) = self.daemon.into_inner() {
+            let status = daemon.stop().await.context("stopping the daemon")?;
+            ensure!(status.success(), "told to stop, the daemon ended with {status}");
+        }
+        Ok(())
+    }
+}
+
+fn config() -> Value {
+    json!({
+        "registries": [{ "name": "main", "ecr": { "region": "eu-west-1" } }],
+        "secrets": [{ "name": SECRET, "namespaces": PATTERNS }],
+        // So that the daemon itself says which namespaces are on the list.
+        "metrics": { "perNamespace": "all" },
+    })
+}

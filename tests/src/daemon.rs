@@ -1,0 +1,335 @@
+//! The daemon as a process: with the chart's rendered config and rights, and never as an admin.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    sync::{Arc, LazyLock, OnceLock},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, api::ListParams};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    chart,
+    control_plane::{ControlPlane, user_name},
+    fake_aws::FakeAws,
+    http_client,
+    process::Guarded,
+    wait::eventually,
+};
+
+/// A daemon that is not up by then never will be.
+const UP_WITHIN: Duration = Duration::from_secs(30);
+
+/// The chart installed in a home namespace of its own, for one pull Secret or more.
+pub struct Installation {
+    control_plane: Arc<ControlPlane>,
+    home: String,
+    service_account: String,
+    name: String,
+    kubeconfig: PathBuf,
+    log_level: &'static str,
+    folder: TempDir,
+}
+
+/// A running daemon, which dies with this value.
+pub struct Daemon {
+    process: Guarded,
+    address: String,
+}
+
+impl Installation {
+    /// Installs the chart as release `name` into the namespace `name-home`, with `config` as the
+    /// config file. Names of pull Secrets must differ between tests that share a control plane, or
+    /// their allow-lists must not overlap.
+    ///
+    /// # Errors
+    /// When the chart does not render, or the API server refuses what it renders.
+    pub async fn new(control_plane: &Arc<ControlPlane>, name: &str, config: Value) -> Result<Self> {
+        let home = format!("{name}-home");
+        let values = json!({ "config": config });
+        let release = name.to_owned();
+        let namespace = home.clone();
+        let rendering = move || chart::render(&values, &release, &namespace);
+        let objects = tokio::task::spawn_blocking(rendering).await??;
+        let config = chart::install(&control_plane.admin_client(), &home, &objects).await?;
+        let service_account = name_of(&objects, "ServiceAccount")?;
+        let name = daemon_name(&objects)?;
+        let kubeconfig = control_plane.kubeconfig_for(&home, &service_account).await?;
+        let folder = TempDir::new()?;
+        std::fs::write(folder.path().join("config.yaml"), config)?;
+        let client = control_plane.client_for(&home, &service_account).await?;
+        eventually("the daemon's rights to be in force", UP_WITHIN, async || {
+            Api::<Namespace>::all(client.clone()).list(&ListParams::default().limit(1)).await?;
+            Ok(())
+        })
+        .await?;
+        let control_plane = Arc::clone(control_plane);
+        let log_level = "trace";
+        Ok(Self { control_plane, home, service_account, name, kubeconfig, log_level, folder })
+    }
+
+    /// Has the daemon log from `level` on, and not every line there is.
+    #[must_use]
+    pub fn with_log_level(mut self, level: &'static str) -> Self {
+        self.log_level = level;
+        self
+    }
+
+    /// The config file that the daemon reads.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("config.yaml")
+    }
+
+    /// A kubeconfig that is exactly the daemon's ServiceAccount.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The home namespace.
+    #[must_use]
+    pub fn home(&self) -> &str {
+        &self.home
+    }
+
+    /// The name of the Secret that is the token cache.
+    #[must_use]
+    pub fn token_cache(&self) -> String {
+        format!("{}-tokens", self.name)
+    }
+
+    /// The daemon's user name in the audit log.
+    #[must_use]
+    pub fn user(&self) -> String {
+        user_name(&self.home, &self.service_account)
+    }
+
+    /// A Kubernetes client with the daemon's rights.
+    ///
+    /// # Errors
+    /// When its ServiceAccount is gone.
+    pub async fn client(&self) -> Result<kube::Client> {
+        self.control_plane.client_for(&self.home, &self.service_account).await
+    }
+
+    /// The command that runs the daemon against `aws`, with every log line there is unless
+    /// [another level](Self::with_log_level) was set.
+    ///
+    /// # Errors
+    /// When the daemon cannot be built.
+    pub fn command(&self, aws: &FakeAws) -> Result<Command> {
+        let mut command = Command::new(program()?);
+        command
+            .args(["run", "--log-format", "json", "--config"])
+            .arg(self.config())
+            .arg("--kubeconfig")
+            .arg(&self.kubeconfig)
+            .env("ECR_REFRESHER_NAME", &self.name)
+            .env("ECR_REFRESHER__LISTEN", "127.0.0.1:0")
+            .env("RUST_LOG", self.log_level);
+        for (key, value) in aws_environment(aws) {
+            command.env(key, value);
+        }
+        for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+            command.env_remove(proxy);
+        }
+        Ok(command)
+    }
+
+    /// Starts the daemon and waits until it serves its metrics.
+    ///
+    /// # Errors
+    /// When it ends early, with the end of its log.
+    pub async fn start(&self, aws: &FakeAws) -> Result<Daemon> {
+        let log = logs()?.join(format!("{}-{}.log", self.home, fastrand::u32(..)));
+        let mut process = Guarded::spawn("ecr-refresher", &self.command(aws)?, &log)?;
+        let address = eventually("the daemon to serve its metrics", UP_WITHIN, async || {
+            address_in(&std::fs::read_to_string(&log)?)
+        });
+        tokio::select! {
+            address = address => {
+                let address = address.with_context(|| process.log_tail())?;
+                Ok(Daemon { process, address })
+            }
+            status = process.ended() => bail!("it ended with {}: {}", status?, process.log_tail()),
+        }
+    }
+
+    /// Starts the daemon and waits until its first sync is done.
+    ///
+    /// # Errors
+    /// As [`Installation::start`], or when it does not become ready in time.
+    pub async fn start_ready(&self, aws: &FakeAws) -> Result<Daemon> {
+        let daemon = self.start(aws).await?;
+        daemon.ready().await?;
+        Ok(daemon)
+    }
+}
+
+impl Daemon {
+    /// Where it serves metrics and probes: `127.0.0.1:PORT`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Waits until the first sync is done.
+    ///
+    /// # Errors
+    /// When it is not in time.
+    pub async fn ready(&self) -> Result<()> {
+        eventually("the daemon to be ready", UP_WITHIN, async || {
+            let (status, body) = self.get("/readyz").await?;
+            ensure!(status == 200, "{status}: {body}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gets one of its pages: the status and the text.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn get(&self, path: &str) -> Result<(u16, String)> {
+        http_client::get(&self.address, path).await
+    }
+
+    /// The value of one series, such as `ecr_refresher_copies{secret="a",state="fresh"}` with its
+    /// labels in the order of the alphabet.
+    ///
+    /// # Errors
+    /// When there is no such series.
+    pub async fn metric(&self, series: &str) -> Result<f64> {
+        let (_, text) = self.get("/metrics").await?;
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        let value = line.with_context(|| format!("there is no series {series}"))?;
+        Ok(value.trim().parse()?)
+    }
+
+    /// The file of its log.
+    #[must_use]
+    pub fn log_path(&self) -> &Path {
+        self.process.log_path()
+    }
+
+    /// The lines of its log.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.log_path())?)
+    }
+
+    /// Stops it as Kubernetes does, by SIGTERM.
+    ///
+    /// # Errors
+    /// When it does not end within Kubernetes' usual patience.
+    pub async fn stop(mut self) -> Result<ExitStatus> {
+        self.process.terminate(Duration::from_secs(30)).await
+    }
+
+    /// Kills it, as the kernel does when memory is short.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn kill(mut self) -> Result<()> {
+        self.process.signal(Signal::KILL)
+    }
+}
+
+/// What makes the AWS SDK ask the fake, and nobody else.
+#[must_use]
+pub fn aws_environment(aws: &FakeAws) -> [(&'static str, String); 4] {
+    [
+        ("AWS_ENDPOINT_URL", aws.endpoint()),
+        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "example".to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+    ]
+}
+
+/// The daemon's binary, of the profile of these tests; built first if need be.
+///
+/// # Errors
+/// When it cannot be built.
+pub fn program() -> Result<PathBuf> {
+    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    program.clone().map_err(anyhow::Error::msg)
+}
+
+fn build() -> Result<PathBuf> {
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let mut cargo = Command::new(env!("CARGO"));
+    // What an outer cargo says of this package. Build scripts of dependencies run again when it
+    // changes (`ring` is one), and then half of the daemon is built again, each time.
+    for (key, _) in std::env::vars_os() {
+        let name = key.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&key);
+        }
+    }
+    let output = cargo
+        .args([
+            "build",
+            "--package",
+            "ecr-refresher",
+            "--message-format",
+            "json-render-diagnostics",
+            "--profile",
+        ])
+        .arg(profile)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .context("starting cargo")?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "the daemon cannot be built: {errors}");
+    let messages = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();
+    let executable =
+        messages.filter_map(|message| message.ok()?["executable"].as_str().map(PathBuf::from));
+    executable.last().context("cargo built no executable")
+}
+
+/// The folder of all daemons' logs in this process: what is in it at the end is searched for
+/// passwords.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn logs() -> Result<&'static Path> {
+    static LOGS: LazyLock<Option<TempDir>> = LazyLock::new(|| TempDir::new().ok());
+    LOGS.as_ref().map(TempDir::path).context("making the folder of logs")
+}
+
+/// The address in the log line that says where metrics are served.
+fn address_in(log: &str) -> Result<String> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut addresses = lines.filter_map(|line| {
+        (line["message"] == "serving metrics and probes")
+            .then(|| line["address"].as_str().map(str::to_owned))?
+    });
+    addresses.next().context("it does not serve them yet")
+}
+
+fn name_of(objects: &[Value], kind: &str) -> Result<String> {
+    let object = objects.iter().find(|object| object["kind"] == kind);
+    let name = object.and_then(|object| object["metadata"]["name"].as_str());
+    Ok(name.with_context(|| format!("the chart renders no {kind}"))?.to_owned())
+}
+
+/// The name that the chart gives to the daemon.
+fn daemon_name(objects: &[Value]) -> Result<String> {
+    let deployment = objects.iter().find(|object| object["kind"] == "Deployment");
+    let deployment = deployment.context("the chart renders no Deployment")?;
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let variables = container["env"].as_array().context("its container has no variables")?;
+    let name = variables.iter().find(|variable| variable["name"] == "ECR_REFRESHER_NAME");
+    let name = name.and_then(|variable| variable["value"].as_str());
+    Ok(name.context("its container has no ECR_REFRESHER_NAME")?.to_owned())
+}

@@ -1,0 +1,12 @@
+//! What the end-to-end tests and the demo run on: a real Kubernetes control plane on loopback, a fake
+//! AWS that speaks the real one's wire protocol, and the daemon as a process between them.
+
+pub mod chart;
+pub mod cluster;
+pub mod control_plane;
+pub mod daemon;
+pub mod fake_aws;
+mod http_client;
+pub mod process;
+pub mod tools;
+pub mod wait;
