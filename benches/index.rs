@@ -1,0 +1,119 @@
+//! How long the index takes for a cluster of 10,000 namespaces, without any I/O.
+
+#![expect(clippy::expect_used, reason = "a benchmark may stop at what it does not expect")]
+
+use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Duration};
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use ecr_refresher_core::{Auth, Credentials, Host, Lifetime, dockerconfig::DockerConfig};
+use ecr_refresher_sync::{
+    AllowList, Event, Index, Manifest, Namespace, Observed, Outcome, Ownership, PerNamespace,
+    PullSecret, Settings, Watched,
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::core::Selector;
+
+const NAMESPACES: u64 = 10_000;
+
+fn now() -> Timestamp {
+    Timestamp::UNIX_EPOCH
+}
+
+fn settings() -> Settings {
+    let patterns = ["team-*", "payments", "app-[a-c]", "{red,blue}"];
+    let patterns = patterns.into_iter().map(str::to_owned).collect();
+    let allow_list = AllowList::new(patterns, vec![], Selector::default());
+    Settings {
+        secrets: vec![PullSecret {
+            name: "ecr-pull".to_owned(),
+            registries: vec!["main".into()],
+            allow_list: allow_list.expect("these are globs"),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+        }],
+        spread: Duration::ZERO,
+        prune_after: None,
+        concurrency: 32,
+        per_namespace: PerNamespace::Off,
+    }
+}
+
+fn manifest(settings: &Settings, password: &str) -> Arc<Manifest> {
+    let auth = Auth::from_user_and_password("AWS", password).expect("a good auth");
+    let host = Host::from_endpoint("123456789012.dkr.ecr.eu-west-1.amazonaws.com");
+    let lifetime = Lifetime::starting(now(), now() + SignedDuration::from_hours(12));
+    let config = DockerConfig::merge([&Credentials {
+        entries: [(host.expect("a good host"), auth)].into(),
+        lifetime: Some(lifetime.expect("a life")),
+    }]);
+    let config = config.expect("one entry");
+    Arc::new(Manifest::render(&settings.secrets[0], &config, now()).expect("a good Secret"))
+}
+
+/// Everything is listed, and nothing is written yet.
+fn listed(settings: &Settings, manifest: &Arc<Manifest>) -> Index {
+    let mut index = Index::new(settings, 0);
+    index.apply(Event::Copy { secret: 0, change: Watched::ListBegun }, now());
+    index.apply(Event::Copy { secret: 0, change: Watched::ListEnded }, now());
+    index.apply(Event::Namespace(Watched::ListBegun), now());
+    for number in 0..NAMESPACES {
+        let namespace = Namespace { terminating: false, labels: BTreeMap::new() };
+        let change = Watched::Listed(format!("team-{number}"), namespace);
+        index.apply(Event::Namespace(change), now());
+    }
+    index.apply(Event::Namespace(Watched::ListEnded), now());
+    index.apply(Event::Manifest { secret: 0, manifest: Arc::clone(manifest) }, now());
+    index
+}
+
+/// Does every write that is due, as an API server that answers at once.
+fn write_all(index: &mut Index) -> u64 {
+    let mut writes = 0;
+    while let Some(write) = index.next_write(now()) {
+        writes += 1;
+        let ownership = Ownership::Ours {
+            labelled: true,
+            content: Some(write.manifest.content),
+            expires_at: write.manifest.expires_at,
+            owned_fields: write.manifest.owned_fields,
+        };
+        let written = Outcome::Written(Observed { resource_version: writes, uid: None, ownership });
+        index.apply(Event::Written { write, outcome: written }, now());
+    }
+    writes
+}
+
+fn benchmarks(criterion: &mut Criterion) {
+    let settings = settings();
+    let (first, second) = (manifest(&settings, "one"), manifest(&settings, "two"));
+    let mut group = criterion.benchmark_group("10,000 namespaces");
+    group.throughput(Throughput::Elements(NAMESPACES)).sample_size(20);
+    group.bench_function("first rollout", |bencher| {
+        bencher.iter_batched(
+            || listed(&settings, &first),
+            |mut index| assert_eq!(write_all(&mut index), NAMESPACES),
+            BatchSize::LargeInput,
+        );
+    });
+    group.bench_function("refresh", |bencher| {
+        let served = || {
+            let mut index = listed(&settings, &first);
+            write_all(&mut index);
+            index
+        };
+        let refresh = |mut index: Index| {
+            let manifest = Arc::clone(&second);
+            index.apply(Event::Manifest { secret: 0, manifest }, now());
+            assert_eq!(write_all(&mut index), NAMESPACES);
+        };
+        bencher.iter_batched(served, refresh, BatchSize::LargeInput);
+    });
+    group.bench_function("report", |bencher| {
+        let index = listed(&settings, &first);
+        bencher.iter(|| black_box(index.report(now(), false)));
+    });
+    group.finish();
+}
+
+criterion_group!(index, benchmarks);
+criterion_main!(index);
