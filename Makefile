@@ -1,0 +1,48 @@
+# `make help` lists the targets. All they need is Rust, Go 1.26 or newer, a C compiler and make.
+
+.DEFAULT_GOAL := help
+
+# What is built once and used by every checkout: control-plane programs and linters.
+CACHE := $(or $(ECR_REFRESHER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ecr-refresher)
+CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(CACHE)/cargo/bin/cargo-deny
+TOOLS := cargo run --locked --quiet --package ecr-refresher-tests --bin tools --
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: ## Show the daemon at work on a local control plane
+	@echo "Building the demo: about 3 minutes the first time. It then says what else it needs and how long that takes."
+	cargo run --locked --quiet --package ecr-refresher-tests --bin demo
+
+.PHONY: test
+test: ## Run all tests, on a local control plane where they need one
+	@echo "The first time, building the tests takes about 5 minutes, and the control plane about 10."
+	$(TOOLS) build
+	cargo test --locked --workspace
+
+.PHONY: lint
+lint: $(CARGO_DENY) ## Check format, lints, docs, dependencies and the chart
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
+	$(CARGO_DENY) --locked check bans licenses sources
+	$$($(TOOLS) path helm) lint --strict helm/ecr-refresher --values helm/ecr-refresher/ci/default-values.yaml
+
+.PHONY: advisories
+advisories: $(CARGO_DENY) ## Look for known vulnerabilities (asks github.com)
+	$(CARGO_DENY) --locked check advisories
+
+.PHONY: bench
+bench: ## Measure the index
+	cargo bench --locked --package ecr-refresher-benches
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+
+$(CARGO_DENY):
+	@echo "Building cargo-deny $(CARGO_DENY_VERSION), once: about 5 minutes."
+	cargo install --locked --quiet --root $(CACHE)/cargo cargo-deny@$(CARGO_DENY_VERSION)
