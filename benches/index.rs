@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Duration};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ecr_refresher_core::{Auth, Credentials, Host, Lifetime, dockerconfig::DockerConfig};
 use ecr_refresher_sync::{
-    AllowList, Event, Index, Manifest, Namespace, Observed, Outcome, Ownership, PerNamespace,
-    PullSecret, Settings, Watched,
+    AllowList, Event, Index, Manifest, Namespace, Observed, OnConflict, Outcome, Ownership,
+    PerNamespace, PullSecret, Settings, Watched,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::core::Selector;
@@ -28,6 +28,7 @@ fn settings() -> Settings {
             name: "ecr-pull".to_owned(),
             registries: vec!["main".into()],
             allow_list: allow_list.expect("these are globs"),
+            on_conflict: OnConflict::Skip,
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
         }],

@@ -67,14 +67,14 @@ async fn run(args: &RunArgs, config: Config, follower: Follower) -> Result<()> {
             cache = TokenCache::load(&client, &home.namespace, &home.name) => cache,
             () = shutdown.cancelled() => return Ok(()),
         };
-        let registries = Registries { config, follower, cache, engine: handle, metrics, now };
-        registries.follow(updates, shutdown).await
+        let follow = FollowRegistries { config, follower, cache, engine: handle, metrics, now };
+        follow.run(updates, shutdown).await
     });
     tasks.run_until_told_to_stop(&[ENGINE, REGISTRIES]).await
 }
 
 /// Keeps the credentials of the registries fresh, and follows the config.
-struct Registries {
+struct FollowRegistries {
     config: Config,
     follower: Follower,
     cache: TokenCache,
@@ -83,8 +83,8 @@ struct Registries {
     now: Now,
 }
 
-impl Registries {
-    async fn follow(
+impl FollowRegistries {
+    async fn run(
         mut self,
         updates: mpsc::Sender<Update>,
         shutdown: CancellationToken,

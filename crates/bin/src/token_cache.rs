@@ -24,7 +24,7 @@ use kube::{
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -38,6 +38,8 @@ const KEY: &str = "tokens.json";
 const GATHER: Duration = Duration::from_millis(200);
 /// How long to wait before the API server is asked again.
 const RETRY: Duration = Duration::from_secs(5);
+/// How long the API server may take to answer. The client itself would wait for ever.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The token cache of this daemon.
 pub(crate) struct TokenCache {
@@ -63,12 +65,12 @@ impl TokenCache {
             write_at: None,
         };
         loop {
-            match this.api.get_opt(&this.name).await {
-                Ok(secret) => {
+            match timeout(TIMEOUT, this.api.get_opt(&this.name)).await {
+                Ok(Ok(secret)) => {
                     this.cache = secret.map(|secret| this.parse(&secret)).unwrap_or_default();
                     return this;
                 }
-                Err(kube::Error::Api(status)) if status.is_forbidden() => {
+                Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => {
                     warn!(
                         secret = this.name,
                         "the token cache cannot be read, so a restart asks AWS: allow the \
@@ -77,11 +79,12 @@ impl TokenCache {
                     );
                     return this;
                 }
-                Err(error) => {
+                Ok(Err(error)) => {
                     warn!(secret = this.name, "the token cache cannot be read yet: {error}");
-                    sleep(RETRY).await;
                 }
+                Err(_) => warn!(secret = this.name, "the API server does not answer"),
             }
+            sleep(RETRY).await;
         }
     }
 
@@ -192,16 +195,19 @@ impl TokenCache {
         });
         let apply = PatchParams::apply(MANAGER).force();
         // Metadata only: the client would log an answer that it cannot read.
-        match self.api.patch_metadata(&self.name, &apply, &Patch::Apply(&secret)).await {
-            Ok(_) => {
-                debug!(secret = self.name, "wrote the token cache");
-                self.write_at = None;
-            }
-            Err(error) => {
-                warn!(secret = self.name, "the token cache cannot be written: {error}");
-                self.write_at = Some(Instant::now() + RETRY);
-            }
-        }
+        let patch = Patch::Apply(&secret);
+        let problem =
+            match timeout(TIMEOUT, self.api.patch_metadata(&self.name, &apply, &patch)).await {
+                Ok(Ok(_)) => {
+                    debug!(secret = self.name, "wrote the token cache");
+                    self.write_at = None;
+                    return;
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "the API server does not answer".to_owned(),
+            };
+        warn!(secret = self.name, "the token cache cannot be written: {problem}");
+        self.write_at = Some(Instant::now() + RETRY);
     }
 
     fn watch(&self) -> BoxStream<'static, watcher::Result<Event<PartialObjectMeta<Secret>>>> {

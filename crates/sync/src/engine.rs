@@ -278,6 +278,14 @@ impl Engine {
             if let Some(waited) = ended.waited {
                 self.metrics.served(waited);
             }
+            if let Some(repairs) = ended.contested {
+                warn!(
+                    secret,
+                    %namespace,
+                    repairs,
+                    "somebody keeps changing or deleting the copy: its repairs slow down"
+                );
+            }
             if failed.is_none() {
                 debug!(secret, %namespace, "wrote the copy");
             }

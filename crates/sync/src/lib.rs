@@ -32,7 +32,7 @@ pub use manifest::Manifest;
 pub use metrics::SyncMetrics;
 pub use observed::{ContentHash, Observed, Ownership, Uid};
 pub use report::{CopyReport, CopyState, Report, SecretReport};
-pub use settings::{PerNamespace, PullSecret, Settings};
+pub use settings::{OnConflict, PerNamespace, PullSecret, Settings};
 
 /// The field manager of every write, and the value of the label that marks a copy as ours.
 pub const MANAGER: &str = "ecr-refresher";

@@ -141,7 +141,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::AllowList;
+    use crate::{AllowList, OnConflict};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -152,6 +152,7 @@ mod tests {
             name: "ecr-pull".to_owned(),
             registries: vec!["main".into()],
             allow_list: AllowList::new(vec!["*".to_owned()], vec![], Selector::default()).unwrap(),
+            on_conflict: OnConflict::Skip,
             labels: [("tier".to_owned(), "prod".to_owned())].into(),
             annotations: BTreeMap::new(),
         }

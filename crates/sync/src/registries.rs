@@ -68,13 +68,14 @@ mod tests {
     use kube::core::Selector;
 
     use super::*;
-    use crate::AllowList;
+    use crate::{AllowList, OnConflict};
 
     fn secret(registries: &[&str]) -> PullSecret {
         PullSecret {
             name: "ecr-pull".to_owned(),
             registries: registries.iter().map(|&name| name.into()).collect(),
             allow_list: AllowList::new(vec!["*".to_owned()], vec![], Selector::default()).unwrap(),
+            on_conflict: OnConflict::Skip,
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
         }

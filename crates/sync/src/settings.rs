@@ -19,6 +19,16 @@ pub struct Settings {
     pub per_namespace: PerNamespace,
 }
 
+/// What to do about a foreign Secret of a pull Secret's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnConflict {
+    /// Leave it as it is, and report it.
+    #[default]
+    Skip,
+    /// Take it over.
+    Adopt,
+}
+
 /// Of which copies there is a series each. Kubernetes itself had to give up a label with the
 /// namespace on such a metric (its root CA publisher's), so it is a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,6 +63,8 @@ pub struct PullSecret {
     pub registries: Vec<Arc<str>>,
     /// The namespaces that get a copy.
     pub allow_list: AllowList,
+    /// What to do about a foreign Secret of that name.
+    pub on_conflict: OnConflict,
     /// Labels that the copies carry beside ours.
     pub labels: BTreeMap<String, String>,
     /// Annotations that the copies carry beside ours.

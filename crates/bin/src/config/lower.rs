@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use ecr_refresher_core::{ecr::EcrSettings, is_account};
 use ecr_refresher_sync::{
-    AllowList, CONTENT_HASH, EXPIRES_AT, MANAGED_BY, PerNamespace, PullSecret, Settings,
+    AllowList, CONTENT_HASH, EXPIRES_AT, MANAGED_BY, OnConflict, PerNamespace, PullSecret, Settings,
 };
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -15,8 +15,8 @@ use super::{
     names::{is_label_value, is_qualified_name, is_subdomain},
     problem::{Place, Problem, suggest},
     raw::{
-        RawConfig, RawEcr, RawNamespaces, RawOperator, RawPerNamespace, RawPrune, RawRefresh,
-        RawRegistry, RawSecret, RawSelector,
+        RawConfig, RawEcr, RawNamespaces, RawOnConflict, RawOperator, RawPerNamespace, RawPrune,
+        RawRefresh, RawRegistry, RawSecret, RawSelector,
     },
     yaml::Tree,
 };
@@ -184,6 +184,10 @@ impl Lowering<'_> {
                     name: raw.name,
                     registries: references,
                     allow_list,
+                    on_conflict: match raw.on_conflict {
+                        RawOnConflict::Skip => OnConflict::Skip,
+                        RawOnConflict::Adopt => OnConflict::Adopt,
+                    },
                     labels: raw.labels,
                     annotations: raw.annotations,
                 });

@@ -61,9 +61,19 @@ pub(super) struct RawSecret {
     #[serde(default)]
     pub(super) namespaces: RawNamespaces,
     #[serde(default)]
+    pub(super) on_conflict: RawOnConflict,
+    #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) annotations: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum RawOnConflict {
+    #[default]
+    Skip,
+    Adopt,
 }
 
 /// Which namespaces; a plain list is short for `allow`.

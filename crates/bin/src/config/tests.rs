@@ -62,6 +62,7 @@ fn the_annotated_example_is_a_good_config_and_holds_every_key() {
         "spread",
         "concurrency",
         "perNamespace",
+        "onConflict",
         "enabled",
         "after",
         "listen",

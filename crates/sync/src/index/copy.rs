@@ -6,10 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Setback;
 use crate::{
-    CopyState, Manifest, Observed, Ownership, Uid, WriteFailure, WriteReason,
+    CopyState, Manifest, Observed, OnConflict, Ownership, Uid, WriteFailure, WriteReason, backoff,
     queue::{Ticket, Urgency},
 };
 
+/// A copy that is made right again is given this long to stay so.
+const LATELY: SignedDuration = SignedDuration::from_mins(10);
+/// This many times within that it is made right at once.
+const AT_ONCE: u8 = 2;
 /// A refresh is never put off by more than this share of the life that the old token has left.
 const SHARE_OF_REMAINING_LIFE: i32 = 4;
 
@@ -27,6 +31,9 @@ pub(super) struct CopyRecord {
     pub(super) observed: Option<Observed>,
     /// The resourceVersion at which its Secret went during the write that is under way.
     gone_at: u64,
+    /// How often it had to be made right, each time soon after the last, and when that was.
+    repairs: u8,
+    repaired_at: Option<Timestamp>,
     /// Boxed, because there is none for nearly all copies.
     pub(super) failure: Option<Box<Failure>>,
 }
@@ -64,6 +71,25 @@ impl CopyRecord {
             self.unwanted_since.get_or_insert(now);
         }
         self.wanted = wanted;
+    }
+
+    /// Notes a write of what was missing, damaged or expired. Returns how often that has happened of
+    /// late, when it is often enough to slow down.
+    pub(super) fn repaired(&mut self, now: Timestamp) -> Option<u32> {
+        let lately = |at: &Timestamp| now.duration_since(*at) <= LATELY;
+        self.repairs =
+            self.repaired_at.filter(lately).map_or(0, |_| self.repairs.saturating_add(1));
+        self.repaired_at = Some(now);
+        (self.repairs >= AT_ONCE).then_some(u32::from(self.repairs))
+    }
+
+    /// Before when it is not to be made right again: whoever fights over it is not to be outpaced.
+    fn patient_until(&self) -> Timestamp {
+        let Some(at) = self.repaired_at.filter(|_| self.repairs >= AT_ONCE) else {
+            return Timestamp::MIN;
+        };
+        let delay = backoff::delay(u32::from(self.repairs - AT_ONCE) + 1, None, 1.0);
+        at.saturating_add(delay).unwrap_or(Timestamp::MAX)
     }
 
     /// Notes that a write of it is under way.
@@ -138,6 +164,11 @@ impl CopyRecord {
         Setback { failure, count, delay }
     }
 
+    /// Whether what is there works still, and is only to be replaced by something newer.
+    pub(super) fn is_refresh(&self, manifest: &Manifest, now: Timestamp) -> bool {
+        matches!(self.need(manifest, OnConflict::Skip, now), Need::Refresh(_))
+    }
+
     /// Whether the Secret that is there is ours.
     pub(super) fn is_ours(&self) -> bool {
         matches!(self.observed, Some(Observed { ownership: Ownership::Ours { .. }, .. }))
@@ -161,6 +192,7 @@ impl CopyRecord {
     pub(super) fn plan(
         &mut self,
         manifest: &Manifest,
+        on_conflict: OnConflict,
         spread: Duration,
         place: f64,
         now: Timestamp,
@@ -170,11 +202,11 @@ impl CopyRecord {
             self.failure = None;
         }
         let retry_at = self.failure.as_ref().map_or(Timestamp::MIN, |failure| failure.retry_at);
-        match self.need(manifest, now) {
+        match self.need(manifest, on_conflict, now) {
             Need::Nothing => None,
             Need::Urgent => Some(Ticket {
                 urgency: Urgency::Urgent,
-                due: retry_at.max(now),
+                due: retry_at.max(self.patient_until()).max(now),
                 deadline: Timestamp::MIN,
             }),
             Need::Refresh(deadline) => {
@@ -211,6 +243,7 @@ impl CopyRecord {
     /// The state that metrics and people see. Without a manifest, what is there counts by itself.
     pub(super) fn state(&self, manifest: Option<&Manifest>, now: Timestamp) -> CopyState {
         match (self.observed.map(|observed| observed.ownership), &self.failure) {
+            // Also one that is to be adopted, until it is.
             (Some(Ownership::Foreign), _) => CopyState::Conflict,
             (_, Some(failure)) if failure.reason.is_conflict() => CopyState::Conflict,
             (_, Some(_)) => CopyState::Failed,
@@ -218,19 +251,22 @@ impl CopyRecord {
             (Some(Ownership::Ours { expires_at: Some(at), .. }), _) if at <= now => {
                 CopyState::Expired
             }
-            _ => match manifest.map(|manifest| self.need(manifest, now)) {
+            _ => match manifest.map(|manifest| self.need(manifest, OnConflict::Skip, now)) {
                 Some(Need::Urgent | Need::Refresh(_)) => CopyState::Stale,
                 Some(Need::Nothing) | None => CopyState::Fresh,
             },
         }
     }
 
-    fn need(&self, manifest: &Manifest, now: Timestamp) -> Need {
+    fn need(&self, manifest: &Manifest, on_conflict: OnConflict, now: Timestamp) -> Need {
         let Some(observed) = self.observed else {
             return Need::Urgent;
         };
         let Ownership::Ours { expires_at, owned_fields, .. } = observed.ownership else {
-            return Need::Nothing;
+            return match on_conflict {
+                OnConflict::Skip => Need::Nothing,
+                OnConflict::Adopt => Need::Urgent,
+            };
         };
         let expires_at = expires_at.unwrap_or(Timestamp::MAX);
         if manifest.is_in(observed) {

@@ -19,8 +19,8 @@ use self::{
 };
 pub use self::{prune::Deletion, reconfigure::Changes};
 use crate::{
-    Event, Manifest, Observed, Outcome, PullSecret, Report, Settings, Watched, WriteFailure,
-    WriteReason, backoff,
+    Event, Manifest, Observed, OnConflict, Outcome, PullSecret, Report, Settings, Watched,
+    WriteFailure, WriteReason, backoff,
     queue::{Queue, Ticket},
     report::Tally,
 };
@@ -44,8 +44,10 @@ pub struct Write {
     /// What is to be there.
     pub manifest: Arc<Manifest>,
     /// Whether to take fields over from other managers: only for what is ours already, so that a
-    /// foreign Secret is refused by the API server and not lost.
+    /// foreign Secret is refused by the API server and not lost; or where it is to be adopted.
     pub force: bool,
+    /// Whether what is there does not work: it is missing, damaged or expired.
+    pub is_repair: bool,
 }
 
 /// What the end of a [`Write`] means for its copy.
@@ -55,6 +57,8 @@ pub struct Ended {
     pub failure: Option<Setback>,
     /// How long the namespace had waited for its first copy, if this was it.
     pub waited: Option<SignedDuration>,
+    /// How often the copy had to be made right of late, when that is often: somebody fights over it.
+    pub contested: Option<u32>,
 }
 
 /// A failure, and what follows from it.
@@ -134,15 +138,19 @@ impl Index {
     pub fn next_write(&mut self, now: Timestamp) -> Option<Write> {
         while let Some(key) = self.queue.pop(now) {
             let secret = key.secret as usize;
-            let manifest = self.state(secret).and_then(|state| state.manifest.clone());
+            let Some(state) = self.state(secret) else { continue };
+            let adopts = state.secret.on_conflict == OnConflict::Adopt;
+            let manifest = state.manifest.clone();
             let Some((entry, manifest)) = self.namespaces.get_mut(key.namespace).zip(manifest)
             else {
                 continue;
             };
             let namespace = Arc::clone(&entry.name);
             let copy = &mut entry.copies[secret];
+            let is_repair = !copy.is_refresh(&manifest, now);
+            let force = copy.is_ours() || adopts;
             copy.start();
-            return Some(Write { key, namespace, secret, manifest, force: copy.is_ours() });
+            return Some(Write { key, namespace, secret, manifest, force, is_repair });
         }
         None
     }
@@ -246,11 +254,12 @@ impl Index {
         let copy = &mut self.namespaces.get_mut(key.namespace)?.copies[secret];
         copy.in_flight = false;
         let epoch = self.secrets.get(secret)?.as_ref()?.epoch;
-        let mut waited = None;
+        let (mut waited, mut contested) = (None, None);
         let failure = match outcome {
             Outcome::Written(observed) => {
                 waited = copy.awaited_since.take().map(|since| now.duration_since(since));
                 copy.written(observed, epoch);
+                contested = write.is_repair.then(|| copy.repaired(now)).flatten();
                 (!write.manifest.is_in(observed)).then(altered_on_the_way)
             }
             Outcome::Failed(failure) => {
@@ -270,7 +279,7 @@ impl Index {
         };
         self.reconsider(key, now);
         self.namespaces.forget_if_empty(key.namespace);
-        Some(Ended { failure, waited })
+        Some(Ended { failure, waited, contested })
     }
 
     fn reconsider_secret(&mut self, secret: usize, now: Timestamp) {
@@ -302,7 +311,9 @@ impl Index {
         if entry.presence != Presence::Active || !state.listed || !copy.wanted || copy.in_flight {
             return None;
         }
-        copy.plan(state.manifest.as_deref()?, self.spread, spread_of(&entry.name), now)
+        let SecretState { secret, manifest, .. } = state;
+        let place = spread_of(&entry.name);
+        copy.plan(manifest.as_deref()?, secret.on_conflict, self.spread, place, now)
     }
 }
 

@@ -60,7 +60,7 @@ impl Index {
         }
         self.reconsider(deletion.key, now);
         self.namespaces.forget_if_empty(deletion.key.namespace);
-        Some(Ended { failure, waited: None })
+        Some(Ended { failure, waited: None, contested: None })
     }
 
     /// Puts a copy in the queue of deletions if it is to go, or takes it out.

@@ -105,3 +105,46 @@ fn a_copy_in_a_namespace_that_is_not_on_the_list_is_left_alone() {
     fixture.copy_gone("other");
     assert_eq!(fixture.index.next_due(), None);
 }
+
+#[test]
+fn a_foreign_secret_that_is_to_be_adopted_is_taken_over_by_force() {
+    let mut fixture = Fixture::ready();
+    let mut settings = settings(TEAMS, &Selector::default());
+    settings.secrets[0].on_conflict = OnConflict::Adopt;
+    fixture.index.reconfigure(&settings, fixture.now);
+    fixture.copy("team-a", Ownership::Foreign);
+    fixture.namespace("team-a");
+    assert_eq!(fixture.state("team-a"), CopyState::Conflict);
+    assert_eq!(fixture.write_all(), ["team-a!"]);
+    assert_eq!(fixture.state("team-a"), CopyState::Fresh);
+}
+
+#[test]
+fn who_fights_over_a_copy_is_slowed_down_and_reported() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    let mut delays = Vec::new();
+    let mut contested = Vec::new();
+    for _ in 0..7 {
+        let copy = copy_of(fixture.manifest.as_deref().unwrap());
+        fixture.copy("team-a", edited(copy));
+        let due = fixture.index.next_due().unwrap().max(fixture.now);
+        delays.push(due.duration_since(fixture.now).as_secs());
+        fixture.now = due;
+        let write = fixture.write();
+        contested.extend(fixture.finish(write).contested);
+    }
+    // The first write of the copy counts too: two are at once.
+    assert_eq!(delays, [0, 0, 1, 2, 4, 8, 16]);
+    assert_eq!(contested, [2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
+fn a_copy_that_was_left_in_peace_for_a_while_is_made_right_at_once() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    for _ in 0..20 {
+        fixture.pass(11 * 60);
+        let copy = copy_of(fixture.manifest.as_deref().unwrap());
+        fixture.copy("team-a", edited(copy));
+        assert_eq!(fixture.write_all(), ["team-a!"]);
+    }
+}

@@ -18,8 +18,8 @@ use kube::core::{Expression, Selector};
 
 use super::{Deletion, Ended, Index, Write};
 use crate::{
-    AllowList, ContentHash, CopyState, Event, Manifest, Namespace, Observed, Outcome, Ownership,
-    PerNamespace, PullSecret, Report, Settings, Uid, Watched, WriteFailure, WriteReason,
+    AllowList, ContentHash, CopyState, Event, Manifest, Namespace, Observed, OnConflict, Outcome,
+    Ownership, PerNamespace, PullSecret, Report, Settings, Uid, Watched, WriteFailure, WriteReason,
 };
 
 /// How long a token of ECR lives, in seconds.
@@ -255,6 +255,7 @@ fn settings(secrets: &[(&str, &[&str])], selector: &Selector) -> Settings {
             name: name.to_owned(),
             registries: vec!["main".into()],
             allow_list: AllowList::new(patterns, vec![], selector.clone()).unwrap(),
+            on_conflict: OnConflict::Skip,
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
         }
