@@ -11,7 +11,10 @@ use ecr_refresher_tests::{
     wait::eventually,
 };
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, ResourceExt, api::PostParams};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
 use serde_json::{Value, json};
 
 use crate::{rollout::HOST, scenario::Scenario};
@@ -22,6 +25,8 @@ pub(crate) fn tests() -> Vec<Scenario> {
     vec![
         Scenario::new("a foreign Secret is left alone until it goes", foreign),
         Scenario::new("a Secret of another type is left alone until it goes", another_type),
+        Scenario::new("a foreign Secret is adopted where the config says so", adopted),
+        Scenario::new("a foreign Secret made between the list and the write is not lost", race),
         Scenario::new("a copy that is deleted is there again", deleted),
         Scenario::new("a copy that is edited is right again, in place, with one write", edited),
     ]
@@ -93,6 +98,62 @@ async fn another_type(control_plane: Arc<ControlPlane>) -> Result<()> {
         "stringData": { "key": "value" },
     });
     left_alone(control_plane, "opaque", opaque).await
+}
+
+async fn adopted(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let client = control_plane.admin_client();
+    create_namespace(&client, "adopt-a", &[]).await?;
+    let aws = FakeAws::start().await?;
+    let config = json!({
+        "registries": [{ "name": "main", "ecr": { "region": "eu-west-1" } }],
+        "secrets": [{ "name": "adopt-pull", "namespaces": ["adopt-?"], "onConflict": "adopt" }],
+    });
+    let installation = Installation::new(&control_plane, "adopt", config).await?;
+    let foreign = json!({
+        "metadata": { "name": "adopt-pull", "labels": { "theirs": "stays" } },
+        "type": "kubernetes.io/dockerconfigjson",
+        "stringData": { ".dockerconfigjson": "{\"auths\":{}}" },
+    });
+    let before = create_foreign(&control_plane, "adopt-a", &foreign).await?;
+    let daemon = installation.start(&aws).await?;
+    let after = eventually_secret(&client, "adopt-a", "adopt-pull", PATIENCE, |copy| {
+        cluster::password(copy, HOST).map(drop)
+    })
+    .await?;
+    ensure!(before.uid() == after.uid(), "it was made anew");
+    ensure!(after.labels().contains_key("theirs"), "their label is gone");
+    conflicts(&daemon, "adopt-pull", 0.0).await
+}
+
+/// The daemon has listed the Secrets and waits for AWS; meanwhile somebody makes one of that name,
+/// and the watch is too slow to tell: a write without force is refused by the API server.
+async fn race(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let (_aws, installation) = start(&control_plane, "race").await?;
+    let foreign = json!({
+        "metadata": { "name": "race-pull" },
+        "type": "kubernetes.io/dockerconfigjson",
+        "stringData": { ".dockerconfigjson": "{\"auths\":{\"theirs\":{}}}" },
+    });
+    let before = create_foreign(&control_plane, "race-a", &foreign).await?;
+    // What the daemon sends for a copy that it has not seen.
+    let api: Api<Secret> = Api::namespaced(installation.client().await?, "race-a");
+    let manifest = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": { "name": "race-pull" },
+        "type": "kubernetes.io/dockerconfigjson",
+        "data": { ".dockerconfigjson": "e30=" },
+    });
+    let apply = PatchParams::apply("ecr-refresher");
+    let refused = api.patch_metadata("race-pull", &apply, &Patch::Apply(&manifest)).await;
+    ensure!(
+        matches!(&refused, Err(kube::Error::Api(status)) if status.is_conflict()),
+        "{refused:?}"
+    );
+    let admin = control_plane.admin_client();
+    let after = cluster::secret(&admin, "race-a", "race-pull").await?.context("it is gone")?;
+    ensure!(before == after, "it was changed");
+    Ok(())
 }
 
 async fn deleted(control_plane: Arc<ControlPlane>) -> Result<()> {

@@ -255,13 +255,16 @@ pub fn aws_environment(aws: &FakeAws) -> [(&'static str, String); 4] {
     ]
 }
 
-/// The daemon's binary, of the profile of these tests; built first if need be.
+/// The daemon's binary: the one that `ECR_REFRESHER_BINARY` names, or else one of the profile of these
+/// tests, built first if need be.
 ///
 /// # Errors
 /// When it cannot be built.
 pub fn program() -> Result<PathBuf> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let program = PROGRAM.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    let named = || std::env::var_os("ECR_REFRESHER_BINARY").map(PathBuf::from);
+    let program = PROGRAM
+        .get_or_init(|| named().map_or_else(build, Ok).map_err(|error| format!("{error:#}")));
     program.clone().map_err(anyhow::Error::msg)
 }
 
