@@ -1,13 +1,14 @@
 //! AWS fails when a token is due: nothing good is overwritten by something worse.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use ecr_refresher_tests::{
     cluster::{self, create_namespace, eventually_secret},
     control_plane::ControlPlane,
-    daemon::{Daemon, Installation},
+    daemon::{self, Daemon, Installation},
     fake_aws::{FakeAws, Fault},
+    process::Guarded,
     wait::eventually,
 };
 use kube::{Client, ResourceExt};
@@ -40,6 +41,7 @@ pub(crate) fn tests() -> Vec<Scenario> {
                 the_last_good_stays(control_plane, "dead", "bad_response", || Fault::AlreadyExpired)
             },
         ),
+        Scenario::new("no region, no credentials and no network each have their reason", no_way),
         Scenario::new("an AWS that hangs is given up on, and asked again", an_aws_that_hangs),
     ]
 }
@@ -92,6 +94,42 @@ async fn an_aws_that_hangs(control_plane: Arc<ControlPlane>) -> Result<()> {
     let timeouts = daemon.metric(series).await?;
     ensure!(timeouts.to_bits() == 1_f64.to_bits(), "{timeouts} timeouts");
     Ok(())
+}
+
+async fn no_way(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let aws = FakeAws::start().await?;
+    let config = json!({
+        "registries": [
+            { "name": "no-region", "ecr": {} },
+            // The port of `discard`, where nobody listens.
+            { "name": "no-network", "ecr": {
+                "region": "eu-west-1", "endpointUrl": "http://127.0.0.1:9" } },
+        ],
+        "secrets": [{ "name": "no-way-pull", "namespaces": ["no-way-?"] }],
+    });
+    let installation = Installation::new(&control_plane, "no-way", config).await?;
+    let log = daemon::logs()?.join("no-way.log");
+    let mut command = installation.command(&aws)?;
+    let with_keys = Guarded::spawn("ecr-refresher", &command, &log)?;
+    reasons(&log, &["no_region", "network"]).await?;
+    drop(with_keys);
+    let log = daemon::logs()?.join("no-way-without-keys.log");
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    command.env("HOME", "/nowhere");
+    let _without_keys = Guarded::spawn("ecr-refresher", &command, &log)?;
+    reasons(&log, &["no_region", "no_credentials"]).await
+}
+
+/// Waits until a daemon's log holds all of these reasons.
+async fn reasons(log: &Path, reasons: &[&str]) -> Result<()> {
+    eventually("the reasons in the log", PATIENCE, async || {
+        let text = std::fs::read_to_string(log)?;
+        for reason in reasons {
+            ensure!(text.contains(&format!("\"reason\":\"{reason}\"")), "no {reason}");
+        }
+        Ok(())
+    })
+    .await
 }
 
 async fn start(

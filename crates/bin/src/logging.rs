@@ -1,10 +1,12 @@
 //! Log lines: as text or JSON, on standard error.
 
+use std::io::{IsTerminal, stderr};
+
 use clap::ValueEnum;
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     EnvFilter, Layer,
-    filter::{FilterExt, LevelFilter, filter_fn},
+    filter::{FilterExt, filter_fn},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
@@ -19,12 +21,16 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// Which lines there are unless `RUST_LOG` says otherwise. The Kubernetes client has a line of its own for
+/// every request that fails, of which we tell already.
+const USUAL: &str = "info,kube_client::client::builder=off";
+
 /// Starts logging at the level that `RUST_LOG` says, or else at `info`.
 pub(crate) fn start(format: LogFormat) {
-    let wanted =
-        EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
     let filter = wanted.and(filter_fn(shows_no_secret));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let colours = stderr().is_terminal();
+    let lines = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(colours);
     let lines = match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

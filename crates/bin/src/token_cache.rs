@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ecr_refresher_core::{
-    Cache, Credentials,
+    Cache, Chain, Credentials,
     clock::Now,
     keeper::{Policy, Update},
 };
@@ -80,7 +80,8 @@ impl TokenCache {
                     return this;
                 }
                 Ok(Err(error)) => {
-                    warn!(secret = this.name, "the token cache cannot be read yet: {error}");
+                    let problem = Chain(&error);
+                    warn!(secret = this.name, "the token cache cannot be read yet: {problem}");
                 }
                 Err(_) => warn!(secret = this.name, "the API server does not answer"),
             }
@@ -203,7 +204,7 @@ impl TokenCache {
                     self.write_at = None;
                     return;
                 }
-                Ok(Err(error)) => error.to_string(),
+                Ok(Err(error)) => Chain(&error).to_string(),
                 Err(_) => "the API server does not answer".to_owned(),
             };
         warn!(secret = self.name, "the token cache cannot be written: {problem}");
@@ -226,7 +227,7 @@ fn vanished(change: &watcher::Result<Event<PartialObjectMeta<Secret>>>, exists: 
         Ok(Event::Delete(_)) => std::mem::replace(exists, false),
         Ok(Event::Init | Event::InitDone) => false,
         Err(error) => {
-            warn!("the watch of the token cache failed and is taken up again: {error}");
+            warn!("the watch of the token cache failed and is taken up again: {}", Chain(error));
             false
         }
     }

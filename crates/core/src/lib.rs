@@ -11,6 +11,7 @@
 mod auth;
 pub mod aws;
 mod cache;
+mod chain;
 pub mod clock;
 mod credentials;
 pub mod dockerconfig;
@@ -26,6 +27,7 @@ mod schedule;
 
 pub use auth::{Auth, AuthError};
 pub use cache::{Cache, CacheError};
+pub use chain::Chain;
 pub use credentials::Credentials;
 pub use error::{FetchError, Reason};
 pub use host::{Host, HostError, is_account};

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ecr_refresher_core::{clock::Now, keeper::Update};
+use ecr_refresher_core::{Chain, clock::Now, keeper::Update};
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jiff::SignedDuration;
 use kube::Client;
@@ -163,7 +163,8 @@ impl Engine {
             }
             Err(error) => {
                 self.metrics.watch_failed(watch);
-                warn!(resource = watch.as_str(), "the watch failed and is taken up again: {error}");
+                let resource = watch.as_str();
+                warn!(resource, "the watch failed and is taken up again: {}", Chain(&error));
             }
         }
     }

@@ -9,6 +9,8 @@ use kube::{Client, client::Body, core::PartialObjectMeta};
 use serde_json::json;
 use tokio::time::timeout;
 
+use ecr_refresher_core::Chain;
+
 use crate::{Deletion, MANAGER, Observed, Outcome, Write, WriteFailure, WriteReason};
 
 /// How long one write may take. The client itself would wait for ever.
@@ -57,7 +59,10 @@ async fn apply(client: &Client, secret: &str, write: &Write) -> Result<Observed,
 /// Sends a request, and returns the body of a good answer.
 async fn send(client: &Client, request: Request<Body>) -> Result<Bytes, WriteFailure> {
     let unreachable = |error: kube::Error| {
-        failure(WriteReason::Network, format!("the API server cannot be reached: {error}"))
+        failure(
+            WriteReason::Network,
+            format!("the API server cannot be reached: {}", Chain(&error)),
+        )
     };
     let response = client.send(request).await.map_err(unreachable)?;
     let status = response.status();

@@ -1,13 +1,13 @@
 //! What a failed call to ECR means: a reason for the metric, and a sentence for the operator.
 
-use std::{error::Error, iter, time::Duration};
+use std::{error::Error, time::Duration};
 
 use aws_sdk_ecr::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
 
-use crate::{FetchError, Reason};
+use crate::{Chain, FetchError, Reason};
 
 /// A message from AWS is cut to this length: it may be anything.
 const LONGEST_MESSAGE: usize = 300;
@@ -57,8 +57,10 @@ fn nonsense() -> FetchError {
 
 /// The request never reached AWS, or nothing came back.
 fn undelivered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> FetchError {
-    let causes = causes(error);
-    let credentials = causes.iter().any(|cause| cause.contains("credential"));
+    // The first words of the SDK's own error say only that something failed.
+    let causes =
+        error.source().map_or_else(String::new, |cause| shorten(&Chain(cause).to_string()));
+    let credentials = causes.contains("credential");
     let timed_out = matches!(error, SdkError::DispatchFailure(failure) if failure.is_timeout());
     let network =
         matches!(error, SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_user());
@@ -68,7 +70,7 @@ fn undelivered<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> FetchEr
         (_, _, true) => Reason::NoCredentials,
         _ => Reason::Network,
     };
-    let message = format!("ECR could not be asked: {}{}", causes.join(": "), remedy(reason));
+    let message = format!("ECR could not be asked: {}{}", causes, remedy(reason));
     FetchError::new(reason, message)
 }
 
@@ -101,14 +103,6 @@ fn remedy(reason: Reason) -> &'static str {
         }
         _ => "",
     }
-}
-
-/// The messages of an error and of what caused it, without the ones that repeat the next.
-fn causes(error: &dyn Error) -> Vec<String> {
-    let chain = iter::successors(error.source(), |error| (*error).source());
-    let mut causes: Vec<_> = chain.map(|error| shorten(&error.to_string())).collect();
-    causes.dedup();
-    causes
 }
 
 fn shorten(message: &str) -> String {
