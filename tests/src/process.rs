@@ -300,22 +300,22 @@ mod tests {
         group_ends(pid).await;
     }
 
-    #[test]
-    #[ignore = "is the owner that the next test kills"]
-    fn owner() {
-        let Some(log) = std::env::var_os(LOG_OF_OWNER) else {
-            return;
-        };
-        let _process = Guarded::spawn("endless", &endless(), Path::new(&log)).unwrap();
+    /// The other process of the next test: owns a child until it is killed.
+    fn own(log: &Path) {
+        let _process = Guarded::spawn("endless", &endless(), log).unwrap();
         std::thread::sleep(Duration::from_secs(1000));
     }
 
     #[tokio::test]
     async fn the_group_dies_when_the_owner_is_killed() {
+        if let Some(log) = std::env::var_os(LOG_OF_OWNER) {
+            return own(Path::new(&log));
+        }
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
+        let this = "process::tests::the_group_dies_when_the_owner_is_killed";
         let mut owner = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "process::tests::owner"])
+            .args(["--exact", this])
             .env(LOG_OF_OWNER, &log)
             .stdout(Stdio::null())
             .spawn()
