@@ -1,7 +1,7 @@
 //! All metrics of the process, and their text.
 
 use anyhow::{Context, Result};
-use ecr_refresher_core::TokenMetrics;
+use ecr_refresher_core::{TokenMetrics, clock::unix_seconds};
 use ecr_refresher_sync::{EngineHandle, SyncMetrics};
 use jiff::Timestamp;
 use prometheus::{Encoder, Gauge, GaugeVec, Opts, Registry, TextEncoder};
@@ -69,7 +69,7 @@ impl ConfigMetrics {
     /// Notes that a good config came into force at `now`.
     pub(crate) fn accepted(&self, now: Timestamp) {
         self.successful.set(1.0);
-        self.success_time.set(now.as_duration().as_secs_f64());
+        self.success_time.set(unix_seconds(now));
     }
 
     /// Notes that a config was wrong, and changed nothing.

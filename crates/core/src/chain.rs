@@ -1,6 +1,9 @@
-//! An error with all that caused it, in one line.
+//! What others say of a failure, in one line.
 
 use std::{error::Error, fmt, iter};
+
+/// A message from outside is cut to this many characters: it may be anything.
+const LONGEST_MESSAGE: usize = 300;
 
 /// Shows an error and its causes, parted by `: `. What a cause says again is said once.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +23,12 @@ impl fmt::Display for Chain<'_> {
         }
         Ok(())
     }
+}
+
+/// A message from outside, cut to a length that a log bears, and without control characters.
+#[must_use]
+pub fn shorten(message: &str) -> String {
+    message.chars().filter(|c| !c.is_control()).take(LONGEST_MESSAGE).collect()
 }
 
 #[cfg(test)]
@@ -44,5 +53,11 @@ mod tests {
         assert_eq!(Chain(&error).to_string(), "it failed: inside: inside: out of luck");
         let error = over("it failed: out of luck", Layer::Bottom);
         assert_eq!(Chain(&error).to_string(), "it failed: out of luck");
+    }
+
+    #[test]
+    fn a_message_is_cut_and_holds_no_control_characters() {
+        let message = shorten(&format!("a\nb\u{1b}[31m{}", "x".repeat(1_000)));
+        assert!(message.starts_with("ab[31m") && message.len() == LONGEST_MESSAGE);
     }
 }

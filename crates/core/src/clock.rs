@@ -27,6 +27,12 @@ pub async fn sleep_until(deadline: Timestamp, now: Now) {
     }
 }
 
+/// A time as Prometheus wants it: seconds since the Unix epoch.
+#[must_use]
+pub fn unix_seconds(time: Timestamp) -> f64 {
+    time.as_duration().as_secs_f64()
+}
+
 /// From `start` to `end`, or zero when `end` is past.
 fn span(start: Timestamp, end: Timestamp) -> Duration {
     let span = end.duration_since(start).max(SignedDuration::ZERO);

@@ -43,11 +43,6 @@ impl DockerConfig {
         self.expires_at
     }
 
-    /// The hosts that have an entry.
-    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
-        self.entries.keys()
-    }
-
     /// The value of the Secret's `.dockerconfigjson`: one line of JSON, hosts in order.
     #[must_use]
     pub fn render(&self) -> Zeroizing<String> {

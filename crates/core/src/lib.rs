@@ -27,7 +27,7 @@ mod schedule;
 
 pub use auth::{Auth, AuthError};
 pub use cache::{Cache, CacheError};
-pub use chain::Chain;
+pub use chain::{Chain, shorten};
 pub use credentials::Credentials;
 pub use error::{FetchError, Reason};
 pub use host::{Host, HostError, is_account};

@@ -6,7 +6,7 @@ use prometheus::{
     core::Collector,
 };
 
-use crate::{Credentials, FetchError, Lifetime, Reason};
+use crate::{Credentials, FetchError, Lifetime, Reason, clock::unix_seconds};
 
 /// The token metrics, of all registries.
 #[derive(Debug, Clone)]
@@ -107,9 +107,4 @@ impl TokenMetrics {
             }
         }
     }
-}
-
-/// A time as Prometheus wants it.
-fn unix_seconds(time: Timestamp) -> f64 {
-    time.as_duration().as_secs_f64()
 }

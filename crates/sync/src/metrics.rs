@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ecr_refresher_core::clock::unix_seconds;
 use jiff::{SignedDuration, Timestamp};
 use prometheus::{CounterVec, GaugeVec, Histogram, HistogramOpts, Opts, Registry, core::Collector};
 
@@ -173,11 +174,6 @@ fn counters(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<Count
 fn histogram(name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
     let opts = HistogramOpts::from(opts(name, help)).buckets(buckets.to_vec());
     Histogram::with_opts(opts)
-}
-
-/// A time as Prometheus wants it.
-fn unix_seconds(time: Timestamp) -> f64 {
-    time.as_duration().as_secs_f64()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no cluster holds 2⁵³ namespaces")]

@@ -9,7 +9,7 @@ use kube::{Client, client::Body, core::PartialObjectMeta};
 use serde_json::json;
 use tokio::time::timeout;
 
-use ecr_refresher_core::Chain;
+use ecr_refresher_core::{Chain, shorten};
 
 use crate::{Deletion, MANAGER, Observed, Outcome, Write, WriteFailure, WriteReason};
 
@@ -17,8 +17,6 @@ use crate::{Deletion, MANAGER, Observed, Outcome, Write, WriteFailure, WriteReas
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// The reply is the copy's metadata: never the Secret, so that there is nothing to leak.
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
-/// A message from the API server is cut to this length: it may be anything.
-const LONGEST_MESSAGE: usize = 300;
 
 /// Writes one copy. `secret` is the pull Secret's name.
 ///
@@ -130,10 +128,9 @@ fn describe(code: StatusCode, status: Status) -> WriteFailure {
         _ => WriteReason::ServerError,
     };
     let seconds = details.retry_after_seconds.and_then(|seconds| u64::try_from(seconds).ok());
-    let shown: String = message.chars().filter(|c| !c.is_control()).take(LONGEST_MESSAGE).collect();
     WriteFailure {
         reason,
-        message: format!("the API server answered {}: {shown}", code.as_u16()),
+        message: format!("the API server answered {}: {}", code.as_u16(), shorten(&message)),
         retry_after: seconds.filter(|&seconds| seconds > 0).map(Duration::from_secs),
     }
 }

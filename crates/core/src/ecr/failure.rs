@@ -7,10 +7,7 @@ use aws_sdk_ecr::{
     error::{ProvideErrorMetadata, SdkError},
 };
 
-use crate::{Chain, FetchError, Reason};
-
-/// A message from AWS is cut to this length: it may be anything.
-const LONGEST_MESSAGE: usize = 300;
+use crate::{Chain, FetchError, Reason, shorten};
 
 /// Describes a failure without ever showing a reply's body.
 pub(super) fn describe<E>(error: &SdkError<E, HttpResponse>) -> FetchError
@@ -105,10 +102,6 @@ fn remedy(reason: Reason) -> &'static str {
     }
 }
 
-fn shorten(message: &str) -> String {
-    message.chars().filter(|c| !c.is_control()).take(LONGEST_MESSAGE).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,11 +114,5 @@ mod tests {
         assert_eq!(reason_of("ExpiredTokenException", 400), Reason::ExpiredCredentials);
         assert_eq!(reason_of("ServerException", 500), Reason::ServerError);
         assert_eq!(reason_of("InvalidParameterException", 400), Reason::BadResponse);
-    }
-
-    #[test]
-    fn a_message_is_cut_and_holds_no_control_characters() {
-        let message = shorten(&format!("a\nb\u{1b}[31m{}", "x".repeat(1_000)));
-        assert!(message.starts_with("ab[31m") && message.len() == LONGEST_MESSAGE);
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Index, copy::CopyRecord, key, namespaces::Presence};
+use super::{Index, copy::CopyRecord, namespaces::Presence};
 use crate::{Namespace, Watched};
 
 impl Index {
@@ -57,9 +57,7 @@ impl Index {
         entry.presence = Presence::Absent;
         entry.copies.iter_mut().for_each(CopyRecord::unwant);
         self.count_matches(id, -1);
-        for secret in 0..self.secrets.len() {
-            self.reconsider(key(id, secret), now);
-        }
+        self.reconsider_namespace(id, now);
         self.namespaces.forget_if_empty(id);
     }
 
