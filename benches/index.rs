@@ -28,6 +28,7 @@ fn settings() -> Settings {
             name: "ecr-pull".to_owned(),
             registries: vec!["main".into()],
             allow_list: allow_list.expect("these are globs"),
+            service_accounts: Vec::new(),
             on_conflict: OnConflict::Skip,
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),

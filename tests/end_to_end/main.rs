@@ -8,6 +8,7 @@ mod ownership;
 mod process;
 mod prune;
 mod reload;
+mod replicas;
 mod rights;
 mod rollout;
 mod rotation;
@@ -38,6 +39,7 @@ fn scenarios() -> Vec<Scenario> {
         token_cache::tests(),
         ownership::tests(),
         prune::tests(),
+        replicas::tests(),
     ]
     .into_iter()
     .flatten()

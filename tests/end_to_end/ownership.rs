@@ -189,7 +189,13 @@ async fn edited(control_plane: Arc<ControlPlane>) -> Result<()> {
         })
         .await?;
         ensure!(healed.uid() == good.uid(), "it was made anew");
-        let writes = audit.count(&installation.user(), patches)?;
+        // A request may be in the log a moment after its answer.
+        let writes = eventually("the write in the audit log", PATIENCE, async || {
+            let writes = audit.count(&installation.user(), patches)?;
+            ensure!(writes > 0);
+            Ok(writes)
+        })
+        .await?;
         ensure!(writes == 1, "{writes} writes after {edit}");
     }
     Ok(())

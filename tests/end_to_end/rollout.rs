@@ -77,8 +77,11 @@ async fn thirty_of_fifty(control_plane: Arc<ControlPlane>) -> Result<()> {
     ensure!(count("rollout-pull", "list") == 1 && count("rollout-pull", "watch") == 1);
     let cache = installation.token_cache();
     ensure!(count(&cache, "get") == 1 && count(&cache, "patch") == 1);
-    let refused = requests.iter().filter(|request| request.code >= 400 && request.name != cache);
-    ensure!(refused.count() == 0, "{requests:?}");
+    // Whether there is a token cache and a Lease yet, it has to ask.
+    let own = [cache.as_str(), installation.name()];
+    let refused = |request: &&Request| request.code >= 400 && !own.contains(&&*request.name);
+    let refused: Vec<_> = requests.iter().filter(refused).collect();
+    ensure!(refused.is_empty(), "{refused:?}");
     Ok(())
 }
 

@@ -67,7 +67,7 @@ async fn quiet_restart(control_plane: Arc<ControlPlane>) -> Result<()> {
     ensure!(second.metric(expiry).await? > 0.0);
     ensure!(second.stop().await?.success());
     ensure!(aws.count(Operation::GetAuthorizationToken) == 1);
-    let writes = Filter::default().verb("patch");
+    let writes = Filter::default().verb("patch").resource("secrets");
     ensure!(audit.count(&installation.user(), writes)? == 0);
     Ok(())
 }

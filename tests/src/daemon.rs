@@ -99,6 +99,12 @@ impl Installation {
         &self.home
     }
 
+    /// What the names of its own objects begin with; that of its Lease is just this.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The name of the Secret that is the token cache.
     #[must_use]
     pub fn token_cache(&self) -> String {
@@ -125,6 +131,10 @@ impl Installation {
     /// # Errors
     /// When the daemon cannot be built.
     pub fn command(&self, aws: &FakeAws) -> Result<Command> {
+        self.command_of(&format!("{}-0", self.name), aws)
+    }
+
+    fn command_of(&self, pod: &str, aws: &FakeAws) -> Result<Command> {
         let mut command = Command::new(program()?);
         command
             .args(["run", "--log-format", "json", "--config"])
@@ -132,6 +142,7 @@ impl Installation {
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)
             .env("ECR_REFRESHER_NAME", &self.name)
+            .env("POD_NAME", pod)
             .env("ECR_REFRESHER__LISTEN", "127.0.0.1:0")
             .env("RUST_LOG", self.log_level);
         for (key, value) in aws_environment(aws) {
@@ -148,8 +159,20 @@ impl Installation {
     /// # Errors
     /// When it ends early, with the end of its log.
     pub async fn start(&self, aws: &FakeAws) -> Result<Daemon> {
+        self.start_command(&self.command(aws)?).await
+    }
+
+    /// Starts another replica, as the Pod of this name.
+    ///
+    /// # Errors
+    /// As [`Installation::start`].
+    pub async fn start_replica(&self, pod: &str, aws: &FakeAws) -> Result<Daemon> {
+        self.start_command(&self.command_of(pod, aws)?).await
+    }
+
+    async fn start_command(&self, command: &Command) -> Result<Daemon> {
         let log = logs()?.join(format!("{}-{}.log", self.home, fastrand::u32(..)));
-        let mut process = Guarded::spawn("ecr-refresher", &self.command(aws)?, &log)?;
+        let mut process = Guarded::spawn("ecr-refresher", command, &log)?;
         let address = eventually("the daemon to serve its metrics", UP_WITHIN, async || {
             address_in(&std::fs::read_to_string(&log)?)
         });
@@ -233,6 +256,14 @@ impl Daemon {
     /// When it does not end within Kubernetes' usual patience.
     pub async fn stop(mut self) -> Result<ExitStatus> {
         self.process.terminate(Duration::from_secs(30)).await
+    }
+
+    /// Suspends it, as a machine that sleeps, or lets it go on.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub fn suspend(&mut self, suspended: bool) -> Result<()> {
+        self.process.signal(if suspended { Signal::STOP } else { Signal::CONT })
     }
 
     /// Kills it, as the kernel does when memory is short.

@@ -55,8 +55,8 @@ impl Server {
         Ok(Self { listener, pages: Arc::new(Pages { metrics, engine }) })
     }
 
-    /// Serves for ever.
-    pub(crate) async fn serve(self) {
+    /// Serves for ever, as a task.
+    pub(crate) async fn serve(self) -> Result<()> {
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         loop {
             let place = Arc::clone(&places).acquire_owned().await;

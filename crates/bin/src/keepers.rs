@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::config::{RegistrySettings, SourceSettings};
 
-/// The keepers that run.
+/// The keepers that run. They stop with this value.
 #[derive(Debug)]
 pub(crate) struct Keepers {
     aws: SdkConfig,
@@ -49,9 +49,9 @@ impl Keepers {
         }
     }
 
-    /// What all keepers follow.
-    pub(crate) fn policy(&self) -> watch::Sender<Policy> {
-        self.policy.clone()
+    /// Has every token replaced now.
+    pub(crate) fn renew_all(&self) {
+        self.policy.send_modify(|policy| policy.round += 1);
     }
 
     /// Has a keeper for each registry, and no others. One whose registry has not changed goes on as
@@ -118,5 +118,14 @@ impl Keepers {
             keeper.run(updates).await;
             name
         })
+    }
+}
+
+/// Without keepers, nobody knows of the tokens' times any more.
+impl Drop for Keepers {
+    fn drop(&mut self) {
+        for name in self.running.keys() {
+            self.metrics.forget(name);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use http::header::{HeaderValue, USER_AGENT};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -10,12 +11,15 @@ use kube::{
 
 use crate::cli::ClusterArgs;
 
-/// Connects to no one yet: the first request does.
-pub(crate) async fn client(args: &ClusterArgs) -> Result<Client> {
+/// Connects to no one yet: the first request does. `identity` is who asks, for the audit log.
+pub(crate) async fn client(args: &ClusterArgs, identity: &str) -> Result<Client> {
     let mut config = config(args).await?;
     config.connect_timeout = Some(Duration::from_secs(5));
     // The queue retries, with its own backoff; the client's would sleep inside a write.
     config.default_retry = false;
+    let agent = format!("ecr-refresher/{} ({identity})", env!("CARGO_PKG_VERSION"));
+    let agent = HeaderValue::try_from(agent).context("POD_NAME cannot be in a header")?;
+    config.headers.push((USER_AGENT, agent));
     Client::try_from(config).context("the Kubernetes client cannot be made")
 }
 

@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod config;
+mod election;
 mod http;
 mod keepers;
 mod kubernetes;
@@ -12,6 +13,7 @@ mod reload;
 mod run;
 mod tasks;
 mod token_cache;
+mod tokens;
 
 use std::process::ExitCode;
 

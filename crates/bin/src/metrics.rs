@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use ecr_refresher_core::{TokenMetrics, clock::unix_seconds};
-use ecr_refresher_sync::{EngineHandle, SyncMetrics};
+use ecr_refresher_sync::{EngineHandle, Leadership, SyncMetrics};
 use jiff::Timestamp;
 use prometheus::{Encoder, Gauge, GaugeVec, Opts, Registry, TextEncoder};
 
@@ -13,6 +13,8 @@ pub(crate) struct Metrics {
     pub(crate) tokens: TokenMetrics,
     pub(crate) sync: SyncMetrics,
     pub(crate) config: ConfigMetrics,
+    leader: Gauge,
+    leadership: Leadership,
 }
 
 /// What Prometheus sees of the config file.
@@ -24,19 +26,25 @@ pub(crate) struct ConfigMetrics {
 
 impl Metrics {
     /// Makes and registers all metrics; notes that a good config was read at `now`.
-    pub(crate) fn register(now: Timestamp) -> Result<Self> {
+    pub(crate) fn register(leadership: Leadership, now: Timestamp) -> Result<Self> {
         let registry = Registry::new();
         let register = || -> prometheus::Result<_> {
             let tokens = TokenMetrics::register(&registry)?;
             let sync = SyncMetrics::register(&registry)?;
             let config = ConfigMetrics::register(&registry)?;
+            let leader = Gauge::new(
+                "ecr_refresher_leader",
+                "Whether this replica is the one that calls AWS and writes.",
+            )?;
+            registry.register(Box::new(leader.clone()))?;
             register_build(&registry)?;
             register_process(&registry)?;
-            Ok((tokens, sync, config))
+            Ok((tokens, sync, config, leader))
         };
-        let (tokens, sync, config) = register().context("the metrics cannot be registered")?;
+        let (tokens, sync, config, leader) =
+            register().context("the metrics cannot be registered")?;
         config.accepted(now);
-        Ok(Self { registry, tokens, sync, config })
+        Ok(Self { registry, tokens, sync, config, leader, leadership })
     }
 
     /// The metrics in Prometheus' text format. What the engine knows is asked for; when it has
@@ -45,6 +53,7 @@ impl Metrics {
         if let Ok(report) = engine.report(true).await {
             self.sync.show(&report);
         }
+        self.leader.set(f64::from(u8::from(self.leadership.is_held())));
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)

@@ -1,6 +1,6 @@
 //! Follows the config file: a good edit is in force within two seconds, a bad one changes nothing.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Result;
 use ecr_refresher_core::clock::Now;
@@ -9,8 +9,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{Config, ConfigError, Follower, RegistrySettings},
-    keepers::Keepers,
+    config::{Config, ConfigError, Follower},
     metrics::ConfigMetrics,
 };
 
@@ -18,12 +17,10 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Reload {
     pub(crate) follower: Follower,
-    pub(crate) keepers: Keepers,
     pub(crate) engine: EngineHandle,
-    /// Tells the token cache which registries there are.
-    pub(crate) registries: watch::Sender<Arc<[RegistrySettings]>>,
+    /// Tells the others which config is in force.
+    pub(crate) config: watch::Sender<Arc<Config>>,
     pub(crate) metrics: ConfigMetrics,
-    pub(crate) listen: SocketAddr,
     pub(crate) now: Now,
 }
 
@@ -31,28 +28,24 @@ impl Reload {
     /// Follows the file for ever.
     ///
     /// # Errors
-    /// When the engine has stalled, or a keeper has ended.
+    /// When the engine has stalled.
     pub(crate) async fn run(mut self) -> Result<()> {
+        let started = Arc::clone(&self.config.borrow());
         loop {
-            let read = tokio::select! {
-                read = self.follower.changed() => read,
-                ended = self.keepers.ended() => return ended,
-            };
-            match read {
-                Ok(config) => self.follow(config).await?,
+            match self.follower.changed().await {
+                Ok(config) => {
+                    warn_of_restart(&started, &config);
+                    self.follow(config).await?;
+                }
                 Err(error) => self.reject(&error),
             }
         }
     }
 
     async fn follow(&mut self, config: Config) -> Result<()> {
-        if config.listen != self.listen {
-            warn!(listen = %config.listen, "a change of `listen` is in force after a restart only");
-        }
-        // The keepers first: a registry that is new is awaited by the engine from then on.
-        self.registries.send_replace(Arc::clone(&config.registries));
-        self.keepers.follow(&config.registries, config.at_fraction, |_| None);
-        self.engine.configure(config.sync).await?;
+        let config = Arc::new(config);
+        self.config.send_replace(Arc::clone(&config));
+        self.engine.configure(config.sync.clone()).await?;
         self.metrics.accepted((self.now)());
         info!("the config has changed, and the new one is in force");
         Ok(())
@@ -62,6 +55,18 @@ impl Reload {
         self.metrics.rejected();
         for problem in error.to_string().lines() {
             error!("the config is wrong, and the last good one stays in force: {problem}");
+        }
+    }
+}
+
+/// Names what cannot change while the process runs.
+fn warn_of_restart(started: &Config, config: &Config) {
+    for (key, changed) in [
+        ("listen", config.listen != started.listen),
+        ("leaderElection", config.leader_election != started.leader_election),
+    ] {
+        if changed {
+            warn!(key, "a change of `{key}` is in force after a restart only");
         }
     }
 }

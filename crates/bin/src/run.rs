@@ -1,33 +1,29 @@
 //! `run`: the daemon.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
-use ecr_refresher_core::{aws, clock::Now, keeper::Update};
-use ecr_refresher_sync::{Engine, EngineHandle};
+use ecr_refresher_core::clock::Now;
+use ecr_refresher_sync::{Engine, Leadership};
 use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use crate::{
     cli::{ClusterArgs, Failure, RunArgs},
     config::{self, Config, Follower},
+    election::Election,
     http::Server,
-    keepers::Keepers,
     kubernetes, logging,
     metrics::Metrics,
     reload::Reload,
     tasks::Tasks,
-    token_cache::TokenCache,
+    tokens::Tokens,
 };
 
-/// How many updates of registries may wait for the engine; a keeper waits for a place.
+/// How many updates of registries may wait for the engine.
 const UPDATES: usize = 16;
-/// The engine's task: it ends when its writes have.
-const ENGINE: &str = "sync";
-/// The task of the registries: it ends when the token cache is written.
-const REGISTRIES: &str = "registries";
-
 /// Runs the daemon until it is told to stop.
 pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     logging::start(args.log_format);
@@ -46,79 +42,66 @@ async fn run(args: &RunArgs, config: Config, follower: Follower) -> Result<()> {
     // The one TLS provider of the process; it fails only when there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let now: Now = Timestamp::now;
-    let client = kubernetes::client(&args.cluster).await?;
-    let metrics = Metrics::register(now())?;
-    let (engine, handle) =
-        Engine::new(client.clone(), config.sync.clone(), metrics.sync.clone(), now);
-    let server = Server::bind(config.listen, metrics.clone(), handle.clone()).await?;
-    let (updates, heard) = mpsc::channel(UPDATES);
+    let identity = identity();
+    let client = kubernetes::client(&args.cluster, &identity).await?;
     let home = Home::new(&client, &args.cluster);
-
     let mut tasks = Tasks::default();
-    let shutdown = tasks.shutdown();
-    tasks.spawn(ENGINE, async move { Ok(engine.run(heard, shutdown).await?) });
-    tasks.spawn("http", async move {
-        server.serve().await;
-        Ok(())
-    });
-    let shutdown = tasks.shutdown();
-    tasks.spawn(REGISTRIES, async move {
-        let cache = tokio::select! {
-            cache = TokenCache::load(&client, &home.namespace, &home.name) => cache,
-            () = shutdown.cancelled() => return Ok(()),
-        };
-        let follow = FollowRegistries { config, follower, cache, engine: handle, metrics, now };
-        follow.run(updates, shutdown).await
-    });
-    tasks.run_until_told_to_stop(&[ENGINE, REGISTRIES]).await
-}
-
-/// Keeps the credentials of the registries fresh, and follows the config.
-struct FollowRegistries {
-    config: Config,
-    follower: Follower,
-    cache: TokenCache,
-    engine: EngineHandle,
-    metrics: Metrics,
-    now: Now,
-}
-
-impl FollowRegistries {
-    async fn run(
-        mut self,
-        updates: mpsc::Sender<Update>,
-        shutdown: CancellationToken,
-    ) -> Result<()> {
-        let (fetched, to_cache) = mpsc::channel(UPDATES);
-        let Config { registries, at_fraction, listen, .. } = self.config;
-        let aws = aws::load_config().await;
-        let mut keepers = Keepers::new(aws, self.metrics.tokens, self.now, fetched);
-        self.cache.follow(&registries);
-        keepers.follow(&registries, at_fraction, |registry| {
-            self.cache.credentials(registry, self.now)
-        });
-        let policy = keepers.policy();
-        let (registries, current) = watch::channel(registries);
-        let reload = Reload {
-            follower: self.follower,
-            keepers,
-            engine: self.engine,
-            registries,
-            metrics: self.metrics.config,
-            listen,
-            now: self.now,
-        };
-        tokio::select! {
-            ended = self.cache.run(to_cache, current, updates, policy, shutdown) => ended,
-            ended = reload.run() => ended,
+    // Whoever holds one of these writes under the lease.
+    let (worker, workers) = mpsc::channel(1);
+    let leadership = match config.leader_election {
+        None => Leadership::always(now),
+        Some(times) => {
+            let (election, leadership) = Election::new(&client, home.clone(), identity, times, now);
+            tasks.spawn_last("leader election", election.run(tasks.shutdown(), workers));
+            leadership
         }
-    }
+    };
+
+    let metrics = Metrics::register(leadership.clone(), now())?;
+    let sync_metrics = metrics.sync.clone();
+    let (engine, handle) =
+        Engine::new(client.clone(), config.sync.clone(), sync_metrics, leadership.clone(), now);
+    let server = Server::bind(config.listen, metrics.clone(), handle.clone()).await?;
+    let (engine_updates, updates) = mpsc::channel(UPDATES);
+    let (config, current) = watch::channel(Arc::new(config));
+    let tokens = Tokens {
+        client,
+        home,
+        config: current,
+        metrics: metrics.tokens,
+        engine: engine_updates,
+        leadership,
+        now,
+    };
+    let reload = Reload { follower, engine: handle, config, metrics: metrics.config, now };
+
+    let shutdown = tasks.shutdown();
+    let sync = async move { Ok(engine.run(updates, shutdown).await?) };
+    tasks.spawn_last("sync", holding(worker.clone(), sync));
+    tasks.spawn_last("tokens", holding(worker, tokens.run(tasks.shutdown())));
+    tasks.spawn("reload", reload.run());
+    tasks.spawn("http", server.serve());
+    tasks.run_until_told_to_stop().await
+}
+
+/// Holds a value until a task ends.
+async fn holding<H, T>(held: H, task: impl Future<Output = T>) -> T {
+    let ended = task.await;
+    drop(held);
+    ended
+}
+
+/// Who this replica is. Not the host's name alone: two Pods with `hostNetwork` may share it.
+fn identity() -> String {
+    let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
+    pod.unwrap_or_else(|| format!("ecr-refresher-{:016x}", fastrand::u64(..)))
 }
 
 /// Where the daemon's own objects are, and what their names begin with.
-struct Home {
-    namespace: String,
-    name: String,
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
 }
 
 impl Home {

@@ -13,7 +13,9 @@ use tracing::info;
 /// The tasks that run, and how they are told to stop.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
-    set: JoinSet<(String, Result<()>)>,
+    set: JoinSet<(&'static str, Result<()>)>,
+    /// Those that are waited for when the process is told to stop.
+    last: Vec<&'static str>,
     shutdown: CancellationToken,
 }
 
@@ -26,19 +28,28 @@ impl Tasks {
     /// Starts a task that is not to end before the shutdown.
     pub(crate) fn spawn(
         &mut self,
-        name: impl Into<String>,
+        name: &'static str,
         task: impl Future<Output = Result<()>> + Send + 'static,
     ) {
-        let name = name.into();
         self.set.spawn(async move { (name, task.await) });
     }
 
-    /// Waits for SIGTERM or SIGINT, and then for the tasks named `last` to end in good order. All
-    /// others are dropped with them.
+    /// Starts a task that ends in good order after the shutdown, which is waited for.
+    pub(crate) fn spawn_last(
+        &mut self,
+        name: &'static str,
+        task: impl Future<Output = Result<()>> + Send + 'static,
+    ) {
+        self.last.push(name);
+        self.spawn(name, task);
+    }
+
+    /// Waits for SIGTERM or SIGINT, and then for the tasks that end in good order. All others are
+    /// dropped with them.
     ///
     /// # Errors
     /// When a task ends by itself, or badly.
-    pub(crate) async fn run_until_told_to_stop(mut self, last: &[&str]) -> Result<()> {
+    pub(crate) async fn run_until_told_to_stop(mut self) -> Result<()> {
         let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
         let signal = tokio::select! {
@@ -48,12 +59,12 @@ impl Tasks {
         };
         info!(signal, "stopping");
         self.shutdown.cancel();
-        let mut left = last.len();
+        let mut left = self.last.len();
         while left > 0
             && let Some(ended) = self.set.join_next().await
         {
             let (name, result) = ended.context("a task panicked")?;
-            if last.contains(&name.as_str()) {
+            if self.last.contains(&name) {
                 result?;
                 left -= 1;
             }
@@ -81,7 +92,7 @@ mod tests {
         let mut tasks = Tasks::default();
         tasks.spawn("steady", std::future::pending());
         tasks.spawn("flaky", async { Err(anyhow!("out of luck")) });
-        let error = tasks.run_until_told_to_stop(&["steady"]).await.unwrap_err();
+        let error = tasks.run_until_told_to_stop().await.unwrap_err();
         assert_eq!(format!("{error:#}"), "the task flaky has failed: out of luck");
     }
 
@@ -89,7 +100,7 @@ mod tests {
     async fn a_task_that_just_ends_is_an_error_too() {
         let mut tasks = Tasks::default();
         tasks.spawn("short", async { Ok(()) });
-        let error = tasks.run_until_told_to_stop(&["short"]).await.unwrap_err();
+        let error = tasks.run_until_told_to_stop().await.unwrap_err();
         assert_eq!(format!("{error:#}"), "the task short has ended by itself");
     }
 }

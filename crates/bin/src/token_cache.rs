@@ -3,13 +3,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use ecr_refresher_core::{
-    Cache, Chain, Credentials,
-    clock::Now,
-    keeper::{Policy, Update},
-};
+use ecr_refresher_core::{Cache, Chain, Credentials, clock::Now, keeper::Update};
 use ecr_refresher_sync::{MANAGED_BY, MANAGER};
 use futures::{StreamExt, stream::BoxStream};
 use k8s_openapi::api::core::v1::Secret;
@@ -22,15 +17,11 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use tokio::{
-    sync::{mpsc, watch},
-    time::{Instant, sleep, sleep_until, timeout},
-};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 use zeroize::Zeroizing;
 
-use crate::config::RegistrySettings;
+use crate::{config::RegistrySettings, run::Home};
 
 /// The key of the Secret's data.
 const KEY: &str = "tokens.json";
@@ -44,25 +35,42 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// The token cache of this daemon.
 pub(crate) struct TokenCache {
     api: Api<Secret>,
-    watched: Api<PartialObjectMeta<Secret>>,
     name: String,
     cache: Cache,
     /// The settings of the registries of the config, by their names.
     settings: BTreeMap<Arc<str>, String>,
     /// When to write what is not written yet.
     write_at: Option<Instant>,
+    /// What the watch of the Secret tells.
+    changes: BoxStream<'static, Change>,
+    /// Whether the watch has shown the Secret.
+    exists: bool,
 }
+
+/// What there is to do about the Secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CacheEvent {
+    /// It is to be written.
+    Due,
+    /// Somebody has deleted it, to have new tokens.
+    Deleted,
+}
+
+type Change = watcher::Result<Event<PartialObjectMeta<Secret>>>;
 
 impl TokenCache {
     /// Reads the cache. Waits for the API server if need be: asking AWS instead would be no help.
-    pub(crate) async fn load(client: &Client, namespace: &str, daemon: &str) -> Self {
+    pub(crate) async fn load(client: &Client, home: &Home) -> Self {
+        let namespace = &home.namespace;
+        let name = format!("{}-tokens", home.name);
         let mut this = Self {
             api: Api::namespaced(client.clone(), namespace),
-            watched: Api::namespaced(client.clone(), namespace),
-            name: format!("{daemon}-tokens"),
+            changes: watch(Api::namespaced(client.clone(), namespace), &name),
+            name,
             cache: Cache::default(),
             settings: BTreeMap::new(),
             write_at: None,
+            exists: false,
         };
         loop {
             match timeout(TIMEOUT, this.api.get_opt(&this.name)).await {
@@ -106,54 +114,39 @@ impl TokenCache {
         self.cache.get(&registry.name, &registry.settings(), now())
     }
 
-    /// Passes the updates of the keepers on and keeps the Secret in step, until `shutdown`. When
-    /// somebody deletes it, all keepers are told to ask for new tokens.
-    ///
-    /// # Errors
-    /// When the keepers or the engine have ended.
-    pub(crate) async fn run(
-        mut self,
-        mut updates: mpsc::Receiver<Update>,
-        mut registries: watch::Receiver<Arc<[RegistrySettings]>>,
-        engine: mpsc::Sender<Update>,
-        policy: watch::Sender<Policy>,
-        shutdown: CancellationToken,
-    ) -> Result<()> {
-        let mut changes = self.watch();
-        let mut exists = false;
+    /// Takes in what a keeper tells.
+    pub(crate) fn take(&mut self, update: &Update) {
+        let Ok(credentials) = &update.outcome else { return };
+        let Some(settings) = self.settings.get(&update.registry).cloned() else { return };
+        let registry = Arc::clone(&update.registry);
+        if self.cache.insert(registry, settings, Arc::clone(credentials)) {
+            self.write_soon();
+        }
+    }
+
+    /// Waits until there is something to do about the Secret. May be dropped and called again.
+    pub(crate) async fn next(&mut self) -> CacheEvent {
         loop {
             let write_at = self.write_at.unwrap_or_else(|| Instant::now() + RETRY);
             tokio::select! {
-                // A new registry's settings are known before its first update is looked at.
-                biased;
-                () = shutdown.cancelled() => break,
-                Ok(()) = registries.changed() => {
-                    let registries = Arc::clone(&registries.borrow_and_update());
-                    self.follow(&registries);
-                }
-                update = updates.recv() => {
-                    let update = update.context("the keepers have ended")?;
-                    self.take(&update);
-                    let sent = engine.send(update).await;
-                    if !shutdown.is_cancelled() {
-                        sent.context("the engine has ended")?;
-                    }
-                }
-                Some(change) = changes.next() => {
-                    if vanished(&change, &mut exists) {
+                Some(change) = self.changes.next() => {
+                    if vanished(&change, &mut self.exists) {
                         info!(secret = self.name, "the token cache was deleted: getting new tokens");
                         // What it held is worth keeping until there is better.
                         self.write_soon();
-                        policy.send_modify(|policy| policy.round += 1);
+                        return CacheEvent::Deleted;
                     }
                 }
-                () = sleep_until(write_at), if self.write_at.is_some() => self.write().await,
+                () = sleep_until(write_at), if self.write_at.is_some() => return CacheEvent::Due,
             }
         }
+    }
+
+    /// Writes what is not written yet.
+    pub(crate) async fn finish(mut self) {
         if self.write_at.is_some() {
             self.write().await;
         }
-        Ok(())
     }
 
     fn parse(&self, secret: &Secret) -> Cache {
@@ -172,20 +165,12 @@ impl TokenCache {
         Cache::default()
     }
 
-    fn take(&mut self, update: &Update) {
-        let Ok(credentials) = &update.outcome else { return };
-        let Some(settings) = self.settings.get(&update.registry).cloned() else { return };
-        let registry = Arc::clone(&update.registry);
-        if self.cache.insert(registry, settings, Arc::clone(credentials)) {
-            self.write_soon();
-        }
-    }
-
     fn write_soon(&mut self) {
         self.write_at.get_or_insert_with(|| Instant::now() + GATHER);
     }
 
-    async fn write(&mut self) {
+    /// Has the Secret hold what is known; tries again later if that fails.
+    pub(crate) async fn write(&mut self) {
         let text = Zeroizing::new(STANDARD.encode(self.cache.render().as_bytes()));
         let secret = serde_json::json!({
             "apiVersion": "v1",
@@ -210,15 +195,15 @@ impl TokenCache {
         warn!(secret = self.name, "the token cache cannot be written: {problem}");
         self.write_at = Some(Instant::now() + RETRY);
     }
+}
 
-    fn watch(&self) -> BoxStream<'static, watcher::Result<Event<PartialObjectMeta<Secret>>>> {
-        let config = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
-        watcher(self.watched.clone(), config).default_backoff().boxed()
-    }
+fn watch(api: Api<PartialObjectMeta<Secret>>, name: &str) -> BoxStream<'static, Change> {
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    watcher(api, config).default_backoff().boxed()
 }
 
 /// Whether the Secret was there before this change and is not any more.
-fn vanished(change: &watcher::Result<Event<PartialObjectMeta<Secret>>>, exists: &mut bool) -> bool {
+fn vanished(change: &Change, exists: &mut bool) -> bool {
     match change {
         Ok(Event::Apply(_) | Event::InitApply(_)) => {
             *exists = true;

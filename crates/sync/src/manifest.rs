@@ -152,6 +152,7 @@ mod tests {
             name: "ecr-pull".to_owned(),
             registries: vec!["main".into()],
             allow_list: AllowList::new(vec!["*".to_owned()], vec![], Selector::default()).unwrap(),
+            service_accounts: Vec::new(),
             on_conflict: OnConflict::Skip,
             labels: [("tier".to_owned(), "prod".to_owned())].into(),
             annotations: BTreeMap::new(),

@@ -75,6 +75,7 @@ mod tests {
             name: "ecr-pull".to_owned(),
             registries: registries.iter().map(|&name| name.into()).collect(),
             allow_list: AllowList::new(vec!["*".to_owned()], vec![], Selector::default()).unwrap(),
+            service_accounts: Vec::new(),
             on_conflict: OnConflict::Skip,
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),

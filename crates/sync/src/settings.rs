@@ -63,6 +63,9 @@ pub struct PullSecret {
     pub registries: Vec<Arc<str>>,
     /// The namespaces that get a copy.
     pub allow_list: AllowList,
+    /// The ServiceAccounts that get the Secret as one of their `imagePullSecrets`, in each of these
+    /// namespaces.
+    pub service_accounts: Vec<String>,
     /// What to do about a foreign Secret of that name.
     pub on_conflict: OnConflict,
     /// Labels that the copies carry beside ours.

@@ -23,6 +23,8 @@ pub struct AuditLog {
 pub struct Request {
     /// Such as `system:serviceaccount:NAMESPACE:NAME`.
     pub user: String,
+    /// What the client calls itself.
+    pub user_agent: String,
     /// Such as `get`, `list`, `watch`, `create`, `patch`, `delete`.
     pub verb: String,
     /// The path with its query.
@@ -187,6 +189,8 @@ struct Event {
     verb: String,
     user: User,
     #[serde(default)]
+    user_agent: String,
+    #[serde(default)]
     object_ref: ObjectRef,
     #[serde(default)]
     response_status: ResponseStatus,
@@ -225,6 +229,7 @@ impl From<Event> for Request {
     fn from(event: Event) -> Self {
         Self {
             user: event.user.username,
+            user_agent: event.user_agent,
             verb: event.verb,
             uri: event.request_uri,
             resource: event.object_ref.resource,

@@ -17,6 +17,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use ecr_refresher_core::ecr::EcrSettings;
@@ -35,8 +36,21 @@ pub(crate) struct Config {
     pub(crate) at_fraction: f64,
     /// What the engine follows.
     pub(crate) sync: Settings,
+    /// How the one replica that writes is elected; `None` when there is only one.
+    pub(crate) leader_election: Option<LeaderElection>,
     /// Where metrics and probes are served.
     pub(crate) listen: SocketAddr,
+}
+
+/// The times of the leader election: retry < renew < lease, in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LeaderElection {
+    /// For how long nobody else takes the lease after it was renewed.
+    pub(crate) lease_duration: Duration,
+    /// For how long the leader goes on writing after it was renewed.
+    pub(crate) renew_deadline: Duration,
+    /// How often the lease is renewed, or looked at by who does not hold it.
+    pub(crate) retry_period: Duration,
 }
 
 /// A registry of the config.

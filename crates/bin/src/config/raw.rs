@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
+use ecr_refresher_sync::PerNamespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
 use serde::{
     Deserialize, Deserializer,
@@ -25,6 +26,8 @@ pub(super) struct RawConfig {
     pub(super) prune: RawPrune,
     #[serde(default)]
     pub(super) writer: RawWriter,
+    #[serde(default)]
+    pub(super) leader_election: RawLeaderElection,
     #[serde(default)]
     pub(super) metrics: RawMetrics,
     pub(super) listen: Option<String>,
@@ -60,6 +63,8 @@ pub(super) struct RawSecret {
     pub(super) registries: Option<Vec<String>>,
     #[serde(default)]
     pub(super) namespaces: RawNamespaces,
+    #[serde(default)]
+    pub(super) service_accounts: Vec<String>,
     #[serde(default)]
     pub(super) on_conflict: RawOnConflict,
     #[serde(default)]
@@ -133,6 +138,15 @@ pub(super) struct RawWriter {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct RawLeaderElection {
+    pub(super) enabled: Option<bool>,
+    pub(super) lease_duration: Option<String>,
+    pub(super) renew_deadline: Option<String>,
+    pub(super) retry_period: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawMetrics {
     #[serde(default)]
     pub(super) per_namespace: RawPerNamespace,
@@ -145,6 +159,16 @@ pub(super) enum RawPerNamespace {
     #[default]
     Failing,
     All,
+}
+
+impl From<RawPerNamespace> for PerNamespace {
+    fn from(raw: RawPerNamespace) -> Self {
+        match raw {
+            RawPerNamespace::Off => Self::Off,
+            RawPerNamespace::Failing => Self::Failing,
+            RawPerNamespace::All => Self::All,
+        }
+    }
 }
 
 impl From<RawExpression> for LabelSelectorRequirement {

@@ -56,6 +56,10 @@ fn the_annotated_example_is_a_good_config_and_holds_every_key() {
         "deny",
         "matchLabels",
         "matchExpressions",
+        "serviceAccounts",
+        "leaseDuration",
+        "renewDeadline",
+        "retryPeriod",
         "labels",
         "annotations",
         "atFraction",
@@ -183,4 +187,36 @@ listen: here
             "{message}"
         );
     }
+}
+
+#[test]
+fn the_times_of_the_leader_election_are_kubernetes_own_unless_it_is_off() {
+    let times = parse_text(MINIMUM).unwrap().leader_election.unwrap();
+    let seconds = [times.lease_duration, times.renew_deadline, times.retry_period];
+    assert_eq!(seconds.map(|time| time.as_secs()), [15, 10, 2]);
+    let off = format!("{MINIMUM}leaderElection: {{ enabled: false }}\n");
+    assert_eq!(parse_text(&off).unwrap().leader_election, None);
+}
+
+#[test]
+fn times_that_make_no_leader_election_are_refused_with_their_place() {
+    let with = |times: &str| problems(&format!("{MINIMUM}leaderElection: {{ {times} }}\n"));
+    for (times, expected) in [
+        ("leaseDuration: 10s", "keep to `retryPeriod` < `renewDeadline` < `leaseDuration`"),
+        ("retryPeriod: 10s", "keep to `retryPeriod` < `renewDeadline` < `leaseDuration`"),
+        ("retryPeriod: 500ms", "`500ms` is no time for a lease"),
+        ("leaseDuration: 2h", "`2h` is no time for a lease"),
+        ("renewDeadline: soon", "`soon` is no time for a lease"),
+    ] {
+        let problems = with(times);
+        assert!(problems.contains(expected) && problems.contains(":8:"), "{times}: {problems}");
+    }
+}
+
+#[test]
+fn service_accounts_are_checked_by_name() {
+    let text = format!("{MINIMUM}    serviceAccounts: [Default, builder, builder]\n");
+    let problems = problems(&text);
+    assert!(problems.contains("`Default` cannot name a ServiceAccount"), "{problems}");
+    assert!(problems.contains("the ServiceAccount `builder` is named twice"), "{problems}");
 }

@@ -150,6 +150,12 @@ impl CopyRecord {
         *self = Self { in_flight: self.in_flight, ..Self::default() };
     }
 
+    /// Forgets what this process did about it.
+    pub(super) fn stand_by(&mut self) {
+        self.in_flight = false;
+        self.failure = None;
+    }
+
     /// Notes a failure. `delay` is told the failures in a row and the wait that was asked for.
     pub(super) fn fail(
         &mut self,

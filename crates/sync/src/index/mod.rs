@@ -179,8 +179,14 @@ impl Index {
                 }
             }
         }
-        let known = |state: &SecretState| state.listed && state.manifest.is_some();
-        tally.finish(self.namespaces_listed && self.states().all(|(_, state)| known(state)))
+        let has_content = self.states().all(|(_, state)| state.manifest.is_some());
+        tally.finish(self.is_listed() && has_content)
+    }
+
+    /// Whether everything that is watched has been listed.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        self.namespaces_listed && self.states().all(|(_, state)| state.listed)
     }
 
     fn states(&self) -> impl Iterator<Item = (usize, &SecretState)> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Index, SecretState};
+use super::{Index, SecretState, copy::CopyRecord, key};
 use crate::{PullSecret, Settings, queue::Queue};
 
 /// What a new config means for those who feed the index.
@@ -47,6 +47,27 @@ impl Index {
             self.reconsider_namespace(id, now);
         }
         Changes { added, removed, labels_are_missing }
+    }
+
+    /// Forgets the tokens, and the writes that are under way: another process writes from now on.
+    /// What is there is followed as before.
+    pub fn stand_by(&mut self) {
+        self.queue = Queue::new();
+        self.deletions = Queue::new();
+        for state in self.secrets.iter_mut().flatten() {
+            state.manifest = None;
+        }
+        for id in self.namespaces.ids_where(|_| true) {
+            if let Some(entry) = self.namespaces.get_mut(id) {
+                entry.copies.iter_mut().for_each(CopyRecord::stand_by);
+            }
+            self.namespaces.forget_if_empty(id);
+        }
+        for id in self.namespaces.ids_where(|_| true) {
+            for secret in 0..self.secrets.len() {
+                self.reconsider_deletion(key(id, secret));
+            }
+        }
     }
 
     /// The pull Secrets by their places.

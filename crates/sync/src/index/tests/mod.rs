@@ -255,6 +255,7 @@ fn settings(secrets: &[(&str, &[&str])], selector: &Selector) -> Settings {
             name: name.to_owned(),
             registries: vec!["main".into()],
             allow_list: AllowList::new(patterns, vec![], selector.clone()).unwrap(),
+            service_accounts: Vec::new(),
             on_conflict: OnConflict::Skip,
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),

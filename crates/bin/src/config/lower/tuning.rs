@@ -1,0 +1,128 @@
+//! What is not about registries or pull Secrets, and has a default.
+
+use std::{net::SocketAddr, time::Duration};
+
+use jiff::SignedDuration;
+
+use super::{
+    super::{
+        LeaderElection,
+        raw::{RawLeaderElection, RawPrune, RawRefresh, RawWriter},
+    },
+    Lowering,
+};
+
+/// A token is replaced at half its life, unless the config says otherwise.
+const AT_FRACTION: f64 = 0.5;
+/// The copies of a new token are written over this time, unless the config says otherwise.
+const SPREAD: Duration = Duration::from_mins(5);
+/// Beyond this a spread would reach into the last part of a token's 12 hours.
+const LONGEST_SPREAD: Duration = Duration::from_hours(1);
+/// A copy that is wanted no more is deleted after this, unless the config says otherwise.
+const PRUNE_AFTER: Duration = Duration::from_mins(10);
+/// How many writes may be under way, unless the config says otherwise.
+const CONCURRENCY: u64 = 32;
+/// More connections than this gain nothing from one API server.
+const MOST_CONCURRENCY: u64 = 256;
+/// Where metrics and probes are served, unless the config says otherwise.
+const LISTEN: &str = "0.0.0.0:8080";
+/// The times of the leader election, unless the config says otherwise: those of Kubernetes' own
+/// components (k8s.io/component-base, `config/v1alpha1/defaults.go`).
+const LEASE_DURATION: Duration = Duration::from_secs(15);
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+const RETRY_PERIOD: Duration = Duration::from_secs(2);
+
+impl Lowering<'_> {
+    pub(super) fn refresh(&mut self, raw: &RawRefresh) -> (f64, Duration) {
+        let at_fraction = raw.at_fraction.unwrap_or(AT_FRACTION);
+        if !(0.05..=0.95).contains(&at_fraction) {
+            let message = format!("`{at_fraction}` is no fraction of a life to refresh at");
+            self.report(
+                &["refresh", "atFraction"],
+                message,
+                "choose one from 0.05 to 0.95; 0.5 is usual",
+            );
+        }
+        let spread = match raw.spread.as_deref().map(parse_duration) {
+            None => Some(SPREAD),
+            Some(spread) => spread.filter(|&spread| spread <= LONGEST_SPREAD),
+        };
+        if spread.is_none() {
+            let message = format!(
+                "`{}` is no time to spread writes over",
+                raw.spread.as_deref().unwrap_or_default()
+            );
+            self.report(
+                &["refresh", "spread"],
+                message,
+                "choose one from `0s` to `1h`, such as `5m`",
+            );
+        }
+        (at_fraction, spread.unwrap_or(SPREAD))
+    }
+
+    /// After how long what is wanted no more is deleted; `None` for never.
+    pub(super) fn prune(&mut self, raw: &RawPrune) -> Option<Duration> {
+        let after = raw.after.as_deref().map_or(Some(PRUNE_AFTER), parse_duration);
+        if after.is_none() {
+            let text = raw.after.as_deref().unwrap_or_default();
+            let message = format!("`{text}` is no time to wait before a copy is deleted");
+            self.report(&["prune", "after"], message, "choose one such as `10m`");
+        }
+        after.filter(|_| raw.enabled.unwrap_or(true))
+    }
+
+    pub(super) fn concurrency(&mut self, raw: &RawWriter) -> usize {
+        let concurrency = raw.concurrency.unwrap_or(CONCURRENCY);
+        if !(1..=MOST_CONCURRENCY).contains(&concurrency) {
+            let message = format!("{concurrency} writes cannot be under way at once");
+            let help = format!("choose 1 to {MOST_CONCURRENCY}; {CONCURRENCY} is usual");
+            self.report(&["writer", "concurrency"], message, help);
+        }
+        usize::try_from(concurrency).unwrap_or(usize::MAX)
+    }
+
+    /// How the leader is elected; `None` for not at all.
+    pub(super) fn leader_election(&mut self, raw: &RawLeaderElection) -> Option<LeaderElection> {
+        let lease = self.seconds("leaseDuration", raw.lease_duration.as_deref(), LEASE_DURATION);
+        let renew = self.seconds("renewDeadline", raw.renew_deadline.as_deref(), RENEW_DEADLINE);
+        let retry = self.seconds("retryPeriod", raw.retry_period.as_deref(), RETRY_PERIOD);
+        if !(retry < renew && renew < lease) {
+            self.report(
+                &["leaderElection"],
+                "a leader must try to renew its lease, and give up, before the lease is over",
+                "keep to `retryPeriod` < `renewDeadline` < `leaseDuration`",
+            );
+        }
+        let times =
+            LeaderElection { lease_duration: lease, renew_deadline: renew, retry_period: retry };
+        raw.enabled.unwrap_or(true).then_some(times)
+    }
+
+    /// A time in whole seconds, as a Lease holds it.
+    fn seconds(&mut self, key: &str, text: Option<&str>, usual: Duration) -> Duration {
+        let Some(text) = text else { return usual };
+        let whole =
+            |time: &Duration| time.subsec_nanos() == 0 && (1..=3600).contains(&time.as_secs());
+        parse_duration(text).filter(whole).unwrap_or_else(|| {
+            let message = format!("`{text}` is no time for a lease");
+            let help = format!("choose whole seconds up to `1h`; `{}s` is usual", usual.as_secs());
+            self.report(&["leaderElection", key], message, help);
+            usual
+        })
+    }
+
+    pub(super) fn listen(&mut self, text: Option<&str>) -> Option<SocketAddr> {
+        let text = text.unwrap_or(LISTEN);
+        let address = text.parse().ok();
+        if address.is_none() {
+            let message = format!("`{text}` is no address to listen at");
+            self.report(&["listen"], message, "write it as `0.0.0.0:8080`");
+        }
+        address
+    }
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    text.parse::<SignedDuration>().ok()?.try_into().ok()
+}

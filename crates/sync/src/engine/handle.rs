@@ -1,0 +1,60 @@
+//! How others talk to the engine while it runs.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+
+use crate::{Report, Settings};
+
+/// A loop that does not answer within this time has stalled.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How others talk to the engine while it runs.
+#[derive(Debug, Clone)]
+pub struct EngineHandle(pub(super) mpsc::Sender<Request>);
+
+/// The engine did not answer in time, or has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the loop has stalled: it has not answered for {} s", PATIENCE.as_secs())]
+pub struct Stalled;
+
+#[derive(Debug)]
+pub(super) enum Request {
+    Report { with_copies: bool, answer: oneshot::Sender<Report> },
+    Configure { settings: Box<Settings>, answer: oneshot::Sender<()> },
+}
+
+impl EngineHandle {
+    /// The state of all copies now; `with_copies` asks also for each single one that is to have a
+    /// series of its own.
+    ///
+    /// # Errors
+    /// When the loop has stalled.
+    pub async fn report(&self, with_copies: bool) -> Result<Report, Stalled> {
+        self.ask(|answer| Request::Report { with_copies, answer }).await
+    }
+
+    /// Has the engine follow other settings.
+    ///
+    /// # Errors
+    /// When the loop has stalled.
+    pub async fn configure(&self, settings: Settings) -> Result<(), Stalled> {
+        let settings = Box::new(settings);
+        self.ask(|answer| Request::Configure { settings, answer }).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<T>) -> Request,
+    ) -> Result<T, Stalled> {
+        let (answer, answered) = oneshot::channel();
+        let asked = async {
+            self.0.send(request(answer)).await.map_err(|_| Stalled)?;
+            answered.await.map_err(|_| Stalled)
+        };
+        timeout(PATIENCE, asked).await.unwrap_or(Err(Stalled))
+    }
+}

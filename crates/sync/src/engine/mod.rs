@@ -1,0 +1,226 @@
+//! The loop that feeds the index and does what it says.
+
+mod handle;
+mod writes;
+
+use std::{sync::Arc, time::Duration};
+
+use ecr_refresher_core::{Chain, clock::Now, keeper::Update};
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use jiff::SignedDuration;
+use kube::Client;
+use tokio::{sync::mpsc, time::sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+pub use self::handle::{EngineHandle, Stalled};
+use self::{handle::Request, writes::Done};
+use crate::{
+    Event, Index, Leadership, Report, Settings, SyncMetrics,
+    registries::Registries,
+    watch::{Watch, Watches},
+};
+
+/// The wall clock is looked at this often at least: timers stand still in a suspended machine.
+const GLANCE: SignedDuration = SignedDuration::from_secs(10);
+
+/// Keeps all copies as they are wanted.
+pub struct Engine {
+    client: Client,
+    settings: Settings,
+    metrics: SyncMetrics,
+    now: Now,
+    leadership: Leadership,
+    /// Whether it was held when it was last looked at.
+    leads: bool,
+    registries: Registries,
+    index: Index,
+    watches: Watches,
+    writes: FuturesUnordered<BoxFuture<'static, Done>>,
+    synced: bool,
+    requests: mpsc::Receiver<Request>,
+}
+
+/// The watches have ended, which they never do by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the watches have ended")]
+pub struct WatchEnded;
+
+impl Engine {
+    /// An engine that follows `settings`, and writes while `leadership` is held. It watches from its
+    /// first run on.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        settings: Settings,
+        metrics: SyncMetrics,
+        leadership: Leadership,
+        now: Now,
+    ) -> (Self, EngineHandle) {
+        let (ask, requests) = mpsc::channel(8);
+        let mut engine = Self {
+            index: Index::new(&settings, fastrand::u64(..)),
+            registries: Registries::default(),
+            watches: Watches::start(client.clone()),
+            client,
+            settings,
+            metrics,
+            now,
+            leadership,
+            leads: false,
+            writes: FuturesUnordered::new(),
+            synced: false,
+            requests,
+        };
+        let places: Vec<_> = engine.index.secrets().map(|(place, _)| place).collect();
+        engine.watch_copies(&places);
+        (engine, EngineHandle(ask))
+    }
+
+    /// Runs until `shutdown`, and then until the writes under way have ended.
+    ///
+    /// # Errors
+    /// When the watches end.
+    pub async fn run(
+        mut self,
+        mut updates: mpsc::Receiver<Update>,
+        shutdown: CancellationToken,
+    ) -> Result<(), WatchEnded> {
+        loop {
+            self.heed_leadership();
+            self.start_writes();
+            let wait = self.until_due();
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = turn(&mut self.leadership, self.leads) => {}
+                told = self.watches.next() => self.take_event(told.ok_or(WatchEnded)?),
+                Some(update) = updates.recv() => self.take_update(update),
+                Some(done) = self.writes.next() => self.take_done(done),
+                Some(request) = self.requests.recv() => self.take_request(request),
+                () = sleep(wait) => {}
+            }
+        }
+        self.finish_writes().await;
+        Ok(())
+    }
+
+    /// Begins or stops to write, as the leadership comes and goes.
+    fn heed_leadership(&mut self) {
+        let leads = self.leadership.is_held();
+        if self.leads && !leads {
+            // Their requests are cut off: whoever leads now may write the same copies.
+            self.writes.clear();
+            self.registries = Registries::default();
+            self.index.stand_by();
+        }
+        self.leads = leads;
+    }
+
+    fn take_event(&mut self, (watch, event): (Watch, kube::runtime::watcher::Result<Event>)) {
+        let now = (self.now)();
+        match event {
+            Ok(event) => {
+                self.metrics.heard(watch, now);
+                self.index.apply(event, now);
+            }
+            Err(error) => {
+                self.metrics.watch_failed(watch);
+                let resource = watch.as_str();
+                warn!(resource, "the watch failed and is taken up again: {}", Chain(&error));
+            }
+        }
+    }
+
+    fn take_update(&mut self, update: Update) {
+        self.heed_leadership();
+        if self.leads && self.registries.update(update) {
+            self.render();
+        }
+    }
+
+    /// Renders what the registries hold now; only a manifest that differs is news.
+    fn render(&mut self) {
+        let now = (self.now)();
+        let mut manifests = Vec::new();
+        for (place, secret) in self.index.secrets() {
+            match self.registries.manifest(secret, now) {
+                Some(Ok(manifest)) => manifests.push((place, Arc::new(manifest))),
+                Some(Err(error)) => error!(secret = secret.name, "no manifest: {error}"),
+                None => {}
+            }
+        }
+        for (secret, manifest) in manifests {
+            self.index.apply(Event::Manifest { secret, manifest }, now);
+        }
+    }
+
+    fn take_request(&mut self, request: Request) {
+        // Whoever asked may have gone meanwhile.
+        match request {
+            Request::Report { with_copies, answer } => {
+                let _ = answer.send(self.report(with_copies));
+            }
+            Request::Configure { settings, answer } => {
+                self.configure(*settings);
+                let _ = answer.send(());
+            }
+        }
+    }
+
+    fn configure(&mut self, settings: Settings) {
+        let changes = self.index.reconfigure(&settings, (self.now)());
+        self.settings = settings;
+        for &place in &changes.removed {
+            self.watches.forget_copies(place);
+        }
+        self.watch_copies(&changes.added);
+        if changes.labels_are_missing {
+            self.watches.list_namespaces_again();
+        }
+        let secrets = &self.settings.secrets;
+        let is_used = |name: &str| {
+            secrets.iter().any(|secret| secret.registries.iter().any(|used| **used == *name))
+        };
+        self.registries.retain(is_used);
+        self.render();
+    }
+
+    fn watch_copies(&mut self, places: &[usize]) {
+        for &place in places {
+            if let Some(secret) = self.index.secret(place) {
+                self.metrics.announce(&secret.name);
+                self.watches.watch_copies(place, &secret.name);
+            }
+        }
+    }
+
+    /// Whoever does not lead shows no copies, so that none is counted twice.
+    fn report(&mut self, with_copies: bool) -> Report {
+        if !self.leads {
+            let synced = self.leadership.is_decided() && self.index.is_listed();
+            return Report { synced, secrets: Vec::new() };
+        }
+        let mut report = self.index.report((self.now)(), with_copies);
+        if report.synced && !self.synced {
+            info!("first sync done");
+        }
+        self.synced |= report.synced;
+        report.synced = self.synced;
+        report.showing(self.settings.per_namespace)
+    }
+
+    fn until_due(&self) -> Duration {
+        let now = (self.now)();
+        let wait = match self.index.next_due() {
+            // What is due now waits for a write to end, which wakes the loop.
+            Some(due) if due > now => due.duration_since(now).min(GLANCE),
+            _ => GLANCE,
+        };
+        Duration::try_from(wait).unwrap_or_default()
+    }
+}
+
+/// Waits until the leadership is gained or lost.
+async fn turn(leadership: &mut Leadership, leads: bool) {
+    if leads { leadership.lost().await } else { leadership.gained().await }
+}
