@@ -3,6 +3,7 @@
 mod control_plane;
 mod leaks;
 mod namespaces;
+mod once;
 mod outage;
 mod ownership;
 mod process;
@@ -40,6 +41,7 @@ fn scenarios() -> Vec<Scenario> {
         ownership::tests(),
         prune::tests(),
         replicas::tests(),
+        once::tests(),
     ]
     .into_iter()
     .flatten()

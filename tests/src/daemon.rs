@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, ExitStatus},
+    process::{Command, ExitStatus, Output},
     sync::{Arc, LazyLock, OnceLock},
     time::Duration,
 };
@@ -152,6 +152,20 @@ impl Installation {
             command.env_remove(proxy);
         }
         Ok(command)
+    }
+
+    /// Runs one pass to its end, with `arguments` added.
+    ///
+    /// # Errors
+    /// When it does not run at all.
+    pub async fn run_once(&self, aws: &FakeAws, arguments: &[&str]) -> Result<Output> {
+        let mut command = self.command(aws)?;
+        command.arg("--once").args(arguments);
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        // What it logged is searched for passwords, as every log is.
+        let log = logs()?.join(format!("{}-{}.log", self.home, fastrand::u32(..)));
+        std::fs::write(log, &output.stderr)?;
+        Ok(output)
     }
 
     /// Starts the daemon and waits until it serves its metrics.

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::{
     cli::{CheckArgs, Failure, Output},
     config::{self, Config, ConfigError},
+    words::plural,
 };
 
 /// Checks the config file and prints the result.
@@ -41,9 +42,7 @@ fn as_json(result: &Result<Config, ConfigError>) -> serde_json::Value {
 }
 
 fn summary(config: &Config) -> String {
-    let plural = |count: usize, one: &str, many: &str| {
-        format!("{count} {}", if count == 1 { one } else { many })
-    };
+    let plural = |count: usize, one: &str, many: &str| plural(count as u64, one, many);
     let patterns =
         config.sync.secrets.iter().map(|secret| secret.allow_list.patterns().len()).sum();
     format!(

@@ -1,10 +1,11 @@
 //! The commands and their flags.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
 
-use crate::{check, logging::LogFormat, run};
+use crate::{check, logging::LogFormat, once, run};
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -21,7 +22,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the daemon.
+    /// Run the daemon, or one pass with `--once`.
     Run(RunArgs),
     /// Check the config file, and nothing else.
     Check(CheckArgs),
@@ -66,6 +67,21 @@ pub(crate) struct RunArgs {
     /// How log lines look; the variable `RUST_LOG` says which there are, and `info` is usual.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) log_format: LogFormat,
+    #[command(flatten)]
+    pub(crate) once: OnceArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OnceArgs {
+    /// Do one pass and end, as a `CronJob` does: exit code 1 when a copy is not as it is to be.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// How long the pass may take, such as `90s`.
+    #[arg(long, value_name = "TIME", requires = "once", default_value = "5m", value_parser = parse_time)]
+    pub(crate) timeout: Duration,
+    /// How the summary of the pass looks.
+    #[arg(short, long, value_enum, requires = "once", default_value_t)]
+    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -96,11 +112,13 @@ impl Cli {
     /// Does what the command line asks for.
     pub(crate) fn execute(self) -> ExitCode {
         let result = match self.command {
+            Command::Run(args) if args.once.once => once::execute(&args),
             Command::Run(args) => run::execute(&args),
             Command::Check(args) => check::execute(&args),
         };
         match result {
             Ok(()) => ExitCode::SUCCESS,
+            Err(Failure::Told) => ExitCode::from(FAILED),
             Err(Failure::Usage(message)) => fail(USAGE, &message),
             Err(Failure::Other(error)) => fail(FAILED, &format!("error: {error:#}")),
         }
@@ -112,6 +130,8 @@ impl Cli {
 pub(crate) enum Failure {
     /// The config is wrong. An empty message has been shown already.
     Usage(String),
+    /// What failed has been shown already.
+    Told,
     /// Anything else.
     Other(anyhow::Error),
 }
@@ -120,6 +140,11 @@ impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         Self::Other(error)
     }
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let time = text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    time.ok_or_else(|| "write it as `90s` or `5m`".to_owned())
 }
 
 fn fail(code: u8, message: &str) -> ExitCode {

@@ -105,12 +105,8 @@ impl Keepers {
         registry: &RegistrySettings,
         held: Option<Arc<Credentials>>,
     ) -> AbortHandle {
-        let source = match registry.source.clone() {
-            SourceSettings::Ecr(settings) => Source::Ecr(EcrSource::new(&self.aws, settings)),
-            SourceSettings::File(path) => Source::File(FileSource { path }),
-        };
         let name = Arc::clone(&registry.name);
-        let registry = Registry { name: Arc::clone(&name), source };
+        let registry = make_registry(registry, &self.aws);
         let policy = self.policy.subscribe();
         let keeper = Keeper::new(registry, held, policy, self.metrics.clone(), self.now);
         let updates = self.updates.clone();
@@ -119,6 +115,15 @@ impl Keepers {
             name
         })
     }
+}
+
+/// The registry that settings describe, which `aws` knows how to ask.
+pub(crate) fn make_registry(settings: &RegistrySettings, aws: &SdkConfig) -> Registry {
+    let source = match settings.source.clone() {
+        SourceSettings::Ecr(settings) => Source::Ecr(EcrSource::new(aws, settings)),
+        SourceSettings::File(path) => Source::File(FileSource { path }),
+    };
+    Registry { name: Arc::clone(&settings.name), source }
 }
 
 /// Without keepers, nobody knows of the tokens' times any more.

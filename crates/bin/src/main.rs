@@ -9,11 +9,13 @@ mod keepers;
 mod kubernetes;
 mod logging;
 mod metrics;
+mod once;
 mod reload;
 mod run;
 mod tasks;
 mod token_cache;
 mod tokens;
+mod words;
 
 use std::process::ExitCode;
 

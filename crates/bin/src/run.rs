@@ -7,7 +7,10 @@ use ecr_refresher_core::clock::Now;
 use ecr_refresher_sync::{Engine, Leadership};
 use jiff::Timestamp;
 use kube::Client;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    runtime::Runtime,
+    sync::{mpsc, watch},
+};
 use tracing::info;
 
 use crate::{
@@ -30,17 +33,18 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     let path = &args.config.config;
     let (config, text) = config::load(path).map_err(|error| Failure::Usage(error.to_string()))?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "starting");
-    // One thread: the work is waiting for others, and memory is what is short.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the asynchronous runtime cannot be started")?;
-    Ok(runtime.block_on(run(args, config, Follower::new(path, text)))?)
+    Ok(runtime()?.block_on(run(args, config, Follower::new(path, text)))?)
+}
+
+/// One thread: the work is waiting for others, and memory is what is short.
+pub(crate) fn runtime() -> Result<Runtime> {
+    // The one TLS provider of the process; it fails only when there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().context("the asynchronous runtime cannot be started")
 }
 
 async fn run(args: &RunArgs, config: Config, follower: Follower) -> Result<()> {
-    // The one TLS provider of the process; it fails only when there is one already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let now: Now = Timestamp::now;
     let identity = identity();
     let client = kubernetes::client(&args.cluster, &identity).await?;
@@ -92,7 +96,7 @@ async fn holding<H, T>(held: H, task: impl Future<Output = T>) -> T {
 }
 
 /// Who this replica is. Not the host's name alone: two Pods with `hostNetwork` may share it.
-fn identity() -> String {
+pub(crate) fn identity() -> String {
     let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
     pod.unwrap_or_else(|| format!("ecr-refresher-{:016x}", fastrand::u64(..)))
 }
@@ -105,7 +109,7 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    fn new(client: &Client, args: &ClusterArgs) -> Self {
+    pub(crate) fn new(client: &Client, args: &ClusterArgs) -> Self {
         let namespace = args.namespace.as_deref().unwrap_or(client.default_namespace());
         Self { namespace: namespace.to_owned(), name: args.name.clone() }
     }

@@ -141,6 +141,12 @@ impl WriteReason {
         }
     }
 
+    /// Whether the same write may succeed later though nobody does anything about it.
+    #[must_use]
+    pub const fn may_pass(self) -> bool {
+        matches!(self, Self::Throttled | Self::ServerError | Self::Network | Self::Timeout)
+    }
+
     /// Whether the Secret that is there stands in the way, rather than a fault.
     #[must_use]
     pub const fn is_conflict(self) -> bool {

@@ -26,7 +26,7 @@ mod watch;
 mod writer;
 
 pub use allow_list::{AllowList, Decision, PatternError};
-pub use engine::{Engine, EngineHandle, Stalled, WatchEnded};
+pub use engine::{Engine, EngineHandle, Pass, Stalled, WatchEnded};
 pub use event::{Event, Namespace, Outcome, Watched, WriteFailure, WriteReason};
 pub use index::{Changes, CopyKey, Deletion, Ended, Index, Setback, Write};
 pub use leadership::{Leadership, Standing};

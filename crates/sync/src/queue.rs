@@ -75,6 +75,11 @@ impl<K: Copy + Ord + Hash> Queue<K> {
         Some(key)
     }
 
+    /// All keys with their places, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (K, &Ticket)> {
+        self.tickets.iter().map(|(&key, ticket)| (key, ticket))
+    }
+
     /// When there is something to take out: [`Timestamp::MIN`] for now, `None` for never.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         if !self.ready.is_empty() {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
-use crate::{PerNamespace, PullSecret};
+use crate::{PerNamespace, PullSecret, Setback};
 
 /// The state of one copy: the `state` label of `ecr_refresher_copies`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,6 +92,8 @@ pub struct CopyReport {
     pub state: CopyState,
     /// When it expires, by its annotation.
     pub expires_at: Option<Timestamp>,
+    /// The last failure, unless a write has succeeded since.
+    pub setback: Option<Setback>,
 }
 
 /// Adds up a [`Report`].
@@ -120,14 +122,14 @@ impl Tally {
         self.secrets.insert(place, report);
     }
 
-    /// Adds a copy. `untried` says that no write of it has failed yet.
+    /// Adds a copy.
     pub(crate) fn add(
         &mut self,
         place: usize,
         namespace: &Arc<str>,
         state: CopyState,
         expires_at: Option<Timestamp>,
-        untried: bool,
+        setback: Option<&Setback>,
     ) {
         let Some(report) = self.secrets.get_mut(&place) else { return };
         report.counts[state as usize] += 1;
@@ -137,9 +139,11 @@ impl Tally {
         };
         if self.with_copies {
             let namespace = Arc::clone(namespace);
-            report.copies.push(CopyReport { namespace, state, expires_at });
+            let setback = setback.cloned();
+            report.copies.push(CopyReport { namespace, state, expires_at, setback });
         }
-        self.untried |= untried && matches!(state, CopyState::Missing | CopyState::Expired);
+        self.untried |=
+            setback.is_none() && matches!(state, CopyState::Missing | CopyState::Expired);
     }
 
     /// The report; `known` says that everything has been listed and has content.

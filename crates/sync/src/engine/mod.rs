@@ -1,6 +1,7 @@
 //! The loop that feeds the index and does what it says.
 
 mod handle;
+mod once;
 mod writes;
 
 use std::{sync::Arc, time::Duration};
@@ -13,8 +14,11 @@ use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-pub use self::handle::{EngineHandle, Stalled};
 use self::{handle::Request, writes::Done};
+pub use self::{
+    handle::{EngineHandle, Stalled},
+    once::Pass,
+};
 use crate::{
     Event, Index, Leadership, Report, Settings, SyncMetrics,
     registries::Registries,
@@ -100,7 +104,7 @@ impl Engine {
                 () = sleep(wait) => {}
             }
         }
-        self.finish_writes().await;
+        self.finish_writes(|_| ()).await;
         Ok(())
     }
 

@@ -17,7 +17,7 @@ pub(super) struct Done {
     /// The pull Secret's name.
     secret: String,
     namespace: Arc<str>,
-    event: Event,
+    pub(super) event: Event,
     took: Duration,
 }
 
@@ -62,6 +62,7 @@ impl Engine {
         }));
     }
 
+    /// Takes in how a write or deletion ended.
     pub(super) fn take_done(&mut self, Done { secret, namespace, event, took }: Done) {
         let is_deletion = matches!(event, Event::Deleted { .. });
         let Some(ended) = self.index.apply(event, (self.now)()) else { return };
@@ -90,11 +91,12 @@ impl Engine {
         }
     }
 
-    /// Lets the writes under way end; starts no others.
-    pub(super) async fn finish_writes(mut self) {
+    /// Lets the writes under way end, each of which is told to `heard`; starts no others.
+    pub(super) async fn finish_writes(&mut self, mut heard: impl FnMut(&Done)) {
         let rest = self.writes.len();
         let all = async {
             while let Some(done) = self.writes.next().await {
+                heard(&done);
                 self.take_done(done);
             }
         };

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Setback;
 use crate::{
-    CopyState, Manifest, Observed, OnConflict, Ownership, Uid, WriteFailure, WriteReason, backoff,
+    CopyState, Manifest, Observed, OnConflict, Ownership, Uid, WriteFailure, backoff,
     queue::{Ticket, Urgency},
 };
 
@@ -41,9 +41,15 @@ pub(super) struct CopyRecord {
 /// The failures in a row of one copy.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
-    reason: WriteReason,
-    count: u32,
+    /// The last of them.
+    pub(super) setback: Setback,
     retry_at: Timestamp,
+}
+
+impl Failure {
+    fn is_conflict(&self) -> bool {
+        self.setback.failure.reason.is_conflict()
+    }
 }
 
 /// How what is there compares to what is to be there.
@@ -163,11 +169,13 @@ impl CopyRecord {
         now: Timestamp,
         delay: impl FnOnce(u32, Option<Duration>) -> Duration,
     ) -> Setback {
-        let count = self.failure.as_ref().map_or(0, |failure| failure.count).saturating_add(1);
+        let before = self.failure.as_ref().map_or(0, |failure| failure.setback.count);
+        let count = before.saturating_add(1);
         let delay = delay(count, failure.retry_after);
         let retry_at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-        self.failure = Some(Box::new(Failure { reason: failure.reason, count, retry_at }));
-        Setback { failure, count, delay }
+        let setback = Setback { failure, count, delay };
+        self.failure = Some(Box::new(Failure { setback: setback.clone(), retry_at }));
+        setback
     }
 
     /// Whether what is there works still, and is only to be replaced by something newer.
@@ -251,7 +259,7 @@ impl CopyRecord {
         match (self.observed.map(|observed| observed.ownership), &self.failure) {
             // Also one that is to be adopted, until it is.
             (Some(Ownership::Foreign), _) => CopyState::Conflict,
-            (_, Some(failure)) if failure.reason.is_conflict() => CopyState::Conflict,
+            (_, Some(failure)) if failure.is_conflict() => CopyState::Conflict,
             (_, Some(_)) => CopyState::Failed,
             (None, _) => CopyState::Missing,
             (Some(Ownership::Ours { expires_at: Some(at), .. }), _) if at <= now => {
@@ -287,7 +295,7 @@ impl CopyRecord {
     fn observe(&mut self, observed: Observed) {
         let was_foreign = self.observed.is_some_and(|old| old.ownership == Ownership::Foreign);
         if was_foreign && observed.ownership != Ownership::Foreign {
-            self.failure.take_if(|failure| failure.reason.is_conflict());
+            self.failure.take_if(|failure| failure.is_conflict());
         }
         self.observed = Some(observed);
         // The watch may tell of a write before its own answer comes, which ends the wait.
@@ -297,7 +305,7 @@ impl CopyRecord {
     fn lose(&mut self) {
         self.observed = None;
         // What stood in the way is out of the way.
-        self.failure.take_if(|failure| failure.reason.is_conflict());
+        self.failure.take_if(|failure| failure.is_conflict());
     }
 
     fn is_newer_than(&self, other: Observed) -> bool {

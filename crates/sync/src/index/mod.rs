@@ -162,6 +162,23 @@ impl Index {
         due.into_iter().flatten().min()
     }
 
+    /// Whether there is anything left to do at `now` or after a failure that may pass. A failure
+    /// that is there to stay, or that has been tried `attempts` times, is not waited for.
+    #[must_use]
+    pub fn is_busy(&self, now: Timestamp, attempts: u32) -> bool {
+        let fails = |key: CopyKey| {
+            let copy = self.namespaces.get(key.namespace)?.copies.get(key.secret as usize)?;
+            let Setback { failure, count, .. } = &copy.failure.as_ref()?.setback;
+            Some(!failure.reason.may_pass() || *count >= attempts)
+        };
+        let is_due = |ticket: &Ticket| ticket.due <= now;
+        self.queue.iter().any(|(key, _)| fails(key) != Some(true))
+            || self.deletions.iter().any(|(key, ticket)| match fails(key) {
+                Some(for_good) => !for_good,
+                None => is_due(ticket),
+            })
+    }
+
     /// The state of all copies at `now`; `with_copies` asks for each single one.
     #[must_use]
     pub fn report(&self, now: Timestamp, with_copies: bool) -> Report {
@@ -174,8 +191,8 @@ impl Index {
                 let copy = &entry.copies[place];
                 if copy.wanted {
                     let copy_state = copy.state(state.manifest.as_deref(), now);
-                    let untried = copy.failure.is_none();
-                    tally.add(place, &entry.name, copy_state, copy.expires_at(), untried);
+                    let setback = copy.failure.as_ref().map(|failure| &failure.setback);
+                    tally.add(place, &entry.name, copy_state, copy.expires_at(), setback);
                 }
             }
         }

@@ -1,0 +1,214 @@
+//! What became of a pass, in words or as JSON.
+
+use std::fmt::Write;
+
+use ecr_refresher_core::keeper::Update;
+use ecr_refresher_sync::{CopyReport, CopyState, Pass, Report};
+use serde::Serialize;
+
+use crate::{cli::Output, words::plural};
+
+/// What became of a pass.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Summary {
+    /// Whether nothing was left to do when it ended.
+    complete: bool,
+    copies: u64,
+    written: u64,
+    deleted: u64,
+    /// The registries that gave no new credentials.
+    failed_registries: Vec<FailedRegistry>,
+    /// The copies that are not as they are to be.
+    failed: Vec<FailedCopy>,
+}
+
+#[derive(Debug, Serialize)]
+struct FailedRegistry {
+    registry: String,
+    reason: &'static str,
+    message: String,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct FailedCopy {
+    secret: String,
+    namespace: String,
+    state: &'static str,
+    reason: &'static str,
+    message: String,
+}
+
+impl Summary {
+    /// What the registries gave; of the copies nothing is known yet.
+    pub(super) fn new(updates: &[Update]) -> Self {
+        let failed = updates.iter().filter_map(|update| {
+            let error = update.outcome.as_ref().err()?;
+            let registry = update.registry.to_string();
+            let (reason, message) = (error.reason.as_str(), error.to_string());
+            Some(FailedRegistry { registry, reason, message })
+        });
+        Self {
+            complete: false,
+            copies: 0,
+            written: 0,
+            deleted: 0,
+            failed_registries: failed.collect(),
+            failed: Vec::new(),
+        }
+    }
+
+    /// Adds what became of the copies.
+    pub(super) fn with(self, pass: Pass) -> Self {
+        let Pass { is_complete: complete, written, deleted, report } = pass;
+        let copies = report.secrets.iter().flat_map(|secret| &secret.counts).sum();
+        Self { complete, copies, written, deleted, failed: failed_copies(report), ..self }
+    }
+
+    /// Whether everything is as it is to be.
+    pub(super) fn is_good(&self) -> bool {
+        self.complete && self.failed_registries.is_empty() && self.failed.is_empty()
+    }
+
+    pub(super) fn render(&self, output: Output) -> String {
+        match output {
+            // A plain struct always serialises.
+            Output::Json => serde_json::to_string(self).unwrap_or_default() + "\n",
+            Output::Text => self.text(),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for FailedRegistry { registry, reason, message } in &self.failed_registries {
+            // Writing to a String never fails.
+            let _ = writeln!(text, "registry {registry}: {reason}: {message}");
+        }
+        for copy in &self.failed {
+            let FailedCopy { secret, namespace, state, reason, message } = copy;
+            let reason = if reason.is_empty() { String::new() } else { format!("{reason}: ") };
+            let _ = writeln!(text, "{secret} in {namespace}: {state}: {reason}{message}");
+        }
+        if !self.complete {
+            text += "the pass was ended before all was done: give it more with --timeout\n";
+        }
+        let Self { written, deleted, failed, .. } = self;
+        let copies = plural(self.copies, "copy", "copies");
+        let failed = failed.len();
+        let _ = writeln!(text, "{copies}: {written} written, {deleted} deleted, {failed} failed");
+        text
+    }
+}
+
+fn failed_copies(report: Report) -> Vec<FailedCopy> {
+    let mut failed: Vec<_> = report
+        .secrets
+        .into_iter()
+        .flat_map(|secret| {
+            let copies = secret.copies.into_iter().filter(|copy| copy.state != CopyState::Fresh);
+            copies.map(move |copy| FailedCopy::new(&secret.name, &copy))
+        })
+        .collect();
+    failed.sort_by(|one, other| {
+        (&one.secret, &one.namespace).cmp(&(&other.secret, &other.namespace))
+    });
+    failed
+}
+
+impl FailedCopy {
+    fn new(secret: &str, copy: &CopyReport) -> Self {
+        let (reason, message) = match &copy.setback {
+            Some(setback) => (setback.failure.reason.as_str(), setback.failure.to_string()),
+            None => ("", why(copy.state).to_owned()),
+        };
+        Self {
+            secret: secret.to_owned(),
+            namespace: copy.namespace.to_string(),
+            state: copy.state.as_str(),
+            reason,
+            message,
+        }
+    }
+}
+
+/// Why a copy of which no write failed is not fresh.
+fn why(state: CopyState) -> &'static str {
+    match state {
+        CopyState::Conflict => "a foreign Secret of that name is there: see `onConflict`",
+        CopyState::Missing | CopyState::Expired => "none of its registries gave credentials",
+        _ => "there was no time left to write it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ecr_refresher_core::{FetchError, Reason};
+    use ecr_refresher_sync::SecretReport;
+
+    use super::*;
+
+    fn pass(states: &[(&str, CopyState)]) -> Pass {
+        let copies = states.iter().map(|&(namespace, state)| CopyReport {
+            namespace: namespace.into(),
+            state,
+            expires_at: None,
+            setback: None,
+        });
+        let mut counts = [0; CopyState::ALL.len()];
+        for &(_, state) in states {
+            counts[state as usize] += 1;
+        }
+        let secret = SecretReport {
+            name: "ecr-pull".to_owned(),
+            counts,
+            earliest_expiration: None,
+            patterns: Vec::new(),
+            copies: copies.collect(),
+        };
+        let report = Report { synced: true, secrets: vec![secret] };
+        Pass { is_complete: true, written: 1, deleted: 0, report }
+    }
+
+    #[test]
+    fn a_pass_after_which_all_is_fresh_is_good() {
+        let summary = Summary::new(&[]).with(pass(&[("a", CopyState::Fresh)]));
+        assert!(summary.is_good());
+        assert_eq!(summary.text(), "1 copy: 1 written, 0 deleted, 0 failed\n");
+    }
+
+    #[test]
+    fn each_failed_copy_is_named_with_its_reason() {
+        let states =
+            [("b", CopyState::Missing), ("c", CopyState::Fresh), ("a", CopyState::Conflict)];
+        let summary = Summary::new(&[]).with(pass(&states));
+        assert!(!summary.is_good());
+        let text = summary.text();
+        assert!(
+            text.starts_with(
+                "ecr-pull in a: conflict: a foreign Secret of that name is there: see `onConflict`\n\
+                 ecr-pull in b: missing: none of its registries gave credentials\n"
+            ),
+            "{text}"
+        );
+        assert!(text.ends_with("3 copies: 1 written, 0 deleted, 2 failed\n"), "{text}");
+    }
+
+    #[test]
+    fn a_registry_that_failed_is_named_though_all_copies_are_fresh() {
+        let outcome = Err(FetchError::new(Reason::Network, "unreachable"));
+        let update = Update { registry: "main".into(), outcome };
+        let summary = Summary::new(&[update]).with(pass(&[("a", CopyState::Fresh)]));
+        assert!(!summary.is_good());
+        assert!(summary.text().starts_with("registry main: network: unreachable\n"));
+        let json: serde_json::Value = serde_json::from_str(&summary.render(Output::Json)).unwrap();
+        assert_eq!(json["failedRegistries"][0]["registry"], "main");
+        assert_eq!(json["copies"], 1);
+    }
+
+    #[test]
+    fn a_pass_that_was_cut_off_is_not_good() {
+        let cut_off = Pass { is_complete: false, ..pass(&[]) };
+        let summary = Summary::new(&[]).with(cut_off);
+        assert!(!summary.is_good() && summary.text().contains("--timeout"));
+    }
+}
