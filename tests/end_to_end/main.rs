@@ -14,6 +14,7 @@ mod rights;
 mod rollout;
 mod rotation;
 mod scenario;
+mod service_accounts;
 mod token_cache;
 
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ fn scenarios() -> Vec<Scenario> {
         prune::tests(),
         replicas::tests(),
         once::tests(),
+        service_accounts::tests(),
     ]
     .into_iter()
     .flatten()

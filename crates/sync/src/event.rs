@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use crate::{Deletion, Manifest, Observed, Write};
+use crate::{Deletion, Link, Manifest, Observed, ObservedAccount, Write};
 
 /// Something that the index has to know.
 #[derive(Debug)]
@@ -22,6 +22,20 @@ pub enum Event {
         secret: usize,
         /// What its copies are to be.
         manifest: Arc<Manifest>,
+    },
+    /// From the watch of the ServiceAccounts of one name.
+    Account {
+        /// The name's place in the index.
+        account: usize,
+        /// What was seen; the name is the namespace.
+        change: Watched<ObservedAccount>,
+    },
+    /// A change of a ServiceAccount has ended.
+    Linked {
+        /// The change.
+        link: Link,
+        /// What is there now, or why it was not changed.
+        outcome: Result<ObservedAccount, WriteFailure>,
     },
     /// A deletion has ended.
     Deleted {
@@ -89,6 +103,8 @@ pub struct WriteFailure {
 pub enum WriteReason {
     /// 409: another field manager owns the data of a Secret of that name.
     Owned,
+    /// 409 or 422 to a write that has a condition: somebody has changed the object meanwhile.
+    Changed,
     /// 422: a Secret of that name has another type, or an admission policy refuses the write.
     Invalid,
     /// 403 because the namespace is being deleted, or 404 because it is gone.
@@ -111,8 +127,9 @@ pub enum WriteReason {
 
 impl WriteReason {
     /// Every reason, for metrics that start at 0.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Owned,
+        Self::Changed,
         Self::Invalid,
         Self::NamespaceGone,
         Self::QuotaExceeded,
@@ -129,6 +146,7 @@ impl WriteReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Owned => "owned_by_another",
+            Self::Changed => "changed",
             Self::Invalid => "invalid",
             Self::NamespaceGone => "namespace_gone",
             Self::QuotaExceeded => "quota_exceeded",
@@ -144,7 +162,10 @@ impl WriteReason {
     /// Whether the same write may succeed later though nobody does anything about it.
     #[must_use]
     pub const fn may_pass(self) -> bool {
-        matches!(self, Self::Throttled | Self::ServerError | Self::Network | Self::Timeout)
+        matches!(
+            self,
+            Self::Changed | Self::Throttled | Self::ServerError | Self::Network | Self::Timeout
+        )
     }
 
     /// Whether the Secret that is there stands in the way, rather than a fault.

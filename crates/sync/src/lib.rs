@@ -9,6 +9,7 @@
 //! [`Index`] holds what is wanted against what is there, and reads no clock, socket or file: events
 //! and the time are passed in, writes come out. [`Engine`] is the loop that feeds it.
 
+mod account;
 mod allow_list;
 mod backoff;
 mod engine;
@@ -25,15 +26,16 @@ mod settings;
 mod watch;
 mod writer;
 
+pub use account::ObservedAccount;
 pub use allow_list::{AllowList, Decision, PatternError};
 pub use engine::{Engine, EngineHandle, Pass, Stalled, WatchEnded};
 pub use event::{Event, Namespace, Outcome, Watched, WriteFailure, WriteReason};
-pub use index::{Changes, CopyKey, Deletion, Ended, Index, Setback, Write};
+pub use index::{AccountKey, Changes, CopyKey, Deletion, Ended, Index, Link, Setback, Write};
 pub use leadership::{Leadership, Standing};
 pub use manifest::Manifest;
 pub use metrics::SyncMetrics;
 pub use observed::{ContentHash, Observed, Ownership, Uid};
-pub use report::{CopyReport, CopyState, Report, SecretReport};
+pub use report::{AccountReport, CopyReport, CopyState, Report, SecretReport};
 pub use settings::{OnConflict, PerNamespace, PullSecret, Settings};
 
 /// The field manager of every write, and the value of the label that marks a copy as ours.

@@ -18,6 +18,8 @@ pub struct SyncMetrics {
     write_duration: Histogram,
     namespace_sync_duration: Histogram,
     pattern_matches: GaugeVec,
+    account_writes: CounterVec,
+    accounts_failing: GaugeVec,
     watch_last_event: GaugeVec,
     watch_errors: CounterVec,
 }
@@ -29,7 +31,7 @@ impl SyncMetrics {
     /// When one of their names is registered already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let this = Self::new()?;
-        let collectors: [Box<dyn Collector>; 9] = [
+        let collectors: [Box<dyn Collector>; 11] = [
             Box::new(this.copies.clone()),
             Box::new(this.earliest_expiration.clone()),
             Box::new(this.expiration.clone()),
@@ -37,6 +39,8 @@ impl SyncMetrics {
             Box::new(this.write_duration.clone()),
             Box::new(this.namespace_sync_duration.clone()),
             Box::new(this.pattern_matches.clone()),
+            Box::new(this.account_writes.clone()),
+            Box::new(this.accounts_failing.clone()),
             Box::new(this.watch_last_event.clone()),
             Box::new(this.watch_errors.clone()),
         ];
@@ -79,6 +83,16 @@ impl SyncMetrics {
                 "How many namespaces a pattern of an allow-list matches.",
                 &["secret", "pattern"],
             )?,
+            account_writes: counters(
+                "service_account_writes_total",
+                "Changes of ServiceAccounts' imagePullSecrets, by result and reason.",
+                &["service_account", "result", "reason"],
+            )?,
+            accounts_failing: gauges(
+                "service_accounts_failing",
+                "ServiceAccounts of a name whose imagePullSecrets could not be changed.",
+                &["service_account"],
+            )?,
             watch_last_event: gauges(
                 "watch_last_event_timestamp_seconds",
                 "When a watch last told something, as a Unix time.",
@@ -102,12 +116,28 @@ impl SyncMetrics {
         }
     }
 
+    /// Starts the counters of a name of ServiceAccounts at 0.
+    pub(crate) fn announce_account(&self, name: &str) {
+        self.account_writes.with_label_values(&[name, "success", ""]);
+        for reason in WriteReason::ALL {
+            self.account_writes.with_label_values(&[name, "failure", reason.as_str()]);
+        }
+    }
+
     /// Shows a report. Series of what is gone vanish.
     pub fn show(&self, report: &Report) {
-        for vanishing in
-            [&self.copies, &self.earliest_expiration, &self.expiration, &self.pattern_matches]
-        {
+        for vanishing in [
+            &self.copies,
+            &self.earliest_expiration,
+            &self.expiration,
+            &self.pattern_matches,
+            &self.accounts_failing,
+        ] {
             vanishing.reset();
+        }
+        for account in &report.accounts {
+            let gauge = self.accounts_failing.with_label_values(&[&account.name]);
+            gauge.set(as_gauge(account.failing.len() as u64));
         }
         for secret in &report.secrets {
             let name = secret.name.as_str();
@@ -141,6 +171,15 @@ impl SyncMetrics {
             Some(reason) => [secret, "failure", reason.as_str()],
         };
         self.writes.with_label_values(&labels).inc();
+    }
+
+    /// Notes a change of a ServiceAccount that has ended.
+    pub(crate) fn linked(&self, account: &str, failed: Option<WriteReason>) {
+        let labels = match failed {
+            None => [account, "success", ""],
+            Some(reason) => [account, "failure", reason.as_str()],
+        };
+        self.account_writes.with_label_values(&labels).inc();
     }
 
     /// Notes how long a namespace waited for its first copy.

@@ -49,12 +49,23 @@ impl CopyState {
 }
 
 /// The state of all copies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     /// Whether everything has been listed, and everything that was missing then has been tried.
     pub synced: bool,
     /// The pull Secrets.
     pub secrets: Vec<SecretReport>,
+    /// The names of ServiceAccounts.
+    pub accounts: Vec<AccountReport>,
+}
+
+/// The state of the ServiceAccounts of one name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AccountReport {
+    /// Their name.
+    pub name: String,
+    /// The namespaces in which the last change of theirs failed.
+    pub failing: Vec<(Arc<str>, Setback)>,
 }
 
 impl Report {
@@ -147,7 +158,8 @@ impl Tally {
     }
 
     /// The report; `known` says that everything has been listed and has content.
-    pub(crate) fn finish(self, known: bool) -> Report {
-        Report { synced: known && !self.untried, secrets: self.secrets.into_values().collect() }
+    pub(crate) fn finish(self, known: bool, accounts: Vec<AccountReport>) -> Report {
+        let secrets = self.secrets.into_values().collect();
+        Report { synced: known && !self.untried, secrets, accounts }
     }
 }

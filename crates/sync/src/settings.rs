@@ -73,3 +73,10 @@ pub struct PullSecret {
     /// Annotations that the copies carry beside ours.
     pub annotations: BTreeMap<String, String>,
 }
+
+impl PullSecret {
+    /// Whether ServiceAccounts of that name are to have their Pods pull with it.
+    pub(crate) fn names_account(&self, account: &str) -> bool {
+        self.service_accounts.iter().any(|named| named == account)
+    }
+}

@@ -1,5 +1,5 @@
-//! The watches: of the namespaces, and of the Secrets with the name of a pull Secret. Both ask for
-//! metadata only.
+//! The watches: of the namespaces, and of the Secrets with the name of a pull Secret, both of which ask
+//! for metadata only; and of ServiceAccounts, if the config names any.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use futures::{
     StreamExt,
     stream::{AbortHandle, Abortable, BoxStream, SelectAll, abortable},
 };
-use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Secret};
+use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Secret, ServiceAccount};
 use kube::{
     Api, Client, Resource, ResourceExt,
     core::PartialObjectMeta,
@@ -17,7 +17,7 @@ use kube::{
     },
 };
 
-use crate::{Event, Namespace, Observed, Watched};
+use crate::{Event, Namespace, Observed, ObservedAccount, Watched};
 
 /// A resource that is watched: the `resource` label of the watch metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,15 +26,18 @@ pub(crate) enum Watch {
     Namespaces,
     /// The Secrets with the name of a pull Secret.
     Secrets,
+    /// The ServiceAccounts with a name that the config holds.
+    ServiceAccounts,
 }
 
 impl Watch {
-    pub(crate) const ALL: [Self; 2] = [Self::Namespaces, Self::Secrets];
+    pub(crate) const ALL: [Self; 3] = [Self::Namespaces, Self::Secrets, Self::ServiceAccounts];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Namespaces => "namespaces",
             Self::Secrets => "secrets",
+            Self::ServiceAccounts => "serviceaccounts",
         }
     }
 }
@@ -49,6 +52,7 @@ pub(crate) struct Watches {
     streams: SelectAll<Abortable<BoxStream<'static, Told>>>,
     namespaces: AbortHandle,
     copies: HashMap<usize, AbortHandle>,
+    accounts: HashMap<usize, AbortHandle>,
 }
 
 impl Watches {
@@ -56,7 +60,7 @@ impl Watches {
     pub(crate) fn start(client: Client) -> Self {
         let (stream, namespaces) = abortable(namespaces(client.clone()));
         let streams = SelectAll::from_iter([stream]);
-        Self { client, streams, namespaces, copies: HashMap::new() }
+        Self { client, streams, namespaces, copies: HashMap::new(), accounts: HashMap::new() }
     }
 
     /// Starts to watch the copies of a pull Secret, which has this place in the index.
@@ -71,6 +75,22 @@ impl Watches {
     /// Stops to watch the copies of a pull Secret.
     pub(crate) fn forget_copies(&mut self, place: usize) {
         if let Some(handle) = self.copies.remove(&place) {
+            handle.abort();
+        }
+    }
+
+    /// Starts to watch the ServiceAccounts of a name, which has this place in the index.
+    pub(crate) fn watch_accounts(&mut self, place: usize, name: &str) {
+        let (stream, handle) = abortable(accounts(self.client.clone(), place, name));
+        self.streams.push(stream);
+        if let Some(before) = self.accounts.insert(place, handle) {
+            before.abort();
+        }
+    }
+
+    /// Stops to watch the ServiceAccounts of a name.
+    pub(crate) fn forget_accounts(&mut self, place: usize) {
+        if let Some(handle) = self.accounts.remove(&place) {
             handle.abort();
         }
     }
@@ -115,6 +135,26 @@ fn copies(client: Client, secret: usize, name: &str) -> BoxStream<'static, Told>
                 ),
             });
             (Watch::Secrets, event)
+        })
+        .boxed()
+}
+
+/// Whole objects: what counts of a ServiceAccount is not in its metadata.
+fn accounts(client: Client, account: usize, name: &str) -> BoxStream<'static, Told> {
+    let api = Api::<ServiceAccount>::all(client);
+    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    watcher(api, config)
+        .default_backoff()
+        .map(move |event| {
+            let event = event.map(|event| Event::Account {
+                account,
+                change: watched(
+                    event,
+                    |account| account.namespace().unwrap_or_default(),
+                    ObservedAccount::new,
+                ),
+            });
+            (Watch::ServiceAccounts, event)
         })
         .boxed()
 }

@@ -21,6 +21,8 @@ pub(super) struct Summary {
     failed_registries: Vec<FailedRegistry>,
     /// The copies that are not as they are to be.
     failed: Vec<FailedCopy>,
+    /// The ServiceAccounts that do not name their pull Secrets.
+    failed_service_accounts: Vec<FailedAccount>,
 }
 
 #[derive(Debug, Serialize)]
@@ -35,6 +37,15 @@ struct FailedCopy {
     secret: String,
     namespace: String,
     state: &'static str,
+    reason: &'static str,
+    message: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FailedAccount {
+    service_account: String,
+    namespace: String,
     reason: &'static str,
     message: String,
 }
@@ -55,6 +66,7 @@ impl Summary {
             deleted: 0,
             failed_registries: failed.collect(),
             failed: Vec::new(),
+            failed_service_accounts: Vec::new(),
         }
     }
 
@@ -62,12 +74,17 @@ impl Summary {
     pub(super) fn with(self, pass: Pass) -> Self {
         let Pass { is_complete: complete, written, deleted, report } = pass;
         let copies = report.secrets.iter().flat_map(|secret| &secret.counts).sum();
-        Self { complete, copies, written, deleted, failed: failed_copies(report), ..self }
+        let failed_service_accounts = failed_accounts(&report);
+        let failed = failed_copies(report);
+        Self { complete, copies, written, deleted, failed, failed_service_accounts, ..self }
     }
 
     /// Whether everything is as it is to be.
     pub(super) fn is_good(&self) -> bool {
-        self.complete && self.failed_registries.is_empty() && self.failed.is_empty()
+        self.complete
+            && self.failed_registries.is_empty()
+            && self.failed.is_empty()
+            && self.failed_service_accounts.is_empty()
     }
 
     pub(super) fn render(&self, output: Output) -> String {
@@ -88,6 +105,13 @@ impl Summary {
             let FailedCopy { secret, namespace, state, reason, message } = copy;
             let reason = if reason.is_empty() { String::new() } else { format!("{reason}: ") };
             let _ = writeln!(text, "{secret} in {namespace}: {state}: {reason}{message}");
+        }
+        for account in &self.failed_service_accounts {
+            let FailedAccount { service_account, namespace, reason, message } = account;
+            let _ = writeln!(
+                text,
+                "ServiceAccount {service_account} in {namespace}: {reason}: {message}"
+            );
         }
         if !self.complete {
             text += "the pass was ended before all was done: give it more with --timeout\n";
@@ -113,6 +137,19 @@ fn failed_copies(report: Report) -> Vec<FailedCopy> {
         (&one.secret, &one.namespace).cmp(&(&other.secret, &other.namespace))
     });
     failed
+}
+
+fn failed_accounts(report: &Report) -> Vec<FailedAccount> {
+    let failing = report.accounts.iter().flat_map(|account| {
+        let failing = account.failing.iter();
+        failing.map(move |(namespace, setback)| FailedAccount {
+            service_account: account.name.clone(),
+            namespace: namespace.to_string(),
+            reason: setback.failure.reason.as_str(),
+            message: setback.failure.to_string(),
+        })
+    });
+    failing.collect()
 }
 
 impl FailedCopy {
@@ -165,7 +202,7 @@ mod tests {
             patterns: Vec::new(),
             copies: copies.collect(),
         };
-        let report = Report { synced: true, secrets: vec![secret] };
+        let report = Report { secrets: vec![secret], ..Report::default() };
         Pass { is_complete: true, written: 1, deleted: 0, report }
     }
 

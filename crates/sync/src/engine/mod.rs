@@ -78,6 +78,8 @@ impl Engine {
         };
         let places: Vec<_> = engine.index.secrets().map(|(place, _)| place).collect();
         engine.watch_copies(&places);
+        let places: Vec<_> = engine.index.accounts().map(|(place, _)| place).collect();
+        engine.watch_accounts(&places);
         (engine, EngineHandle(ask))
     }
 
@@ -115,7 +117,7 @@ impl Engine {
             // Their requests are cut off: whoever leads now may write the same copies.
             self.writes.clear();
             self.registries = Registries::default();
-            self.index.stand_by();
+            self.index.stand_by((self.now)());
         }
         self.leads = leads;
     }
@@ -178,6 +180,10 @@ impl Engine {
             self.watches.forget_copies(place);
         }
         self.watch_copies(&changes.added);
+        for &place in &changes.accounts_removed {
+            self.watches.forget_accounts(place);
+        }
+        self.watch_accounts(&changes.accounts_added);
         if changes.labels_are_missing {
             self.watches.list_namespaces_again();
         }
@@ -198,11 +204,18 @@ impl Engine {
         }
     }
 
+    fn watch_accounts(&mut self, places: &[usize]) {
+        for (place, name) in self.index.accounts().filter(|(place, _)| places.contains(place)) {
+            self.metrics.announce_account(name);
+            self.watches.watch_accounts(place, name);
+        }
+    }
+
     /// Whoever does not lead shows no copies, so that none is counted twice.
     fn report(&mut self, with_copies: bool) -> Report {
         if !self.leads {
             let synced = self.leadership.is_decided() && self.index.is_listed();
-            return Report { synced, secrets: Vec::new() };
+            return Report { synced, ..Report::default() };
         }
         let mut report = self.index.report((self.now)(), with_copies);
         if report.synced && !self.synced {

@@ -14,7 +14,7 @@ use crate::{CopyState, Event, Outcome, Report};
 const ATTEMPTS: u32 = 5;
 
 /// What became of one pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pass {
     /// Whether nothing was left to do when it ended.
     pub is_complete: bool,
@@ -55,8 +55,7 @@ impl Engine {
         patience: Duration,
         shutdown: CancellationToken,
     ) -> Result<Pass, WatchEnded> {
-        let report = Report { synced: false, secrets: Vec::new() };
-        let mut pass = Pass { is_complete: false, written: 0, deleted: 0, report };
+        let mut pass = Pass::default();
         let deadline = Instant::now() + patience;
         for update in updates {
             self.take_update(update);

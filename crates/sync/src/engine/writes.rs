@@ -1,4 +1,4 @@
-//! Starts writes and deletions, and takes in how they end.
+//! Starts writes, deletions and changes of ServiceAccounts, and takes in how they end.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,87 +7,105 @@ use tokio::time::{Instant, timeout};
 use tracing::{debug, info, warn};
 
 use super::Engine;
-use crate::{Event, Setback, WriteReason, writer};
+use crate::{Ended, Event, Setback, WriteReason, writer};
 
 /// How long writes under way may take to end when the process is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// A write or a deletion that has ended.
+/// A write that has ended.
 pub(super) struct Done {
-    /// The pull Secret's name.
-    secret: String,
+    kind: Kind,
+    /// The name of the pull Secret or ServiceAccount.
+    name: String,
     namespace: Arc<str>,
     pub(super) event: Event,
     took: Duration,
 }
 
+/// What a write does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It writes a copy.
+    Write,
+    /// It changes a ServiceAccount.
+    Link,
+    /// It deletes a copy.
+    Deletion,
+}
+
 impl Engine {
-    /// Starts what is due, as long as there is room; deletions last.
+    /// Starts what is due, as long as there is room; copies first, and deletions last.
     pub(super) fn start_writes(&mut self) {
-        if !self.leads {
-            return;
-        }
-        let now = (self.now)();
-        while self.writes.len() < self.settings.concurrency {
-            let client = self.client.clone();
-            if let Some(write) = self.index.next_write(now) {
-                self.start(write.secret, Arc::clone(&write.namespace), move |secret| async move {
-                    let outcome = writer::write(&client, &secret, &write).await;
-                    Event::Written { write, outcome }
-                });
-            } else if let Some(deletion) = self.index.next_deletion(now) {
-                let namespace = Arc::clone(&deletion.namespace);
-                self.start(deletion.secret, namespace, move |secret| async move {
-                    let failure = writer::delete(&client, &secret, &deletion).await;
-                    Event::Deleted { deletion, failure }
-                });
-            } else {
+        while self.leads && self.writes.len() < self.settings.concurrency {
+            if !self.start_one() {
                 return;
             }
         }
     }
 
+    /// Starts what is due first, if anything is.
+    fn start_one(&mut self) -> bool {
+        let now = (self.now)();
+        let client = self.client.clone();
+        if let Some(write) = self.index.next_write(now) {
+            let (name, namespace) = (self.name(write.secret), Arc::clone(&write.namespace));
+            self.start(Kind::Write, name, namespace, |name| async move {
+                let outcome = writer::write(&client, &name, &write).await;
+                Event::Written { write, outcome }
+            });
+        } else if let Some(link) = self.index.next_link(now) {
+            let (name, namespace) = (link.account.clone(), Arc::clone(&link.namespace));
+            self.start(Kind::Link, name, namespace, |_| async move {
+                let outcome = writer::link(&client, &link).await;
+                Event::Linked { link, outcome }
+            });
+        } else if let Some(deletion) = self.index.next_deletion(now) {
+            let (name, namespace) = (self.name(deletion.secret), Arc::clone(&deletion.namespace));
+            self.start(Kind::Deletion, name, namespace, |name| async move {
+                let failure = writer::delete(&client, &name, &deletion).await;
+                Event::Deleted { deletion, failure }
+            });
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// The name of the pull Secret at a place.
+    fn name(&self, place: usize) -> String {
+        self.index.secret(place).map(|secret| secret.name.clone()).unwrap_or_default()
+    }
+
     fn start<F: Future<Output = Event> + Send + 'static>(
         &self,
-        place: usize,
+        kind: Kind,
+        name: String,
         namespace: Arc<str>,
         write: impl FnOnce(String) -> F,
     ) {
-        let secret = self.index.secret(place).map(|secret| secret.name.clone()).unwrap_or_default();
-        let writing = write(secret.clone());
+        let writing = write(name.clone());
         self.writes.push(Box::pin(async move {
             let started = Instant::now();
             let event = writing.await;
-            Done { secret, namespace, event, took: started.elapsed() }
+            Done { kind, name, namespace, event, took: started.elapsed() }
         }));
     }
 
-    /// Takes in how a write or deletion ended.
-    pub(super) fn take_done(&mut self, Done { secret, namespace, event, took }: Done) {
-        let is_deletion = matches!(event, Event::Deleted { .. });
+    /// Takes in how a write ended.
+    pub(super) fn take_done(&mut self, Done { kind, name, namespace, event, took }: Done) {
         let Some(ended) = self.index.apply(event, (self.now)()) else { return };
-        if is_deletion && ended.failure.is_none() {
-            info!(secret, %namespace, "deleted the copy, which is wanted no more");
-        } else if !is_deletion {
-            let failed = ended.failure.as_ref().map(|setback| setback.failure.reason);
-            self.metrics.wrote(&secret, failed, took);
-            if let Some(waited) = ended.waited {
-                self.metrics.served(waited);
+        let failed = ended.failure.as_ref().map(|setback| setback.failure.reason);
+        match kind {
+            Kind::Write => {
+                self.metrics.wrote(&name, failed, took);
+                note_write(&self.metrics, &name, &namespace, &ended);
             }
-            if let Some(repairs) = ended.contested {
-                warn!(
-                    secret,
-                    %namespace,
-                    repairs,
-                    "somebody keeps changing or deleting the copy: its repairs slow down"
-                );
-            }
-            if failed.is_none() {
-                debug!(secret, %namespace, "wrote the copy");
-            }
+            Kind::Link => self.metrics.linked(&name, failed),
+            Kind::Deletion => {}
         }
-        if let Some(setback) = &ended.failure {
-            log_setback(&secret, &namespace, is_deletion, setback);
+        match &ended.failure {
+            Some(setback) => log_setback(kind, &name, &namespace, setback),
+            None => log_success(kind, &name, &namespace),
         }
     }
 
@@ -108,20 +126,50 @@ impl Engine {
     }
 }
 
-fn log_setback(secret: &str, namespace: &str, is_deletion: bool, setback: &Setback) {
+fn note_write(metrics: &crate::SyncMetrics, secret: &str, namespace: &str, ended: &Ended) {
+    if let Some(waited) = ended.waited {
+        metrics.served(waited);
+    }
+    if let Some(repairs) = ended.contested {
+        warn!(
+            secret,
+            namespace,
+            repairs,
+            "somebody keeps changing or deleting the copy: its repairs slow down"
+        );
+    }
+}
+
+fn log_success(kind: Kind, name: &str, namespace: &str) {
+    match kind {
+        Kind::Write => debug!(secret = name, namespace, "wrote the copy"),
+        Kind::Link => info!(service_account = name, namespace, "changed its imagePullSecrets"),
+        Kind::Deletion => {
+            info!(secret = name, namespace, "deleted the copy, which is wanted no more");
+        }
+    }
+}
+
+fn log_setback(kind: Kind, name: &str, namespace: &str, setback: &Setback) {
     let Setback { failure, count, delay } = setback;
     // It is on its way out, and its watch will tell.
     if failure.reason == WriteReason::NamespaceGone {
-        debug!(secret, namespace, "the namespace is gone: {failure}");
+        debug!(name, namespace, "the namespace is gone: {failure}");
         return;
     }
-    let what = if is_deletion { "deleted" } else { "written" };
+    let what = match kind {
+        Kind::Write => "the copy was not written",
+        Kind::Link => "its imagePullSecrets were not changed",
+        Kind::Deletion => "the copy was not deleted",
+    };
+    let is_link = kind == Kind::Link;
     warn!(
-        secret,
+        secret = (!is_link).then_some(name),
+        service_account = is_link.then_some(name),
         namespace,
         reason = %failure.reason,
         failures = count,
         retry_in_seconds = delay.as_secs_f64(),
-        "the copy was not {what}: {failure}"
+        "{what}: {failure}"
     );
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Setback;
+use super::failure::{Failure, Setback};
 use crate::{
     CopyState, Manifest, Observed, OnConflict, Ownership, Uid, WriteFailure, backoff,
     queue::{Ticket, Urgency},
@@ -36,20 +36,6 @@ pub(super) struct CopyRecord {
     repaired_at: Option<Timestamp>,
     /// Boxed, because there is none for nearly all copies.
     pub(super) failure: Option<Box<Failure>>,
-}
-
-/// The failures in a row of one copy.
-#[derive(Debug, Clone)]
-pub(super) struct Failure {
-    /// The last of them.
-    pub(super) setback: Setback,
-    retry_at: Timestamp,
-}
-
-impl Failure {
-    fn is_conflict(&self) -> bool {
-        self.setback.failure.reason.is_conflict()
-    }
 }
 
 /// How what is there compares to what is to be there.
@@ -162,19 +148,11 @@ impl CopyRecord {
         self.failure = None;
     }
 
-    /// Notes a failure. `delay` is told the failures in a row and the wait that was asked for.
-    pub(super) fn fail(
-        &mut self,
-        failure: WriteFailure,
-        now: Timestamp,
-        delay: impl FnOnce(u32, Option<Duration>) -> Duration,
-    ) -> Setback {
-        let before = self.failure.as_ref().map_or(0, |failure| failure.setback.count);
-        let count = before.saturating_add(1);
-        let delay = delay(count, failure.retry_after);
-        let retry_at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-        let setback = Setback { failure, count, delay };
-        self.failure = Some(Box::new(Failure { setback: setback.clone(), retry_at }));
+    /// Notes a failure. `random` in 0..1 is for the backoff.
+    pub(super) fn fail(&mut self, failure: WriteFailure, now: Timestamp, random: f64) -> Setback {
+        let failure = Failure::after(self.failure.as_deref(), failure, now, random);
+        let setback = failure.setback.clone();
+        self.failure = Some(Box::new(failure));
         setback
     }
 

@@ -1,10 +1,13 @@
 //! What is wanted against what is there. Pure: events and the time go in, writes come out.
 
+mod accounts;
 mod apply_namespace;
 mod copy;
+mod failure;
 mod namespaces;
 mod prune;
 mod reconfigure;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -13,16 +16,21 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 
 use self::{
+    accounts::AccountName,
     copy::CopyRecord,
     namespaces::{Namespaces, Presence},
-    reconfigure::label_keys,
+    reconfigure::{account_names, label_keys},
 };
-pub use self::{prune::Deletion, reconfigure::Changes};
+pub use self::{
+    accounts::{AccountKey, Link},
+    failure::Setback,
+    prune::Deletion,
+    reconfigure::Changes,
+};
 use crate::{
-    Event, Manifest, Observed, OnConflict, Outcome, PullSecret, Report, Settings, Watched,
-    WriteFailure, WriteReason, backoff,
+    Event, Manifest, Observed, OnConflict, Outcome, PullSecret, Settings, Watched, WriteFailure,
+    WriteReason,
     queue::{Queue, Ticket},
-    report::Tally,
 };
 
 /// One copy: a pull Secret in a namespace, both by their number.
@@ -61,28 +69,20 @@ pub struct Ended {
     pub contested: Option<u32>,
 }
 
-/// A failure, and what follows from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setback {
-    /// What happened.
-    pub failure: WriteFailure,
-    /// How often the copy has failed in a row.
-    pub count: u32,
-    /// How long the copy waits now.
-    pub delay: Duration,
-}
-
 /// The state of every copy, and the queue of writes.
 #[derive(Debug)]
 pub struct Index {
     /// By their places; a place is empty when its pull Secret has left the config.
     secrets: Vec<Option<SecretState>>,
+    /// By their places too.
+    accounts: Vec<Option<AccountName>>,
     namespaces: Namespaces,
     namespaces_listed: bool,
     /// Changes with each list of the namespaces, to tell who was in the last one.
     epoch: u8,
     queue: Queue<CopyKey>,
     deletions: Queue<CopyKey>,
+    links: Queue<AccountKey>,
     prune_after: Option<Duration>,
     spread: Duration,
     /// The labels of namespaces that count, and are kept.
@@ -106,13 +106,16 @@ impl Index {
     /// An index that knows of nothing yet. `seed` decides on all jitter.
     #[must_use]
     pub fn new(settings: &Settings, seed: u64) -> Self {
+        let accounts = account_names(settings);
         Self {
             secrets: settings.secrets.iter().map(SecretState::new).map(Some).collect(),
-            namespaces: Namespaces::new(settings.secrets.len()),
+            namespaces: Namespaces::new(settings.secrets.len(), accounts.len()),
+            accounts: accounts.into_iter().map(AccountName::new).map(Some).collect(),
             namespaces_listed: false,
             epoch: 0,
             queue: Queue::new(),
             deletions: Queue::new(),
+            links: Queue::new(),
             prune_after: settings.prune_after,
             spread: settings.spread,
             label_keys: label_keys(settings),
@@ -130,6 +133,8 @@ impl Index {
             Event::Deleted { deletion, failure } => {
                 return self.apply_deleted(&deletion, failure, now);
             }
+            Event::Account { account, change } => self.apply_account(account, change, now),
+            Event::Linked { link, outcome } => return self.apply_linked(&link, outcome, now),
         }
         None
     }
@@ -158,52 +163,8 @@ impl Index {
     /// When there is a write or a deletion to take out: `None` for not before another event.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        let due = [self.queue.next_due(), self.deletions.next_due()];
+        let due = [self.queue.next_due(), self.links.next_due(), self.deletions.next_due()];
         due.into_iter().flatten().min()
-    }
-
-    /// Whether there is anything left to do at `now` or after a failure that may pass. A failure
-    /// that is there to stay, or that has been tried `attempts` times, is not waited for.
-    #[must_use]
-    pub fn is_busy(&self, now: Timestamp, attempts: u32) -> bool {
-        let fails = |key: CopyKey| {
-            let copy = self.namespaces.get(key.namespace)?.copies.get(key.secret as usize)?;
-            let Setback { failure, count, .. } = &copy.failure.as_ref()?.setback;
-            Some(!failure.reason.may_pass() || *count >= attempts)
-        };
-        let is_due = |ticket: &Ticket| ticket.due <= now;
-        self.queue.iter().any(|(key, _)| fails(key) != Some(true))
-            || self.deletions.iter().any(|(key, ticket)| match fails(key) {
-                Some(for_good) => !for_good,
-                None => is_due(ticket),
-            })
-    }
-
-    /// The state of all copies at `now`; `with_copies` asks for each single one.
-    #[must_use]
-    pub fn report(&self, now: Timestamp, with_copies: bool) -> Report {
-        let mut tally = Tally::new(with_copies);
-        for (place, state) in self.states() {
-            tally.begin(place, &state.secret, &state.matched);
-        }
-        for entry in self.namespaces.iter().filter(|entry| entry.presence == Presence::Active) {
-            for (place, state) in self.states() {
-                let copy = &entry.copies[place];
-                if copy.wanted {
-                    let copy_state = copy.state(state.manifest.as_deref(), now);
-                    let setback = copy.failure.as_ref().map(|failure| &failure.setback);
-                    tally.add(place, &entry.name, copy_state, copy.expires_at(), setback);
-                }
-            }
-        }
-        let has_content = self.states().all(|(_, state)| state.manifest.is_some());
-        tally.finish(self.is_listed() && has_content)
-    }
-
-    /// Whether everything that is watched has been listed.
-    #[must_use]
-    pub fn is_listed(&self) -> bool {
-        self.namespaces_listed && self.states().all(|(_, state)| state.listed)
     }
 
     fn states(&self) -> impl Iterator<Item = (usize, &SecretState)> {
@@ -274,6 +235,7 @@ impl Index {
 
     fn apply_written(&mut self, write: &Write, outcome: Outcome, now: Timestamp) -> Option<Ended> {
         let Write { key, secret, .. } = *write;
+        let random = self.random.f64();
         let copy = &mut self.namespaces.get_mut(key.namespace)?.copies[secret];
         copy.in_flight = false;
         let epoch = self.secrets.get(secret)?.as_ref()?.epoch;
@@ -294,8 +256,7 @@ impl Index {
             }
         };
         let failure = if let Some(failure) = failure {
-            let random = self.random.f64();
-            Some(copy.fail(failure, now, |count, asked| backoff::delay(count, asked, random)))
+            Some(copy.fail(failure, now, random))
         } else {
             copy.failure = None;
             None
@@ -324,6 +285,7 @@ impl Index {
             None => self.queue.cancel(key),
         }
         self.reconsider_deletion(key);
+        self.reconsider_accounts(key.namespace, now);
     }
 
     fn plan(&mut self, key: CopyKey, now: Timestamp) -> Option<Ticket> {

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::copy::CopyRecord;
+use super::{accounts::AccountRecord, copy::CopyRecord};
 use crate::Namespace;
 
 /// All namespaces that exist, or in which a Secret of a pull Secret's name was seen.
@@ -15,6 +15,7 @@ pub(super) struct Namespaces {
     by_name: HashMap<Arc<str>, u32>,
     free: Vec<u32>,
     secrets: usize,
+    accounts: usize,
 }
 
 /// A namespace and its copies.
@@ -28,6 +29,8 @@ pub(super) struct Entry {
     pub(super) labels: BTreeMap<String, String>,
     /// One for each place of a pull Secret.
     pub(super) copies: Vec<CopyRecord>,
+    /// One for each place of a name of ServiceAccounts.
+    pub(super) accounts: Vec<AccountRecord>,
 }
 
 impl Entry {
@@ -64,9 +67,10 @@ impl Presence {
 }
 
 impl Namespaces {
-    /// Namespaces with room for the copies of `secrets` pull Secrets.
-    pub(super) fn new(secrets: usize) -> Self {
-        Self { entries: Vec::new(), by_name: HashMap::new(), free: Vec::new(), secrets }
+    /// Namespaces with room for the copies of `secrets` pull Secrets, and for `accounts`
+    /// ServiceAccounts.
+    pub(super) fn new(secrets: usize, accounts: usize) -> Self {
+        Self { entries: Vec::new(), by_name: HashMap::new(), free: Vec::new(), secrets, accounts }
     }
 
     pub(super) fn find(&self, name: &str) -> Option<u32> {
@@ -85,6 +89,7 @@ impl Namespaces {
             epoch: 0,
             labels: BTreeMap::new(),
             copies: vec![CopyRecord::default(); self.secrets],
+            accounts: vec![AccountRecord::default(); self.accounts],
         });
         let id = if let Some(id) = self.free.pop() {
             self.entries[id as usize] = entry;
@@ -101,7 +106,9 @@ impl Namespaces {
     /// Gives the number free when nothing is known of the namespace any more.
     pub(super) fn forget_if_empty(&mut self, id: u32) {
         let empty = |entry: &Entry| {
-            !entry.presence.is_there() && entry.copies.iter().all(CopyRecord::is_forgettable)
+            !entry.presence.is_there()
+                && entry.copies.iter().all(CopyRecord::is_forgettable)
+                && entry.accounts.iter().all(AccountRecord::is_forgettable)
         };
         if self.get(id).is_some_and(empty)
             && let Some(entry) = self.entries[id as usize].take()
@@ -111,11 +118,22 @@ impl Namespaces {
         }
     }
 
-    /// Makes room for the copies of `secrets` pull Secrets in all.
-    pub(super) fn make_room(&mut self, secrets: usize) {
-        self.secrets = secrets;
+    /// Makes room for the copies of `secrets` pull Secrets and for `accounts` ServiceAccounts in all.
+    pub(super) fn make_room(&mut self, secrets: usize, accounts: usize) {
+        (self.secrets, self.accounts) = (secrets, accounts);
         for entry in self.entries.iter_mut().flatten() {
             entry.copies.resize_with(secrets, CopyRecord::default);
+            entry.accounts.resize_with(accounts, AccountRecord::default);
+        }
+    }
+
+    /// Forgets the ServiceAccounts of a name.
+    pub(super) fn forget_accounts(&mut self, account: usize) {
+        for id in self.ids_where(|_| true) {
+            if let Some(entry) = self.get_mut(id) {
+                entry.accounts[account] = AccountRecord::default();
+            }
+            self.forget_if_empty(id);
         }
     }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{CopyKey, Ended, Index, namespaces::Presence};
 use crate::{
-    Uid, WriteFailure, backoff,
+    Uid, WriteFailure,
     queue::{Ticket, Urgency},
 };
 
@@ -31,6 +31,10 @@ impl Index {
         while let Some(key) = self.deletions.pop(now) {
             let after = self.prune_after?;
             let secret = key.secret as usize;
+            // It is considered again once the ServiceAccounts name it no more.
+            if self.is_named(key.namespace, secret) {
+                continue;
+            }
             let Some(entry) = self.namespaces.get_mut(key.namespace) else { continue };
             let copy = &mut entry.copies[secret];
             if let Some((_, uid, resource_version)) = copy.plan_deletion(after) {
@@ -52,9 +56,7 @@ impl Index {
         let entry = self.namespaces.get_mut(deletion.key.namespace)?;
         let copy = &mut entry.copies[deletion.secret];
         copy.in_flight = false;
-        let failure = failure.map(|failure| {
-            copy.fail(failure, now, |count, asked| backoff::delay(count, asked, random))
-        });
+        let failure = failure.map(|failure| copy.fail(failure, now, random));
         if failure.is_none() {
             copy.deleted(deletion.resource_version);
         }
@@ -72,14 +74,25 @@ impl Index {
     }
 
     fn plan_deletion(&self, key: CopyKey) -> Option<Ticket> {
+        let due = self.deletion_due(key.namespace, key.secret as usize)?;
+        Some(Ticket { urgency: Urgency::Refresh, due, deadline: due })
+    }
+
+    /// When a copy is to go, if it is.
+    pub(super) fn deletion_due(&self, namespace: u32, secret: usize) -> Option<Timestamp> {
         let after = self.prune_after?;
-        let entry = self.namespaces.get(key.namespace)?;
-        let state = self.state(key.secret as usize)?;
+        let entry = self.namespaces.get(namespace)?;
+        let state = self.state(secret)?;
+        let accounts_listed = self.accounts.iter().flatten().all(|account| account.listed);
         // Only what is known for sure to be unwanted: all namespaces with all labels that count.
-        if !self.namespaces_listed || !state.listed || entry.presence != Presence::Active {
+        if !self.namespaces_listed
+            || !state.listed
+            || !accounts_listed
+            || entry.presence != Presence::Active
+        {
             return None;
         }
-        let (due, ..) = entry.copies.get(key.secret as usize)?.plan_deletion(after)?;
-        Some(Ticket { urgency: Urgency::Refresh, due, deadline: due })
+        let (due, ..) = entry.copies.get(secret)?.plan_deletion(after)?;
+        Some(due)
     }
 }

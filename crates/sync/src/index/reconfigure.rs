@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Index, SecretState, copy::CopyRecord, key};
+use super::{
+    Index, SecretState,
+    accounts::{AccountName, AccountRecord},
+    copy::CopyRecord,
+};
 use crate::{PullSecret, Settings, queue::Queue};
 
 /// What a new config means for those who feed the index.
@@ -14,6 +18,10 @@ pub struct Changes {
     pub added: Vec<usize>,
     /// The places of those that are not to be watched any more.
     pub removed: Vec<usize>,
+    /// The places of the names of ServiceAccounts that are to be watched from now on.
+    pub accounts_added: Vec<usize>,
+    /// The places of those that are not to be watched any more.
+    pub accounts_removed: Vec<usize>,
     /// Whether the namespaces must be listed again, because labels count now that did not before.
     pub labels_are_missing: bool,
 }
@@ -39,34 +47,36 @@ impl Index {
                 added.push(self.add(secret));
             }
         }
+        let (accounts_added, accounts_removed) = self.reconfigure_accounts(settings);
         self.queue = Queue::new();
         self.deletions = Queue::new();
+        self.links = Queue::new();
         for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
             self.count_matches(id, 1);
             self.decide(id, now);
             self.reconsider_namespace(id, now);
         }
-        Changes { added, removed, labels_are_missing }
+        Changes { added, removed, accounts_added, accounts_removed, labels_are_missing }
     }
 
     /// Forgets the tokens, and the writes that are under way: another process writes from now on.
     /// What is there is followed as before.
-    pub fn stand_by(&mut self) {
+    pub fn stand_by(&mut self, now: Timestamp) {
         self.queue = Queue::new();
         self.deletions = Queue::new();
+        self.links = Queue::new();
         for state in self.secrets.iter_mut().flatten() {
             state.manifest = None;
         }
         for id in self.namespaces.ids_where(|_| true) {
             if let Some(entry) = self.namespaces.get_mut(id) {
                 entry.copies.iter_mut().for_each(CopyRecord::stand_by);
+                entry.accounts.iter_mut().for_each(AccountRecord::stand_by);
             }
             self.namespaces.forget_if_empty(id);
         }
-        for id in self.namespaces.ids_where(|_| true) {
-            for secret in 0..self.secrets.len() {
-                self.reconsider_deletion(key(id, secret));
-            }
+        for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
+            self.reconsider_namespace(id, now);
         }
     }
 
@@ -95,6 +105,30 @@ impl Index {
         removed
     }
 
+    /// A name keeps its place as long as the config holds it. Returns the places that are new and
+    /// those that are empty now.
+    fn reconfigure_accounts(&mut self, settings: &Settings) -> (Vec<usize>, Vec<usize>) {
+        let mut names = account_names(settings);
+        let (mut added, mut removed) = (Vec::new(), Vec::new());
+        for (place, slot) in self.accounts.iter_mut().enumerate() {
+            if slot.take_if(|account| !names.remove(&account.name)).is_some() {
+                self.namespaces.forget_accounts(place);
+                removed.push(place);
+            }
+        }
+        for name in names {
+            let empty = (0..self.accounts.len()).find(|&place| self.accounts[place].is_none());
+            let place = empty.unwrap_or_else(|| {
+                self.accounts.push(None);
+                self.namespaces.make_room(self.secrets.len(), self.accounts.len());
+                self.accounts.len() - 1
+            });
+            self.accounts[place] = Some(AccountName::new(name));
+            added.push(place);
+        }
+        (added, removed)
+    }
+
     /// Gives a pull Secret a place: one that is empty, unless a write of its predecessor is under
     /// way still.
     fn add(&mut self, secret: &PullSecret) -> usize {
@@ -106,7 +140,7 @@ impl Index {
             return place;
         }
         self.secrets.push(state);
-        self.namespaces.make_room(self.secrets.len());
+        self.namespaces.make_room(self.secrets.len(), self.accounts.len());
         self.secrets.len() - 1
     }
 }
@@ -127,4 +161,9 @@ impl SecretState {
 /// The labels that any allow-list looks at.
 pub(super) fn label_keys(settings: &Settings) -> BTreeSet<String> {
     settings.secrets.iter().flat_map(|secret| secret.allow_list.label_keys()).collect()
+}
+
+/// The names of ServiceAccounts that any pull Secret holds.
+pub(super) fn account_names(settings: &Settings) -> BTreeSet<String> {
+    settings.secrets.iter().flat_map(|secret| secret.service_accounts.iter().cloned()).collect()
 }

@@ -1,5 +1,6 @@
 //! Events go in, writes come out: a fixture with which a test is a few lines.
 
+mod accounts;
 mod copies;
 mod failures;
 mod model;

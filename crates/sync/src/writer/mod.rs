@@ -1,57 +1,34 @@
-//! Writes a copy, by server-side apply, and deletes one.
+//! Sends what the index asks for to the API server, and says what its answers mean.
+
+mod account;
+mod copy;
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
-use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::Status};
-use kube::{Client, client::Body, core::PartialObjectMeta};
-use serde_json::json;
+use ecr_refresher_core::{Chain, shorten};
+use http::{Request, StatusCode};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
+use kube::{Client, client::Body};
 use tokio::time::timeout;
 
-use ecr_refresher_core::{Chain, shorten};
-
-use crate::{Deletion, MANAGER, Observed, Outcome, Write, WriteFailure, WriteReason};
+pub(crate) use self::{
+    account::link,
+    copy::{delete, write},
+};
+use crate::{WriteFailure, WriteReason};
 
 /// How long one write may take. The client itself would wait for ever.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// The reply is the copy's metadata: never the Secret, so that there is nothing to leak.
-const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
-/// Writes one copy. `secret` is the pull Secret's name.
-///
-/// The request is made by hand, because all copies share one rendered body and the client would
-/// render it anew for each.
-pub(crate) async fn write(client: &Client, secret: &str, write: &Write) -> Outcome {
-    match timeout(TIMEOUT, apply(client, secret, write)).await {
-        Ok(Ok(observed)) => Outcome::Written(observed),
-        Ok(Err(failure)) => Outcome::Failed(failure),
-        Err(_) => Outcome::Failed(too_slow()),
-    }
-}
-
-/// Deletes one copy, if it is still what and as it was. Returns why it is there still, if it is.
-pub(crate) async fn delete(
-    client: &Client,
-    secret: &str,
-    deletion: &Deletion,
-) -> Option<WriteFailure> {
-    let deleting = async {
-        match send(client, deletion_request(secret, deletion)?).await {
-            // It is gone already.
-            Err(failure) if failure.reason == WriteReason::NamespaceGone => Ok(()),
-            answer => answer.map(drop),
-        }
-    };
-    timeout(TIMEOUT, deleting).await.unwrap_or_else(|_| Err(too_slow())).err()
-}
-
-async fn apply(client: &Client, secret: &str, write: &Write) -> Result<Observed, WriteFailure> {
-    let bytes = send(client, request(secret, write)?).await?;
-    let copy: PartialObjectMeta<Secret> = serde_json::from_slice(&bytes).map_err(|_| {
-        failure(WriteReason::ServerError, "the API server's answer is no metadata".to_owned())
-    })?;
-    Ok(Observed::new(&copy.metadata))
+/// Waits for an answer, for a while.
+async fn in_time<T>(
+    answer: impl Future<Output = Result<T, WriteFailure>>,
+) -> Result<T, WriteFailure> {
+    timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {
+        let message = format!("the API server did not answer within {} s", TIMEOUT.as_secs());
+        Err(failure(WriteReason::Timeout, message))
+    })
 }
 
 /// Sends a request, and returns the body of a good answer.
@@ -72,40 +49,9 @@ async fn send(client: &Client, request: Request<Body>) -> Result<Bytes, WriteFai
     }
 }
 
-fn request(secret: &str, write: &Write) -> Result<Request<Body>, WriteFailure> {
-    let namespace = &write.namespace;
-    let force = if write.force { "&force=true" } else { "" };
-    Request::patch(format!(
-        "/api/v1/namespaces/{namespace}/secrets/{secret}?fieldManager={MANAGER}{force}"
-    ))
-    .header(header::ACCEPT, METADATA_ONLY)
-    .header(header::CONTENT_TYPE, "application/apply-patch+yaml")
-    .body(Body::from(write.manifest.body.clone()))
-    .map_err(no_request)
-}
-
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
 fn no_request(error: http::Error) -> WriteFailure {
     failure(WriteReason::Network, format!("no request can be made: {error}"))
-}
-
-fn too_slow() -> WriteFailure {
-    let message = format!("the API server did not answer within {} s", TIMEOUT.as_secs());
-    failure(WriteReason::Timeout, message)
-}
-
-fn deletion_request(secret: &str, deletion: &Deletion) -> Result<Request<Body>, WriteFailure> {
-    let Deletion { namespace, uid, resource_version, .. } = deletion;
-    let options = json!({
-        "apiVersion": "v1",
-        "kind": "DeleteOptions",
-        "preconditions": { "uid": uid.to_string(), "resourceVersion": resource_version.to_string() },
-    });
-    Request::delete(format!("/api/v1/namespaces/{namespace}/secrets/{secret}"))
-        .header(header::ACCEPT, METADATA_ONLY)
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(options.to_string().into_bytes()))
-        .map_err(no_request)
 }
 
 /// What the API server's refusal means.
@@ -141,6 +87,8 @@ fn failure(reason: WriteReason, message: String) -> WriteFailure {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn describe_json(code: u16, status: serde_json::Value) -> WriteFailure {

@@ -1,0 +1,50 @@
+//! The failures in a row of one object that is written.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::{WriteFailure, backoff};
+
+/// A failure, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setback {
+    /// What happened.
+    pub failure: WriteFailure,
+    /// How often it has failed in a row.
+    pub count: u32,
+    /// How long it waits now.
+    pub delay: Duration,
+}
+
+/// The last of the failures in a row, and when to try again.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) setback: Setback,
+    pub(super) retry_at: Timestamp,
+}
+
+impl Failure {
+    /// The next failure, after those `before` it. `random` in 0..1 is for the backoff.
+    pub(super) fn after(
+        before: Option<&Self>,
+        failure: WriteFailure,
+        now: Timestamp,
+        random: f64,
+    ) -> Self {
+        let count = before.map_or(0, |before| before.setback.count).saturating_add(1);
+        let delay = backoff::delay(count, failure.retry_after, random);
+        let retry_at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
+        Self { setback: Setback { failure, count, delay }, retry_at }
+    }
+
+    /// Whether what is there stands in the way, rather than a fault.
+    pub(super) fn is_conflict(&self) -> bool {
+        self.setback.failure.reason.is_conflict()
+    }
+
+    /// Whether trying again is of no use, or has been of none.
+    pub(super) fn is_for_good(&self, attempts: u32) -> bool {
+        !self.setback.failure.reason.may_pass() || self.setback.count >= attempts
+    }
+}
