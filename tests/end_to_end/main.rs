@@ -1,6 +1,7 @@
 //! Scenarios on a real Kubernetes control plane, which most of them share.
 
 mod control_plane;
+mod events;
 mod leaks;
 mod namespaces;
 mod once;
@@ -43,6 +44,7 @@ fn scenarios() -> Vec<Scenario> {
         prune::tests(),
         replicas::tests(),
         once::tests(),
+        events::tests(),
         service_accounts::tests(),
     ]
     .into_iter()

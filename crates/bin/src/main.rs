@@ -4,6 +4,7 @@ mod check;
 mod cli;
 mod config;
 mod election;
+mod events;
 mod http;
 mod keepers;
 mod kubernetes;

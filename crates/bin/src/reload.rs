@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use ecr_refresher_core::clock::Now;
-use ecr_refresher_sync::EngineHandle;
+use ecr_refresher_sync::{EngineHandle, Notices};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::{
     config::{Config, ConfigError, Follower},
+    events::about_tokens,
     metrics::ConfigMetrics,
+    run::Home,
 };
 
 /// What follows the config.
@@ -21,6 +23,8 @@ pub(crate) struct Reload {
     /// Tells the others which config is in force.
     pub(crate) config: watch::Sender<Arc<Config>>,
     pub(crate) metrics: ConfigMetrics,
+    pub(crate) home: Home,
+    pub(crate) notices: Notices,
     pub(crate) now: Now,
 }
 
@@ -56,6 +60,7 @@ impl Reload {
         for problem in error.to_string().lines() {
             error!("the config is wrong, and the last good one stays in force: {problem}");
         }
+        self.notices.tell(about_tokens(&self.home, "ConfigRejected", error.to_string()));
     }
 }
 

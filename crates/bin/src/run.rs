@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use ecr_refresher_core::clock::Now;
-use ecr_refresher_sync::{Engine, Leadership};
+use ecr_refresher_sync::{Engine, Leadership, Notices};
 use jiff::Timestamp;
 use kube::Client;
 use tokio::{
@@ -17,6 +17,7 @@ use crate::{
     cli::{ClusterArgs, Failure, RunArgs},
     config::{self, Config, Follower},
     election::Election,
+    events::{self, Publisher},
     http::Server,
     kubernetes, logging,
     metrics::Metrics,
@@ -55,7 +56,8 @@ async fn run(args: &RunArgs, config: Config, follower: Follower) -> Result<()> {
     let leadership = match config.leader_election {
         None => Leadership::always(now),
         Some(times) => {
-            let (election, leadership) = Election::new(&client, home.clone(), identity, times, now);
+            let (election, leadership) =
+                Election::new(&client, home.clone(), identity.clone(), times, now);
             tasks.spawn_last("leader election", election.run(tasks.shutdown(), workers));
             leadership
         }
@@ -65,25 +67,32 @@ async fn run(args: &RunArgs, config: Config, follower: Follower) -> Result<()> {
     let sync_metrics = metrics.sync.clone();
     let (engine, handle) =
         Engine::new(client.clone(), config.sync.clone(), sync_metrics, leadership.clone(), now);
+    let (tell, notices) = mpsc::channel(events::WAITING);
+    let publisher = Publisher::new(client.clone(), identity, leadership.clone(), notices);
+    let notices = Notices::new(tell);
+    let engine = engine.with_notices(notices.clone());
     let server = Server::bind(config.listen, metrics.clone(), handle.clone()).await?;
     let (engine_updates, updates) = mpsc::channel(UPDATES);
     let (config, current) = watch::channel(Arc::new(config));
     let tokens = Tokens {
         client,
-        home,
+        home: home.clone(),
+        notices: notices.clone(),
         config: current,
         metrics: metrics.tokens,
         engine: engine_updates,
         leadership,
         now,
     };
-    let reload = Reload { follower, engine: handle, config, metrics: metrics.config, now };
+    let reload =
+        Reload { follower, engine: handle, config, metrics: metrics.config, home, notices, now };
 
     let shutdown = tasks.shutdown();
     let sync = async move { Ok(engine.run(updates, shutdown).await?) };
     tasks.spawn_last("sync", holding(worker.clone(), sync));
     tasks.spawn_last("tokens", holding(worker, tokens.run(tasks.shutdown())));
     tasks.spawn("reload", reload.run());
+    tasks.spawn("events", publisher.run());
     tasks.spawn("http", server.serve());
     tasks.run_until_told_to_stop().await
 }
@@ -112,5 +121,10 @@ impl Home {
     pub(crate) fn new(client: &Client, args: &ClusterArgs) -> Self {
         let namespace = args.namespace.as_deref().unwrap_or(client.default_namespace());
         Self { namespace: namespace.to_owned(), name: args.name.clone() }
+    }
+
+    /// The name of the Secret that is the token cache.
+    pub(crate) fn token_cache(&self) -> String {
+        format!("{}-tokens", self.name)
     }
 }

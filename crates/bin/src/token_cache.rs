@@ -62,7 +62,7 @@ impl TokenCache {
     /// Reads the cache. Waits for the API server if need be: asking AWS instead would be no help.
     pub(crate) async fn load(client: &Client, home: &Home) -> Self {
         let namespace = &home.namespace;
-        let name = format!("{}-tokens", home.name);
+        let name = home.token_cache();
         let mut this = Self {
             api: Api::namespaced(client.clone(), namespace),
             changes: watch(Api::namespaced(client.clone(), namespace), &name),

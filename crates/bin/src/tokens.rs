@@ -5,13 +5,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use aws_config::SdkConfig;
 use ecr_refresher_core::{TokenMetrics, aws, clock::Now, keeper::Update};
-use ecr_refresher_sync::Leadership;
+use ecr_refresher_sync::{Leadership, Notices};
 use kube::Client;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::Config,
+    events::about_tokens,
     keepers::Keepers,
     run::Home,
     token_cache::{CacheEvent, TokenCache},
@@ -27,6 +28,7 @@ pub(crate) struct Tokens {
     pub(crate) config: watch::Receiver<Arc<Config>>,
     pub(crate) metrics: TokenMetrics,
     pub(crate) engine: mpsc::Sender<Update>,
+    pub(crate) notices: Notices,
     pub(crate) leadership: Leadership,
     pub(crate) now: Now,
 }
@@ -68,6 +70,7 @@ impl Tokens {
                 Ok(()) = self.config.changed() => self.follow_config(&mut cache, &mut keepers),
                 Some(update) = updates.recv() => {
                     cache.take(&update);
+                    self.tell_of_failure(&update);
                     let sent = self.engine.send(update).await;
                     if !shutdown.is_cancelled() {
                         sent.context("the engine has ended")?;
@@ -83,6 +86,13 @@ impl Tokens {
         }
         cache.finish().await;
         Ok(())
+    }
+
+    fn tell_of_failure(&self, update: &Update) {
+        if let Err(error) = &update.outcome {
+            let note = format!("the registry {}: {}: {error}", update.registry, error.reason);
+            self.notices.tell(about_tokens(&self.home, "TokenNotRefreshed", note));
+        }
     }
 
     fn follow_config(&mut self, cache: &mut TokenCache, keepers: &mut Keepers) {

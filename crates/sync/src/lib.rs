@@ -18,6 +18,7 @@ mod index;
 mod leadership;
 mod manifest;
 mod metrics;
+mod notice;
 mod observed;
 mod queue;
 mod registries;
@@ -34,6 +35,7 @@ pub use index::{AccountKey, Changes, CopyKey, Deletion, Ended, Index, Link, Setb
 pub use leadership::{Leadership, Standing};
 pub use manifest::Manifest;
 pub use metrics::SyncMetrics;
+pub use notice::{Notice, Notices};
 pub use observed::{ContentHash, Observed, Ownership, Uid};
 pub use report::{AccountReport, CopyReport, CopyState, Report, SecretReport};
 pub use settings::{OnConflict, PerNamespace, PullSecret, Settings};

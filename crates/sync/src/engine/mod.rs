@@ -2,6 +2,7 @@
 
 mod handle;
 mod once;
+mod tell;
 mod writes;
 
 use std::{sync::Arc, time::Duration};
@@ -20,7 +21,7 @@ pub use self::{
     once::Pass,
 };
 use crate::{
-    Event, Index, Leadership, Report, Settings, SyncMetrics,
+    Event, Index, Leadership, Notices, Report, Settings, SyncMetrics,
     registries::Registries,
     watch::{Watch, Watches},
 };
@@ -33,6 +34,7 @@ pub struct Engine {
     client: Client,
     settings: Settings,
     metrics: SyncMetrics,
+    notices: Option<Notices>,
     now: Now,
     leadership: Leadership,
     /// Whether it was held when it was last looked at.
@@ -69,6 +71,7 @@ impl Engine {
             client,
             settings,
             metrics,
+            notices: None,
             now,
             leadership,
             leads: false,
@@ -83,6 +86,12 @@ impl Engine {
         (engine, EngineHandle(ask))
     }
 
+    /// Tells of what goes wrong with single copies and ServiceAccounts.
+    #[must_use]
+    pub fn with_notices(self, notices: Notices) -> Self {
+        Self { notices: Some(notices), ..self }
+    }
+
     /// Runs until `shutdown`, and then until the writes under way have ended.
     ///
     /// # Errors
@@ -94,6 +103,7 @@ impl Engine {
     ) -> Result<(), WatchEnded> {
         loop {
             self.heed_leadership();
+            self.tell_of_conflicts();
             self.start_writes();
             let wait = self.until_due();
             tokio::select! {

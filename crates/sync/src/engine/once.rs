@@ -62,6 +62,7 @@ impl Engine {
         }
         loop {
             self.heed_leadership();
+            self.tell_of_conflicts();
             self.start_writes();
             pass.is_complete = self.writes.is_empty()
                 && self.index.is_listed()

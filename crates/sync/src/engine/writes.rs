@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use tokio::time::{Instant, timeout};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
-use super::Engine;
-use crate::{Ended, Event, Setback, WriteReason, writer};
+use super::{Engine, tell::tell_of_success};
+use crate::{Event, writer};
 
 /// How long writes under way may take to end when the process is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ pub(super) struct Done {
 
 /// What a write does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// It writes a copy.
     Write,
     /// It changes a ServiceAccount.
@@ -98,14 +98,19 @@ impl Engine {
         match kind {
             Kind::Write => {
                 self.metrics.wrote(&name, failed, took);
-                note_write(&self.metrics, &name, &namespace, &ended);
+                if let Some(waited) = ended.waited {
+                    self.metrics.served(waited);
+                }
             }
             Kind::Link => self.metrics.linked(&name, failed),
             Kind::Deletion => {}
         }
+        if let Some(repairs) = ended.contested {
+            self.tell_of_contest(&name, &namespace, repairs);
+        }
         match &ended.failure {
-            Some(setback) => log_setback(kind, &name, &namespace, setback),
-            None => log_success(kind, &name, &namespace),
+            Some(setback) => self.tell_of_setback(kind, &name, &namespace, setback),
+            None => tell_of_success(kind, &name, &namespace),
         }
     }
 
@@ -124,52 +129,4 @@ impl Engine {
             warn!("some writes had not ended after {} s", GRACE.as_secs());
         }
     }
-}
-
-fn note_write(metrics: &crate::SyncMetrics, secret: &str, namespace: &str, ended: &Ended) {
-    if let Some(waited) = ended.waited {
-        metrics.served(waited);
-    }
-    if let Some(repairs) = ended.contested {
-        warn!(
-            secret,
-            namespace,
-            repairs,
-            "somebody keeps changing or deleting the copy: its repairs slow down"
-        );
-    }
-}
-
-fn log_success(kind: Kind, name: &str, namespace: &str) {
-    match kind {
-        Kind::Write => debug!(secret = name, namespace, "wrote the copy"),
-        Kind::Link => info!(service_account = name, namespace, "changed its imagePullSecrets"),
-        Kind::Deletion => {
-            info!(secret = name, namespace, "deleted the copy, which is wanted no more");
-        }
-    }
-}
-
-fn log_setback(kind: Kind, name: &str, namespace: &str, setback: &Setback) {
-    let Setback { failure, count, delay } = setback;
-    // It is on its way out, and its watch will tell.
-    if failure.reason == WriteReason::NamespaceGone {
-        debug!(name, namespace, "the namespace is gone: {failure}");
-        return;
-    }
-    let what = match kind {
-        Kind::Write => "the copy was not written",
-        Kind::Link => "its imagePullSecrets were not changed",
-        Kind::Deletion => "the copy was not deleted",
-    };
-    let is_link = kind == Kind::Link;
-    warn!(
-        secret = (!is_link).then_some(name),
-        service_account = is_link.then_some(name),
-        namespace,
-        reason = %failure.reason,
-        failures = count,
-        retry_in_seconds = delay.as_secs_f64(),
-        "{what}: {failure}"
-    );
 }

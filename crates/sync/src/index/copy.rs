@@ -22,6 +22,8 @@ const SHARE_OF_REMAINING_LIFE: i32 = 4;
 pub(super) struct CopyRecord {
     pub(super) wanted: bool,
     pub(super) in_flight: bool,
+    /// Whether a foreign Secret stands in its place.
+    pub(super) is_in_conflict: bool,
     /// Since when it is wanted, while it has never been seen.
     pub(super) awaited_since: Option<Timestamp>,
     /// Since when it is known not to be wanted.
@@ -164,6 +166,11 @@ impl CopyRecord {
     /// Whether the Secret that is there is ours.
     pub(super) fn is_ours(&self) -> bool {
         matches!(self.observed, Some(Observed { ownership: Ownership::Ours { .. }, .. }))
+    }
+
+    /// Whether the Secret that is there is somebody else's.
+    pub(super) fn is_foreign(&self) -> bool {
+        matches!(self.observed, Some(Observed { ownership: Ownership::Foreign, .. }))
     }
 
     /// Whether nothing is lost when this is forgotten.

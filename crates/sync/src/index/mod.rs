@@ -2,6 +2,7 @@
 
 mod accounts;
 mod apply_namespace;
+mod conflicts;
 mod copy;
 mod failure;
 mod namespaces;
@@ -83,6 +84,8 @@ pub struct Index {
     queue: Queue<CopyKey>,
     deletions: Queue<CopyKey>,
     links: Queue<AccountKey>,
+    /// Conflicts that nobody has been told of.
+    conflicts: Vec<CopyKey>,
     prune_after: Option<Duration>,
     spread: Duration,
     /// The labels of namespaces that count, and are kept.
@@ -116,6 +119,7 @@ impl Index {
             queue: Queue::new(),
             deletions: Queue::new(),
             links: Queue::new(),
+            conflicts: Vec::new(),
             prune_after: settings.prune_after,
             spread: settings.spread,
             label_keys: label_keys(settings),
@@ -284,6 +288,7 @@ impl Index {
             Some(ticket) => self.queue.schedule(key, ticket),
             None => self.queue.cancel(key),
         }
+        self.note_conflict(key);
         self.reconsider_deletion(key);
         self.reconsider_accounts(key.namespace, now);
     }

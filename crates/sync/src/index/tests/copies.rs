@@ -148,3 +148,21 @@ fn a_copy_that_was_left_in_peace_for_a_while_is_made_right_at_once() {
         assert_eq!(fixture.write_all(), ["team-a!"]);
     }
 }
+
+#[test]
+fn a_foreign_secret_is_told_of_once_until_it_goes() {
+    let mut fixture = Fixture::ready();
+    fixture.copy("team-a", Ownership::Foreign);
+    fixture.copy("other", Ownership::Foreign);
+    assert_eq!(fixture.index.take_conflicts(), [], "before its namespace is known");
+    fixture.namespace("team-a");
+    fixture.namespace("other");
+    let conflict = [("ecr-pull".to_owned(), Arc::from("team-a"))];
+    assert_eq!(fixture.index.take_conflicts(), conflict);
+    fixture.copy("team-a", Ownership::Foreign);
+    fixture.token("two", LIFE);
+    assert_eq!(fixture.index.take_conflicts(), []);
+    fixture.copy_gone("team-a");
+    fixture.copy("team-a", Ownership::Foreign);
+    assert_eq!(fixture.index.take_conflicts(), conflict);
+}
