@@ -104,8 +104,13 @@ impl Election {
     }
 
     fn announce(&self, leads: bool) {
+        let written = *self.written.borrow();
+        if leads && written == Timestamp::MIN {
+            // A former life of this replica has left the Lease: it counts once it is renewed.
+            return;
+        }
         let standing = if leads {
-            let until = self.written.borrow().saturating_add(self.times.renew_deadline);
+            let until = written.saturating_add(self.times.renew_deadline);
             Standing::LeaderUntil(until.unwrap_or(Timestamp::MAX))
         } else {
             Standing::Follower

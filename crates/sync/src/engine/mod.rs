@@ -223,6 +223,8 @@ impl Engine {
 
     /// Whoever does not lead shows no copies, so that none is counted twice.
     fn report(&mut self, with_copies: bool) -> Report {
+        // Whoever leads since a moment ago is not ready as those who follow are.
+        self.heed_leadership();
         if !self.leads {
             let synced = self.leadership.is_decided() && self.index.is_listed();
             return Report { synced, ..Report::default() };
