@@ -250,6 +250,19 @@ impl Daemon {
         Ok(value.trim().parse()?)
     }
 
+    /// Waits until a series has a value.
+    ///
+    /// # Errors
+    /// When it has another one still when time is up.
+    pub async fn metric_becomes(&self, series: &str, wanted: f64) -> Result<()> {
+        eventually(&format!("{series} to be {wanted}"), UP_WITHIN, async || {
+            let value = self.metric(series).await?;
+            ensure!(value.to_bits() == wanted.to_bits(), "{value}");
+            Ok(())
+        })
+        .await
+    }
+
     /// The file of its log.
     #[must_use]
     pub fn log_path(&self) -> &Path {

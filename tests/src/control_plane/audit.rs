@@ -92,13 +92,22 @@ impl AuditLog {
         Ok(requests)
     }
 
+    /// The requests of `user` that are as `filter` says.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn matching(&self, user: &str, filter: Filter<'_>) -> Result<Vec<Request>> {
+        let mut requests = self.requests_by(user)?;
+        requests.retain(|request| filter.matches(request));
+        Ok(requests)
+    }
+
     /// How many requests of `user` are as `filter` says.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub fn count(&self, user: &str, filter: Filter<'_>) -> Result<usize> {
-        let requests = self.requests_by(user)?;
-        Ok(requests.iter().filter(|request| filter.matches(request)).count())
+        Ok(self.matching(user, filter)?.len())
     }
 
     /// Whole lines only: the server may be writing one.
