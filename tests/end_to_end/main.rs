@@ -11,6 +11,7 @@ mod process;
 mod prune;
 mod reload;
 mod replicas;
+mod restarts;
 mod rights;
 mod rollout;
 mod rotation;
@@ -46,6 +47,7 @@ fn scenarios() -> Vec<Scenario> {
         once::tests(),
         events::tests(),
         service_accounts::tests(),
+        restarts::tests(),
     ]
     .into_iter()
     .flatten()
