@@ -1,5 +1,6 @@
 //! Scenarios on a real Kubernetes control plane, which most of them share.
 
+mod api_server;
 mod control_plane;
 mod events;
 mod leaks;
@@ -48,6 +49,7 @@ fn scenarios() -> Vec<Scenario> {
         events::tests(),
         service_accounts::tests(),
         restarts::tests(),
+        api_server::tests(),
     ]
     .into_iter()
     .flatten()
