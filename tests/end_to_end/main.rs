@@ -1,6 +1,7 @@
 //! Scenarios on a real Kubernetes control plane, which most of them share.
 
 mod api_server;
+mod bad_namespaces;
 mod control_plane;
 mod events;
 mod leaks;
@@ -50,6 +51,7 @@ fn scenarios() -> Vec<Scenario> {
         service_accounts::tests(),
         restarts::tests(),
         api_server::tests(),
+        bad_namespaces::tests(),
     ]
     .into_iter()
     .flatten()
