@@ -4,20 +4,22 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use ecr_refresher_tests::{
-    cluster::{self, create_namespace, delete_secret, eventually_secret, patch_secret},
+    cluster::{
+        self, create_namespace, delete_secret, eventually_secret, label_namespace, patch_secret,
+    },
     control_plane::{ControlPlane, Filter},
     daemon::{Daemon, Installation},
     fake_aws::FakeAws,
     wait::eventually,
 };
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::{core::v1::Secret, rbac::v1::ClusterRole};
 use kube::{
-    Api, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams, PostParams, WatchParams},
 };
 use serde_json::{Value, json};
 
-use crate::{rollout::HOST, scenario::Scenario};
+use crate::{bad_namespaces::check_pauses, rollout::HOST, scenario::Scenario};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -29,6 +31,8 @@ pub(crate) fn tests() -> Vec<Scenario> {
         Scenario::new("a foreign Secret made between the list and the write is not lost", race),
         Scenario::new("a copy that is deleted is there again", deleted),
         Scenario::new("a copy that is edited is right again, in place, with one write", edited),
+        Scenario::new("a client that fights over a copy is slowed down, and reported", fight),
+        Scenario::new("a Secret in the way has the reason 409 or 422, each its own", told_apart),
     ]
 }
 
@@ -199,4 +203,124 @@ async fn edited(control_plane: Arc<ControlPlane>) -> Result<()> {
         ensure!(writes == 1, "{writes} writes after {edit}");
     }
     Ok(())
+}
+
+async fn fight(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let client = control_plane.admin_client();
+    let (aws, installation) = start(&control_plane, "fight").await?;
+    create_namespace(&client, "fight-b", &[]).await?;
+    let audit = control_plane.audit().from_now()?;
+    let daemon = installation.start_ready(&aws).await?;
+    let edit = json!({ "data": { ".dockerconfigjson": "e30=" } });
+    for round in 0..6 {
+        // As soon as it is right.
+        eventually_secret(&client, "fight-a", "fight-pull", PATIENCE, |copy| {
+            cluster::password(copy, HOST).map(drop)
+        })
+        .await?;
+        if round % 2 == 0 {
+            delete_secret(&client, "fight-a", "fight-pull").await?;
+        } else {
+            patch_secret(&client, "fight-a", "fight-pull", &edit).await?;
+        }
+    }
+    let patches = Filter::default().verb("patch").resource("secrets").name("fight-pull");
+    let patches_in = |namespace| audit.matching(&installation.user(), patches.namespace(namespace));
+    let repairs = eventually("six writes in the audit log", PATIENCE, async || {
+        let repairs = patches_in("fight-a")?;
+        ensure!(repairs.len() >= 6, "{repairs:?}");
+        Ok(repairs)
+    })
+    .await?;
+    // The first write and two repairs came at once.
+    check_pauses(&repairs, &[0.0, 0.0, 1.0, 2.0, 4.0])?;
+    ensure!(patches_in("fight-b")?.len() == 1, "the other is none of their business");
+    let log = daemon.log()?;
+    let reported = |namespace: &str| {
+        let warnings = log.lines().filter(|line| {
+            line.contains("somebody keeps changing or deleting the copy")
+                && line.contains(&format!("\"namespace\":\"{namespace}\""))
+        });
+        warnings.count()
+    };
+    ensure!(reported("fight-a") >= 3 && reported("fight-b") == 0, "{}", reported("fight-a"));
+    Ok(())
+}
+
+/// A daemon that may list the copies and not watch them does not know of a Secret made later: its
+/// first write meets it.
+async fn told_apart(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let client = control_plane.admin_client();
+    create_namespace(&client, "told-409", &[]).await?;
+    create_namespace(&client, "told-422", &[("pulls", "yes")]).await?;
+    let opaque = json!({
+        "metadata": {
+            "name": "told-pull",
+            "labels": { "app.kubernetes.io/managed-by": "ecr-refresher" },
+        },
+        "stringData": { "key": "value" },
+    });
+    create_foreign(&control_plane, "told-422", &opaque).await?;
+    let config = json!({
+        "registries": [{ "name": "main", "ecr": { "region": "eu-west-1" } }],
+        "secrets": [{
+            "name": "told-pull",
+            "namespaces": { "allow": ["told-*"], "selector": { "matchLabels": { "pulls": "yes" } } },
+        }],
+    });
+    let aws = FakeAws::start().await?;
+    let installation = Installation::new(&control_plane, "told", config).await?;
+    forbid_to_watch(&client, &installation, "told-pull").await?;
+    let daemon = installation.start_ready(&aws).await?;
+
+    let foreign = json!({
+        "metadata": { "name": "told-pull" },
+        "type": "kubernetes.io/dockerconfigjson",
+        "stringData": { ".dockerconfigjson": "{\"auths\":{\"theirs\":{}}}" },
+    });
+    let before = create_foreign(&control_plane, "told-409", &foreign).await?;
+    label_namespace(&client, "told-409", "pulls", Some("yes")).await?;
+    conflicts(&daemon, "told-pull", 2.0).await?;
+    for reason in ["owned_by_another", "invalid"] {
+        let series = format!(
+            "ecr_refresher_copy_writes_total{{reason=\"{reason}\",result=\"failure\",secret=\"told-pull\"}}"
+        );
+        ensure!(daemon.metric(&series).await? > 0.0, "nothing is {reason}");
+    }
+    let audit = control_plane.audit();
+    let patches = Filter::default().verb("patch").resource("secrets").name("told-pull");
+    for (namespace, code) in [("told-409", 409), ("told-422", 422)] {
+        eventually("the refusal in the audit log", PATIENCE, async || {
+            let tries = audit.matching(&installation.user(), patches.namespace(namespace))?;
+            let all_refused = tries.iter().all(|request| request.code == code);
+            ensure!(!tries.is_empty() && all_refused, "{tries:?}");
+            Ok(())
+        })
+        .await?;
+    }
+    let after = cluster::secret(&client, "told-409", "told-pull").await?.context("it is gone")?;
+    ensure!(before == after, "it was changed");
+    Ok(())
+}
+
+/// Takes the right to watch the copies away from the daemon, which is not running yet.
+async fn forbid_to_watch(client: &Client, installation: &Installation, secret: &str) -> Result<()> {
+    let roles: Api<ClusterRole> = Api::all(client.clone());
+    let name = format!("{}.{}", installation.name(), installation.home());
+    let mut role = roles.get(&name).await?;
+    for rule in role.rules.iter_mut().flatten() {
+        if rule.resource_names.iter().flatten().any(|name| name == secret) {
+            rule.verbs.retain(|verb| verb != "watch");
+        }
+    }
+    roles.replace(&name, &PostParams::default(), &role).await?;
+    let copies: Api<Secret> = Api::all(installation.client().await?);
+    let named = WatchParams::default().fields(&format!("metadata.name={secret}"));
+    eventually("the watch to be forbidden", PATIENCE, async || {
+        let answer = copies.watch(&named, "0").await.map(drop);
+        let forbidden = matches!(&answer, Err(kube::Error::Api(status)) if status.is_forbidden());
+        ensure!(forbidden, "{answer:?}");
+        Ok(())
+    })
+    .await
 }
