@@ -81,7 +81,7 @@ async fn passes(control_plane: Arc<ControlPlane>) -> Result<()> {
 async fn replaced(control_plane: Arc<ControlPlane>) -> Result<()> {
     let aws = FakeAws::start().await?;
     aws.set_token_life(Duration::from_secs(6));
-    let installation = install(&control_plane, "again").await?;
+    let installation = install(&control_plane, "renewed").await?;
     ensure!(installation.run_once(&aws, &[]).await?.status.success());
     let before = aws.latest_password().context("no token was issued")?;
     aws.set_token_life(Duration::from_hours(12));
@@ -93,7 +93,7 @@ async fn replaced(control_plane: Arc<ControlPlane>) -> Result<()> {
     .await?;
     let after = aws.latest_password().context("no token was issued")?;
     ensure!(before != after && aws.count(Operation::GetAuthorizationToken) == 2);
-    let copies = cluster::secrets(&control_plane.admin_client(), "again-pull").await?;
+    let copies = cluster::secrets(&control_plane.admin_client(), "renewed-pull").await?;
     for copy in &copies {
         ensure!(cluster::password(copy, HOST)? == after, "another password");
     }
