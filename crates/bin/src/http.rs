@@ -3,7 +3,7 @@
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use ecr_refresher_sync::EngineHandle;
+use ecr_refresher_sync::{EngineHandle, WatchReport};
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
@@ -120,7 +120,10 @@ impl Pages {
 
     async fn healthz(&self) -> Response<Full<Bytes>> {
         match self.engine.report(false).await {
-            Ok(_) => text(StatusCode::OK, "ok\n"),
+            Ok(report) => {
+                let (status, body) = health(&report.watches);
+                text(status, &body)
+            }
             Err(stalled) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{stalled}\n")),
         }
     }
@@ -134,10 +137,60 @@ impl Pages {
     }
 }
 
+/// Whether the watches are alive, and when each was last heard of. An API server that is away is no
+/// reason for a restart: then they fail, and are taken up again.
+fn health(watches: &[WatchReport]) -> (StatusCode, String) {
+    let hanging = watches.iter().filter(|watch| watch.hangs);
+    let mut lines: Vec<_> = hanging
+        .map(|watch| format!("the {watch} hangs: it tells nothing, not even that it failed"))
+        .collect();
+    let status = if lines.is_empty() {
+        lines.push("ok".to_owned());
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let heard = |watch: &WatchReport| format!("{watch}: heard {} s ago", watch.silence.as_secs());
+    lines.extend(watches.iter().map(heard));
+    (status, lines.join("\n") + "\n")
+}
+
 fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body.to_owned()));
     *response.status_mut() = status;
     let plain = hyper::header::HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch(name: Option<&str>, seconds: u64, hangs: bool) -> WatchReport {
+        WatchReport {
+            resource: if name.is_some() { "secrets" } else { "namespaces" },
+            name: name.map(str::to_owned),
+            heard_at: jiff::Timestamp::UNIX_EPOCH,
+            silence: Duration::from_secs(seconds),
+            hangs,
+        }
+    }
+
+    #[test]
+    fn health_says_when_each_watch_was_heard() {
+        let watches = [watch(None, 12, false), watch(Some("ecr-pull"), 400, false)];
+        let lines = "ok\nwatch of namespaces: heard 12 s ago\n\
+                     watch of secrets named ecr-pull: heard 400 s ago\n";
+        assert_eq!(health(&watches), (StatusCode::OK, lines.to_owned()));
+    }
+
+    #[test]
+    fn a_watch_that_hangs_is_bad_health_and_is_named() {
+        let watches = [watch(None, 12, false), watch(Some("ecr-pull"), 400, true)];
+        let lines = "the watch of secrets named ecr-pull hangs: it tells nothing, not even that it \
+                     failed\nwatch of namespaces: heard 12 s ago\n\
+                     watch of secrets named ecr-pull: heard 400 s ago\n";
+        assert_eq!(health(&watches), (StatusCode::SERVICE_UNAVAILABLE, lines.to_owned()));
+    }
 }

@@ -5,17 +5,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ecr_refresher_core::{Cache, Chain, Credentials, clock::Now, keeper::Update};
-use ecr_refresher_sync::{MANAGED_BY, MANAGER};
+use ecr_refresher_sync::{MANAGED_BY, MANAGER, Pulse};
 use futures::{StreamExt, stream::BoxStream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams},
     core::PartialObjectMeta,
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Event, watcher},
-    },
+    runtime::watcher::{self, Event},
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
@@ -60,12 +57,14 @@ type Change = watcher::Result<Event<PartialObjectMeta<Secret>>>;
 
 impl TokenCache {
     /// Reads the cache. Waits for the API server if need be: asking AWS instead would be no help.
-    pub(crate) async fn load(client: &Client, home: &Home) -> Self {
+    pub(crate) async fn load(client: &Client, home: &Home, now: Now) -> Self {
         let namespace = &home.namespace;
         let name = home.token_cache();
+        let watched = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let api = |client| Api::namespaced(client, namespace);
         let mut this = Self {
             api: Api::namespaced(client.clone(), namespace),
-            changes: watch(Api::namespaced(client.clone(), namespace), &name),
+            changes: Pulse::start(now).watch(client, api, watched),
             name,
             cache: Cache::default(),
             settings: BTreeMap::new(),
@@ -195,11 +194,6 @@ impl TokenCache {
         warn!(secret = self.name, "the token cache cannot be written: {problem}");
         self.write_at = Some(Instant::now() + RETRY);
     }
-}
-
-fn watch(api: Api<PartialObjectMeta<Secret>>, name: &str) -> BoxStream<'static, Change> {
-    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    watcher(api, config).default_backoff().boxed()
 }
 
 /// Whether the Secret was there before this change and is not any more.

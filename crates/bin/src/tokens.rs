@@ -56,7 +56,7 @@ impl Tokens {
     /// One term. It begins with what the token cache holds, which may be another leader's.
     async fn lead(&mut self, aws: &SdkConfig, shutdown: &CancellationToken) -> Result<()> {
         let mut cache = tokio::select! {
-            cache = TokenCache::load(&self.client, &self.home) => cache,
+            cache = TokenCache::load(&self.client, &self.home, self.now) => cache,
             () = shutdown.cancelled() => return Ok(()),
         };
         let (fetched, mut updates) = mpsc::channel(UPDATES);

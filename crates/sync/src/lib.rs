@@ -20,6 +20,7 @@ mod manifest;
 mod metrics;
 mod notice;
 mod observed;
+mod pulse;
 mod queue;
 mod registries;
 mod report;
@@ -37,8 +38,10 @@ pub use manifest::Manifest;
 pub use metrics::SyncMetrics;
 pub use notice::{Notice, Notices};
 pub use observed::{ContentHash, Observed, Ownership, Uid};
+pub use pulse::Pulse;
 pub use report::{AccountReport, CopyReport, CopyState, Report, SecretReport};
 pub use settings::{OnConflict, PerNamespace, PullSecret, Settings};
+pub use watch::WatchReport;
 
 /// The field manager of every write, and the value of the label that marks a copy as ours.
 pub const MANAGER: &str = "ecr-refresher";

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ecr_refresher_core::clock::unix_seconds;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use prometheus::{CounterVec, GaugeVec, Histogram, HistogramOpts, Opts, Registry, core::Collector};
 
-use crate::{CopyState, Report, WriteReason, report::CopyReport, watch::Watch};
+use crate::{CopyState, Report, WatchReport, WriteReason, report::CopyReport, watch::Watch};
 
 /// The metrics of the copies and of the watches.
 #[derive(Debug, Clone)]
@@ -95,7 +95,8 @@ impl SyncMetrics {
             )?,
             watch_last_event: gauges(
                 "watch_last_event_timestamp_seconds",
-                "When a watch last told something, as a Unix time.",
+                "When the API server last told something to the watches of a resource, bookmarks \
+                 included, as a Unix time: that of the one that has been silent for longest.",
                 &["resource"],
             )?,
             watch_errors: counters("watch_errors_total", "Errors of watches.", &["resource"])?,
@@ -132,9 +133,11 @@ impl SyncMetrics {
             &self.expiration,
             &self.pattern_matches,
             &self.accounts_failing,
+            &self.watch_last_event,
         ] {
             vanishing.reset();
         }
+        self.show_watches(&report.watches);
         for account in &report.accounts {
             let gauge = self.accounts_failing.with_label_values(&[&account.name]);
             gauge.set(as_gauge(account.failing.len() as u64));
@@ -154,6 +157,15 @@ impl SyncMetrics {
             }
             for copy in &secret.copies {
                 self.show_copy(name, copy);
+            }
+        }
+    }
+
+    fn show_watches(&self, watches: &[WatchReport]) {
+        for resource in Watch::ALL.map(Watch::as_str) {
+            let watches = watches.iter().filter(|watch| watch.resource == resource);
+            if let Some(oldest) = watches.map(|watch| watch.heard_at).min() {
+                self.watch_last_event.with_label_values(&[resource]).set(unix_seconds(oldest));
             }
         }
     }
@@ -187,11 +199,6 @@ impl SyncMetrics {
         self.namespace_sync_duration.observe(waited.as_secs_f64().max(0.0));
     }
 
-    /// Notes that a watch told something at `now`.
-    pub(crate) fn heard(&self, watch: Watch, now: Timestamp) {
-        self.watch_last_event.with_label_values(&[watch.as_str()]).set(unix_seconds(now));
-    }
-
     /// Notes an error of a watch.
     pub(crate) fn watch_failed(&self, watch: Watch) {
         self.watch_errors.with_label_values(&[watch.as_str()]).inc();
@@ -218,4 +225,25 @@ fn histogram(name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Hist
 #[expect(clippy::cast_precision_loss, reason = "no cluster holds 2⁵³ namespaces")]
 fn as_gauge(count: u64) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn watch(resource: &'static str, heard_at: i64) -> WatchReport {
+        let heard_at = Timestamp::from_second(heard_at).unwrap();
+        WatchReport { resource, name: None, heard_at, silence: Duration::ZERO, hangs: false }
+    }
+
+    #[test]
+    fn the_watch_that_has_been_silent_for_longest_is_shown() {
+        let metrics = SyncMetrics::register(&Registry::new()).unwrap();
+        let watches = vec![watch("secrets", 9), watch("namespaces", 7), watch("secrets", 5)];
+        metrics.show(&Report { watches, ..Report::default() });
+        let shown = |resource| metrics.watch_last_event.with_label_values(&[resource]).get();
+        assert_eq!(["namespaces", "secrets"].map(|of| shown(of).to_string()), ["7", "5"]);
+    }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
-use crate::{PerNamespace, PullSecret, Setback};
+use crate::{PerNamespace, PullSecret, Setback, WatchReport};
 
 /// The state of one copy: the `state` label of `ecr_refresher_copies`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,7 +48,7 @@ impl CopyState {
     }
 }
 
-/// The state of all copies.
+/// The state of all copies, and of the watches that they are known by.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
     /// Whether everything has been listed, and everything that was missing then has been tried.
@@ -57,6 +57,8 @@ pub struct Report {
     pub secrets: Vec<SecretReport>,
     /// The names of ServiceAccounts.
     pub accounts: Vec<AccountReport>,
+    /// The watches.
+    pub watches: Vec<WatchReport>,
 }
 
 /// The state of the ServiceAccounts of one name.
@@ -157,9 +159,10 @@ impl Tally {
             setback.is_none() && matches!(state, CopyState::Missing | CopyState::Expired);
     }
 
-    /// The report; `known` says that everything has been listed and has content.
+    /// The report, without watches; `known` says that everything has been listed and has content.
     pub(crate) fn finish(self, known: bool, accounts: Vec<AccountReport>) -> Report {
         let secrets = self.secrets.into_values().collect();
-        Report { synced: known && !self.untried, secrets, accounts }
+        let synced = known && !self.untried;
+        Report { synced, secrets, accounts, watches: Vec::new() }
     }
 }

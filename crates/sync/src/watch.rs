@@ -1,23 +1,18 @@
 //! The watches: of the namespaces, and of the Secrets with the name of a pull Secret, both of which ask
 //! for metadata only; and of ServiceAccounts, if the config names any.
 
-use std::collections::HashMap;
+use std::{collections::BTreeMap, fmt, iter, time::Duration};
 
+use ecr_refresher_core::clock::Now;
 use futures::{
-    StreamExt,
+    Stream, StreamExt, TryStreamExt,
     stream::{AbortHandle, Abortable, BoxStream, SelectAll, abortable},
 };
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Secret, ServiceAccount};
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    core::PartialObjectMeta,
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, watcher},
-    },
-};
+use kube::{Api, Client, Resource, ResourceExt, core::PartialObjectMeta, runtime::watcher};
 
-use crate::{Event, Namespace, Observed, ObservedAccount, Watched};
+use crate::{Event, Namespace, Observed, ObservedAccount, Pulse, Watched};
 
 /// A resource that is watched: the `resource` label of the watch metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,6 +37,28 @@ impl Watch {
     }
 }
 
+/// A watch at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchReport {
+    /// What is watched: the `resource` label of the watch metrics.
+    pub resource: &'static str,
+    /// The name of the Secrets or ServiceAccounts that are watched.
+    pub name: Option<String>,
+    /// When the API server last told it something, be it a bookmark; at first, when it started.
+    pub heard_at: Timestamp,
+    /// How long ago that is.
+    pub silence: Duration,
+    /// Whether it should have told something by now, be it that it failed.
+    pub hangs: bool,
+}
+
+impl fmt::Display for WatchReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "watch of {}", self.resource)?;
+        self.name.iter().try_for_each(|name| write!(formatter, " named {name}"))
+    }
+}
+
 /// What a watch tells. One that fails is taken up again by itself, with backoff.
 type Told = (Watch, watcher::Result<Event>);
 
@@ -49,114 +66,155 @@ type Told = (Watch, watcher::Result<Event>);
 /// each of these has a watch of its own.
 pub(crate) struct Watches {
     client: Client,
+    now: Now,
     streams: SelectAll<Abortable<BoxStream<'static, Told>>>,
-    namespaces: AbortHandle,
-    copies: HashMap<usize, AbortHandle>,
-    accounts: HashMap<usize, AbortHandle>,
+    namespaces: Running,
+    /// By the places of the pull Secrets.
+    copies: BTreeMap<usize, Running>,
+    /// By the places of the names of ServiceAccounts.
+    accounts: BTreeMap<usize, Running>,
+}
+
+/// A watch that ends with this value.
+struct Running {
+    watch: Watch,
+    name: Option<String>,
+    pulse: Pulse,
+    handle: AbortHandle,
 }
 
 impl Watches {
     /// Starts to watch the namespaces.
-    pub(crate) fn start(client: Client) -> Self {
-        let (stream, namespaces) = abortable(namespaces(client.clone()));
+    pub(crate) fn start(client: Client, now: Now) -> Self {
+        let (namespaces, stream) = start_namespaces(&client, now);
         let streams = SelectAll::from_iter([stream]);
-        Self { client, streams, namespaces, copies: HashMap::new(), accounts: HashMap::new() }
+        let (copies, accounts) = (BTreeMap::new(), BTreeMap::new());
+        Self { client, now, streams, namespaces, copies, accounts }
     }
 
     /// Starts to watch the copies of a pull Secret, which has this place in the index.
     pub(crate) fn watch_copies(&mut self, place: usize, name: &str) {
-        let (stream, handle) = abortable(copies(self.client.clone(), place, name));
+        let pulse = Pulse::start(self.now);
+        let stream = copies(&self.client, &pulse, place, name);
+        let (running, stream) = Running::new(Watch::Secrets, Some(name), pulse, stream);
         self.streams.push(stream);
-        if let Some(before) = self.copies.insert(place, handle) {
-            before.abort();
-        }
+        self.copies.insert(place, running);
     }
 
     /// Stops to watch the copies of a pull Secret.
     pub(crate) fn forget_copies(&mut self, place: usize) {
-        if let Some(handle) = self.copies.remove(&place) {
-            handle.abort();
-        }
+        self.copies.remove(&place);
     }
 
     /// Starts to watch the ServiceAccounts of a name, which has this place in the index.
     pub(crate) fn watch_accounts(&mut self, place: usize, name: &str) {
-        let (stream, handle) = abortable(accounts(self.client.clone(), place, name));
+        let pulse = Pulse::start(self.now);
+        let stream = accounts(&self.client, &pulse, place, name);
+        let (running, stream) = Running::new(Watch::ServiceAccounts, Some(name), pulse, stream);
         self.streams.push(stream);
-        if let Some(before) = self.accounts.insert(place, handle) {
-            before.abort();
-        }
+        self.accounts.insert(place, running);
     }
 
     /// Stops to watch the ServiceAccounts of a name.
     pub(crate) fn forget_accounts(&mut self, place: usize) {
-        if let Some(handle) = self.accounts.remove(&place) {
-            handle.abort();
-        }
+        self.accounts.remove(&place);
     }
 
     /// Lists the namespaces again.
     pub(crate) fn list_namespaces_again(&mut self) {
-        let (stream, handle) = abortable(namespaces(self.client.clone()));
+        let (namespaces, stream) = start_namespaces(&self.client, self.now);
         self.streams.push(stream);
-        std::mem::replace(&mut self.namespaces, handle).abort();
+        self.namespaces = namespaces;
     }
 
     /// What is told next; `None` when no watch is left, which never happens by itself.
     pub(crate) async fn next(&mut self) -> Option<Told> {
         self.streams.next().await
     }
+
+    /// How the watches are now.
+    pub(crate) fn report(&self) -> Vec<WatchReport> {
+        let named = self.copies.values().chain(self.accounts.values());
+        iter::once(&self.namespaces).chain(named).map(Running::report).collect()
+    }
 }
 
-fn namespaces(client: Client) -> BoxStream<'static, Told> {
-    let api = Api::<PartialObjectMeta<ApiNamespace>>::all(client);
-    watcher(api, watcher::Config::default())
-        .default_backoff()
-        .map(|event| {
-            let event = event
-                .map(|event| Event::Namespace(watched(event, ResourceExt::name_any, namespace)));
-            (Watch::Namespaces, event)
-        })
-        .boxed()
+impl Running {
+    fn new(
+        watch: Watch,
+        name: Option<&str>,
+        pulse: Pulse,
+        stream: impl Stream<Item = watcher::Result<Event>> + Send + 'static,
+    ) -> (Self, Abortable<BoxStream<'static, Told>>) {
+        let (stream, handle) = abortable(stream.map(move |told| (watch, told)).boxed());
+        (Self { watch, name: name.map(str::to_owned), pulse, handle }, stream)
+    }
+
+    fn report(&self) -> WatchReport {
+        WatchReport {
+            resource: self.watch.as_str(),
+            name: self.name.clone(),
+            heard_at: self.pulse.heard_at(),
+            silence: self.pulse.silence(),
+            hangs: self.pulse.hangs(),
+        }
+    }
 }
 
-fn copies(client: Client, secret: usize, name: &str) -> BoxStream<'static, Told> {
-    let api = Api::<PartialObjectMeta<Secret>>::all(client);
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+fn start_namespaces(client: &Client, now: Now) -> (Running, Abortable<BoxStream<'static, Told>>) {
+    let pulse = Pulse::start(now);
+    let stream = namespaces(client, &pulse);
+    Running::new(Watch::Namespaces, None, pulse, stream)
+}
+
+fn namespaces(
+    client: &Client,
+    pulse: &Pulse,
+) -> impl Stream<Item = watcher::Result<Event>> + use<> {
+    let api = Api::<PartialObjectMeta<ApiNamespace>>::all;
+    pulse
+        .watch(client, api, watcher::Config::default())
+        .map_ok(|event| Event::Namespace(watched(event, ResourceExt::name_any, namespace)))
+}
+
+fn copies(
+    client: &Client,
+    pulse: &Pulse,
+    secret: usize,
+    name: &str,
+) -> impl Stream<Item = watcher::Result<Event>> + use<> {
+    let api = Api::<PartialObjectMeta<Secret>>::all;
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    watcher(api, config)
-        .default_backoff()
-        .map(move |event| {
-            let event = event.map(|event| Event::Copy {
-                secret,
-                change: watched(
-                    event,
-                    |copy| copy.namespace().unwrap_or_default(),
-                    |copy| Observed::new(&copy.metadata),
-                ),
-            });
-            (Watch::Secrets, event)
-        })
-        .boxed()
+    pulse.watch(client, api, config).map_ok(move |event| {
+        let change = watched(
+            event,
+            |copy| copy.namespace().unwrap_or_default(),
+            |copy| Observed::new(&copy.metadata),
+        );
+        Event::Copy { secret, change }
+    })
 }
 
 /// Whole objects: what counts of a ServiceAccount is not in its metadata.
-fn accounts(client: Client, account: usize, name: &str) -> BoxStream<'static, Told> {
-    let api = Api::<ServiceAccount>::all(client);
+fn accounts(
+    client: &Client,
+    pulse: &Pulse,
+    account: usize,
+    name: &str,
+) -> impl Stream<Item = watcher::Result<Event>> + use<> {
+    let api = Api::<ServiceAccount>::all;
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    watcher(api, config)
-        .default_backoff()
-        .map(move |event| {
-            let event = event.map(|event| Event::Account {
-                account,
-                change: watched(
-                    event,
-                    |account| account.namespace().unwrap_or_default(),
-                    ObservedAccount::new,
-                ),
-            });
-            (Watch::ServiceAccounts, event)
-        })
-        .boxed()
+    pulse.watch(client, api, config).map_ok(move |event| {
+        let change =
+            watched(event, |account| account.namespace().unwrap_or_default(), ObservedAccount::new);
+        Event::Account { account, change }
+    })
 }
 
 /// An event of the client in our words.

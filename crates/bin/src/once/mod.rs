@@ -45,7 +45,7 @@ async fn pass(args: &RunArgs, mut config: Config) -> Result<Summary> {
 
     let aws = aws::load_config().await;
     let getting = async {
-        let mut cache = TokenCache::load(&client, &home).await;
+        let mut cache = TokenCache::load(&client, &home, now).await;
         cache.follow(&config.registries);
         let updates = get_all(&config, &cache, &aws, now).await;
         for update in &updates {

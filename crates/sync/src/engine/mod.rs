@@ -67,7 +67,7 @@ impl Engine {
         let mut engine = Self {
             index: Index::new(&settings, fastrand::u64(..)),
             registries: Registries::default(),
-            watches: Watches::start(client.clone()),
+            watches: Watches::start(client.clone(), now),
             client,
             settings,
             metrics,
@@ -133,11 +133,9 @@ impl Engine {
     }
 
     fn take_event(&mut self, (watch, event): (Watch, kube::runtime::watcher::Result<Event>)) {
-        let now = (self.now)();
         match event {
             Ok(event) => {
-                self.metrics.heard(watch, now);
-                self.index.apply(event, now);
+                self.index.apply(event, (self.now)());
             }
             Err(error) => {
                 self.metrics.watch_failed(watch);
@@ -174,7 +172,8 @@ impl Engine {
         // Whoever asked may have gone meanwhile.
         match request {
             Request::Report { with_copies, answer } => {
-                let _ = answer.send(self.report(with_copies));
+                let watches = self.watches.report();
+                let _ = answer.send(Report { watches, ..self.report(with_copies) });
             }
             Request::Configure { settings, answer } => {
                 self.configure(*settings);
