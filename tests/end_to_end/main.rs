@@ -19,6 +19,7 @@ mod rollout;
 mod rotation;
 mod scenario;
 mod service_accounts;
+mod stalls;
 mod token_cache;
 
 use std::process::ExitCode;
@@ -34,6 +35,8 @@ const TEST_THREADS: usize = 8;
 
 fn scenarios() -> Vec<Scenario> {
     [
+        // It waits for longest, so it begins first.
+        stalls::tests(),
         control_plane::tests(),
         rollout::tests(),
         namespaces::tests(),

@@ -18,6 +18,7 @@ use crate::{
     chart,
     control_plane::{ControlPlane, user_name},
     fake_aws::FakeAws,
+    frozen_proxy::FrozenProxy,
     http_client,
     process::Guarded,
     wait::eventually,
@@ -72,6 +73,21 @@ impl Installation {
         let control_plane = Arc::clone(control_plane);
         let log_level = "trace";
         Ok(Self { control_plane, home, service_account, name, kubeconfig, log_level, folder })
+    }
+
+    /// Has the daemon reach the API server through a proxy.
+    ///
+    /// # Errors
+    /// When the proxy cannot listen.
+    pub async fn through_proxy(mut self) -> Result<(Self, FrozenProxy)> {
+        let mut kubeconfig: Value = serde_json::from_slice(&std::fs::read(&self.kubeconfig)?)?;
+        let server = &mut kubeconfig["clusters"][0]["cluster"]["server"];
+        let address = server.as_str().and_then(|server| server.strip_prefix("https://"));
+        let proxy = FrozenProxy::start(address.context("no https server")?.parse()?).await?;
+        *server = format!("https://{}", proxy.address()).into();
+        self.kubeconfig = self.folder.path().join("kubeconfig.yaml");
+        std::fs::write(&self.kubeconfig, kubeconfig.to_string())?;
+        Ok((self, proxy))
     }
 
     /// Has the daemon log from `level` on, and not every line there is.

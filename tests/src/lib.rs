@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod control_plane;
 pub mod daemon;
 pub mod fake_aws;
+pub mod frozen_proxy;
 mod http_client;
 pub mod process;
 pub mod tools;
