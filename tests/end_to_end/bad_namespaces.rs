@@ -73,7 +73,7 @@ async fn policy(control_plane: Arc<ControlPlane>) -> Result<()> {
     });
     create(&bindings, &binding).await?;
     bad.refuses("no pull Secrets here").await?;
-    let running = bad.holds_up_no_other("conflict", "invalid").await?;
+    let running = bad.holds_up_no_other("failed", "forbidden").await?;
     bindings.delete("policy-x", &DeleteParams::default()).await?;
     policies.delete("policy-x", &DeleteParams::default()).await?;
     running.heals(&bad).await

@@ -105,13 +105,13 @@ pub enum WriteReason {
     Owned,
     /// 409 or 422 to a write that has a condition: somebody has changed the object meanwhile.
     Changed,
-    /// 422: a Secret of that name has another type, or an admission policy refuses the write.
+    /// 422: a Secret of that name has another type.
     Invalid,
     /// 403 because the namespace is being deleted, or 404 because it is gone.
     NamespaceGone,
     /// 403 because a quota is used up.
     QuotaExceeded,
-    /// 403: the RBAC rules, or an admission plugin, do not allow it.
+    /// 403, or 422 from an admission policy: the RBAC rules, a policy or a webhook do not allow it.
     Forbidden,
     /// 429.
     Throttled,

@@ -65,6 +65,8 @@ fn describe(code: StatusCode, status: Status) -> WriteFailure {
         .any(|cause| cause.reason.as_deref() == Some("NamespaceTerminating"));
     let reason = match code.as_u16() {
         409 => WriteReason::Owned,
+        // A policy's denial is a 422 too, unless it says otherwise.
+        422 if message.contains("denied request") => WriteReason::Forbidden,
         422 => WriteReason::Invalid,
         404 => WriteReason::NamespaceGone,
         403 if terminating => WriteReason::NamespaceGone,
@@ -104,6 +106,15 @@ mod tests {
         assert_eq!(reason(403), WriteReason::Forbidden);
         assert_eq!(reason(429), WriteReason::Throttled);
         assert_eq!(reason(503), WriteReason::ServerError);
+    }
+
+    #[test]
+    fn a_policy_that_denies_is_told_from_a_secret_of_another_type() {
+        let policy = "secrets \"ecr-pull\" is forbidden: ValidatingAdmissionPolicy 'no-secrets' with \
+                      binding 'no-secrets' denied request: not here";
+        assert_eq!(describe_json(422, json!({"message": policy})).reason, WriteReason::Forbidden);
+        let immutable = "Secret \"ecr-pull\" is invalid: type: Invalid value: field is immutable";
+        assert_eq!(describe_json(422, json!({"message": immutable})).reason, WriteReason::Invalid);
     }
 
     #[test]
