@@ -28,6 +28,11 @@ pub(crate) fn tests() -> Vec<Scenario> {
         ),
         Scenario::new("the kubelet's symlink swap is followed", a_symlink_is_swapped),
         Scenario::new("a wrong edit changes nothing, and the next good one heals it", wrong_edits),
+        Scenario::new(
+            "a pattern that is removed has its copies pruned, unless it comes back in time",
+            patterns_are_removed,
+        ),
+        Scenario::new("an edit that needs a restart says so", restart_needed),
         Scenario::new("a new registry, pull Secret and selector are followed", everything_else),
     ]
 }
@@ -77,6 +82,69 @@ async fn a_pattern_is_added(control_plane: Arc<ControlPlane>) -> Result<()> {
     let patches = Filter::default().verb("patch").name("edit-pull");
     ensure!(audit.count(&installation.user(), patches)? == 1);
     Ok(())
+}
+
+async fn patterns_are_removed(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let client = control_plane.admin_client();
+    for namespace in ["unedit-a", "unedit-b", "unedit-c"] {
+        create_namespace(&client, namespace, &[]).await?;
+    }
+    let aws = FakeAws::start().await?;
+    let config = |patterns: &[&str]| {
+        let mut config = config("unedit", &json!(patterns));
+        config["prune"] = json!({ "after": "3s" });
+        config
+    };
+    let all = ["unedit-a", "unedit-b", "unedit-c"];
+    let installation = Installation::new(&control_plane, "unedit", config(&all)).await?;
+    let daemon = installation.start_ready(&aws).await?;
+    let copy = async |namespace| cluster::secret(&client, namespace, "unedit-pull").await;
+    let before = copy("unedit-b").await?.context("no copy")?;
+    let audit = control_plane.audit().from_now()?;
+
+    // Two go, and one of them comes back before the grace is over, which the other shows.
+    let matched = |pattern: &str| {
+        format!(
+            r#"ecr_refresher_pattern_matched_namespaces{{pattern="{pattern}",secret="unedit-pull"}}"#
+        )
+    };
+    replace(&installation.config(), &config(&all[..1]).to_string())?;
+    eventually("the edit to be in force", PATIENCE, async || {
+        ensure!(daemon.metric(&matched("unedit-b")).await.is_err(), "it is not");
+        Ok(())
+    })
+    .await?;
+    replace(&installation.config(), &config(&all[..2]).to_string())?;
+    eventually("the copy to go", PATIENCE, async || {
+        ensure!(copy("unedit-c").await?.is_none(), "it is there");
+        Ok(())
+    })
+    .await?;
+    let after = copy("unedit-b").await?.context("no copy")?;
+    ensure!(before.resource_version() == after.resource_version(), "it was written");
+    ensure!(copy("unedit-a").await?.is_some());
+    ensure!(daemon.stop().await?.success());
+    let count =
+        |verb| audit.count(&installation.user(), Filter::default().verb(verb).name("unedit-pull"));
+    ensure!(count("delete")? == 1 && count("patch")? == 0);
+    Ok(())
+}
+
+async fn restart_needed(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let aws = FakeAws::start().await?;
+    let good = config("restart", &json!(["restart-a"]));
+    let installation = Installation::new(&control_plane, "restart", good.clone()).await?;
+    let daemon = installation.start_ready(&aws).await?;
+    let mut edited = good;
+    edited["leaderElection"] = json!({ "leaseDuration": "20s" });
+    replace(&installation.config(), &edited.to_string())?;
+    eventually("the warning", PATIENCE, async || {
+        let log = daemon.log()?;
+        ensure!(log.contains("a change of `leaderElection` is in force after a restart only"));
+        ensure!(!log.contains("a change of `listen`"));
+        Ok(())
+    })
+    .await
 }
 
 async fn a_symlink_is_swapped(control_plane: Arc<ControlPlane>) -> Result<()> {
