@@ -9,5 +9,6 @@ pub mod fake_aws;
 pub mod frozen_proxy;
 mod http_client;
 pub mod process;
+mod program;
 pub mod tools;
 pub mod wait;
