@@ -7,7 +7,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 /// Gets `path` from `address` (`HOST:PORT`): the status and the text.
-pub(crate) async fn get(address: &str, path: &str) -> Result<(u16, String)> {
+///
+/// # Errors
+/// When nobody answers there.
+pub async fn get(address: &str, path: &str) -> Result<(u16, String)> {
     let stream =
         TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;

@@ -7,7 +7,7 @@ pub mod control_plane;
 pub mod daemon;
 pub mod fake_aws;
 pub mod frozen_proxy;
-mod http_client;
+pub mod http_client;
 pub mod process;
 mod program;
 pub mod tools;

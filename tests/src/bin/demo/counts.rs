@@ -14,6 +14,9 @@ pub(crate) struct Counts {
     pub(crate) writes: u64,
     pub(crate) failed_writes: u64,
     pub(crate) aws_calls: u64,
+    pub(crate) failed_aws_calls: u64,
+    /// Whether it is this replica that calls AWS and writes. One that does not knows no copies.
+    pub(crate) leads: bool,
     /// The namespaces that are on the list.
     pub(crate) listed: BTreeSet<String>,
 }
@@ -24,6 +27,7 @@ impl Counts {
         let metrics = Metrics(metrics);
         let copies = |state| metrics.sum("ecr_refresher_copies", &[("state", state)]);
         let writes = |result| metrics.sum("ecr_refresher_copy_writes_total", &[("result", result)]);
+        let requests = |labels: &[_]| metrics.sum("ecr_refresher_token_requests_total", labels);
         Self {
             fresh: copies("fresh"),
             stale: copies("stale"),
@@ -33,7 +37,9 @@ impl Counts {
             failed: copies("failed"),
             writes: writes("success") + writes("failure"),
             failed_writes: writes("failure"),
-            aws_calls: metrics.sum("ecr_refresher_token_requests_total", &[]),
+            aws_calls: requests(&[]),
+            failed_aws_calls: requests(&[("result", "failure")]),
+            leads: metrics.value("ecr_refresher_leader") == Some(1),
             // There is a series for each, as the demo's config has `metrics.perNamespace: all`.
             listed: metrics
                 .series("ecr_refresher_copy_expiration_timestamp_seconds")
@@ -58,6 +64,12 @@ impl<'a> Metrics<'a> {
             let (labels, value) = line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once("} ")?;
             Some((labels, value.trim().parse().ok()?))
         })
+    }
+
+    /// The value of a series without labels.
+    fn value(&self, name: &str) -> Option<u64> {
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+        self.0.lines().find_map(value)
     }
 
     /// The sum of all series of that name that have these labels.
@@ -89,14 +101,17 @@ ecr_refresher_copies{secret="a",state="stale"} 0
 ecr_refresher_copy_writes_total{reason="",result="success",secret="a"} 7
 ecr_refresher_copy_writes_total{reason="conflict",result="failure",secret="a"} 1
 ecr_refresher_copy_expiration_timestamp_seconds{namespace="team-a",secret="a"} 1.7e9
+ecr_refresher_leader 1
 ecr_refresher_token_requests_total{reason="",registry="main",result="success"} 2
+ecr_refresher_token_requests_total{reason="throttled",registry="main",result="failure"} 3
 "#;
 
     #[test]
     fn counts_are_sums_over_what_is_asked_for() {
         let counts = Counts::of(PAGE);
         assert_eq!((counts.fresh, counts.stale, counts.failing()), (4, 0, 2));
-        assert_eq!((counts.writes, counts.failed_writes, counts.aws_calls), (8, 1, 2));
+        assert_eq!((counts.writes, counts.failed_writes), (8, 1));
+        assert_eq!((counts.aws_calls, counts.failed_aws_calls, counts.leads), (5, 3, true));
         assert_eq!(counts.listed, BTreeSet::from(["team-a".to_owned()]));
     }
 

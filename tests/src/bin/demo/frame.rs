@@ -20,30 +20,34 @@ pub(crate) struct Text {
 /// The daemon's own counts, as one line.
 pub(crate) fn counts(snapshot: &Snapshot) -> Line {
     let Some(counts) = &snapshot.counts else {
-        return Line::new(Tone::Faint, "The daemon does not serve its metrics.");
+        return Line::new(Tone::Faint, "No daemon says that it leads.");
     };
     let failing = counts.failing();
     let tone = if failing > 0 { Tone::Bad } else { Tone::Plain };
-    Line::new(Tone::Plain, format!("The daemon: {} fresh, {} stale, ", counts.fresh, counts.stale))
+    Line::new(Tone::Plain, format!("{} fresh, {} stale, ", counts.fresh, counts.stale))
         .and(tone, format!("{failing} failing"))
         .and(Tone::Plain, format!("; writes: {}", counts.writes))
         .and(Tone::Plain, format!(", {} failed", counts.failed_writes))
         .and(Tone::Plain, format!("; calls to AWS: {}", counts.aws_calls))
+        .and(Tone::Plain, format!(", {} failed", counts.failed_aws_calls))
 }
 
 /// All lines, such that they fit: where the terminal is too low, the table is cut, and before that
-/// gets bad the hints go.
+/// gets bad the hints go, and then the steps that are long done.
 pub(crate) fn compose(snapshot: &Snapshot, text: Text, size: Size) -> Vec<Line> {
     let mut above = vec![Line::new(Tone::Strong, text.title), counts(snapshot)];
     above.extend(text.problem.map(|problem| Line::new(Tone::Bad, problem)));
     above.push(Line::default());
-    let steps = [vec![Line::default()], text.steps].concat();
+    let mut steps = [vec![Line::default()], text.steps].concat();
     let hints = [vec![Line::default()], text.hints].concat();
 
     let rows = |lines: &[Line]| lines.iter().map(|line| line.rows(size.columns)).sum::<usize>();
+    let enough = LEAST_OF_TABLE.min(snapshot.namespaces.len() + 1);
+    while rows(&above) + enough + rows(&steps) > size.rows && steps.len() > 2 {
+        steps.remove(1);
+    }
     let room = size.rows.saturating_sub(rows(&above) + rows(&steps));
     let room_with_hints = room.saturating_sub(rows(&hints));
-    let enough = LEAST_OF_TABLE.min(snapshot.namespaces.len() + 1);
     let (room, hints) =
         if room_with_hints < enough { (room, vec![]) } else { (room_with_hints, hints) };
     let mut lines = [above, table::render(snapshot, room), steps, hints].concat();
@@ -67,10 +71,10 @@ mod tests {
     use super::super::snapshot::NamespaceView;
     use super::*;
 
-    fn text() -> Text {
+    fn text<const COUNT: usize>(steps: [&str; COUNT]) -> Text {
         Text {
             title: "title".to_owned(),
-            steps: vec![Line::new(Tone::Plain, "step")],
+            steps: steps.map(|step| Line::new(Tone::Plain, step)).to_vec(),
             hints: vec![Line::new(Tone::Plain, "h".repeat(100)).whole()],
             problem: None,
         }
@@ -91,7 +95,11 @@ mod tests {
     }
 
     fn rows(size: Size) -> (usize, Vec<String>) {
-        let lines = compose(&snapshot(), text(), size);
+        rows_with(["step"], size)
+    }
+
+    fn rows_with<const COUNT: usize>(steps: [&str; COUNT], size: Size) -> (usize, Vec<String>) {
+        let lines = compose(&snapshot(), text(steps), size);
         let rows = lines.iter().map(|line| line.rows(size.columns)).sum();
         (rows, lines.iter().map(Line::plain).collect())
     }
@@ -102,7 +110,7 @@ mod tests {
         assert_eq!(rows, 3 + 11 + 3 + 2);
         assert_eq!(
             lines[1],
-            "The daemon: 0 fresh, 0 stale, 0 failing; writes: 0, 0 failed; calls to AWS: 0"
+            "0 fresh, 0 stale, 0 failing; writes: 0, 0 failed; calls to AWS: 0, 0 failed"
         );
         assert_eq!(lines[15], "step");
     }
@@ -119,5 +127,12 @@ mod tests {
         for height in 0..25 {
             assert!(rows(Size { columns: 80, rows: height }).0 <= height);
         }
+    }
+    #[test]
+    fn a_low_terminal_shows_the_newest_steps_under_the_first_namespaces() {
+        let size = Size { columns: 80, rows: 12 };
+        let (rows, lines) = rows_with(["one", "two", "three", "four"], size);
+        assert_eq!(rows, 12);
+        assert_eq!(lines[8..], ["… and 6 more namespaces", "", "three", "four"]);
     }
 }

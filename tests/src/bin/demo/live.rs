@@ -12,7 +12,7 @@ use super::interrupt::Interrupt;
 use super::line::{Line, Tone};
 use super::screen::{Screen, Size};
 use super::snapshot::Snapshot;
-use super::stage::{SECRET, Stage, TOKEN_LIFE};
+use super::stage::{LEADER, SECRET, Stage, TOKEN_LIFE};
 use super::steps;
 use super::story::Story;
 
@@ -20,8 +20,8 @@ use super::story::Story;
 const PERIOD: Duration = Duration::from_millis(500);
 /// How long an API server may take to answer before the table says so.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Between two steps, so that one can follow.
-const PAUSE: Duration = Duration::from_secs(3);
+/// Between two steps, and before what a step shows goes again, so that one can follow.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What is left on the terminal's first screen has room for everything.
 const UNLIMITED: Size = Size { columns: usize::MAX, rows: usize::MAX };
@@ -102,10 +102,8 @@ fn hints(stage: &Stage) -> Vec<Line> {
     let mut commands = vec![format!(
         "kubectl --kubeconfig {kubeconfig} get secrets -A --field-selector metadata.name={SECRET}"
     )];
-    if let Some(daemon) = stage.daemon() {
-        commands.push(format!("curl http://{}/metrics", daemon.address()));
-        commands.push(format!("tail -f {}", daemon.log_path().display()));
-    }
+    commands.extend(stage.address(LEADER).map(|address| format!("curl http://{address}/metrics")));
+    commands.extend(stage.log_path(LEADER).map(|log| format!("tail -f {}", log.display())));
     let lines = commands.into_iter().map(|command| Line::new(Tone::Plain, command).whole());
     lines.chain([Line::new(Tone::Faint, "Ctrl-C stops everything.")]).collect()
 }

@@ -11,6 +11,7 @@ mod line;
 mod live;
 mod prepare;
 mod progress;
+mod scene;
 mod screen;
 mod snapshot;
 mod stage;
@@ -30,7 +31,7 @@ use tokio::runtime::Runtime;
 use self::interrupt::Interrupt;
 use self::progress::Progress;
 use self::snapshot::Snapshot;
-use self::stage::Stage;
+use self::stage::{LEADER, Stage};
 use self::story::Story;
 
 /// Shows ecr-refresher at work: a real Kubernetes control plane and a fake AWS on this machine, and
@@ -123,16 +124,16 @@ fn check_still_well(snapshot: &Snapshot) -> Result<()> {
     match snapshot.counts.as_ref().map(counts::Counts::failing) {
         Some(0) => Ok(()),
         Some(failing) => bail!("the daemon says that {failing} copies are failing"),
-        None => bail!("the daemon does not serve its metrics"),
+        None => bail!("no daemon says that it leads"),
     }
 }
 
 /// Adds what the daemon said last, which often is the reason.
 fn with_last_words(error: anyhow::Error, stage: &Stage) -> anyhow::Error {
-    let Some(daemon) = stage.daemon() else {
+    let Some(log) = stage.log_path(LEADER) else {
         return error;
     };
-    anyhow::anyhow!("{error:#}\n\nThe daemon's last words:\n{}", last_lines(daemon.log_path(), 10))
+    anyhow::anyhow!("{error:#}\n\nThe daemon's last words:\n{}", last_lines(&log, 10))
 }
 
 /// The folder of logs lives as long as a process of tests: this one is done with it.

@@ -7,6 +7,7 @@ use ecr_refresher_tests::{control_plane::ControlPlane, daemon, tools::Tool};
 
 use super::progress::Progress;
 use super::stage::{LISTED, PATTERNS, Stage, TOKEN_LIFE};
+use super::steps;
 
 /// Builds and starts everything but the daemon.
 pub(crate) async fn stage(progress: Progress) -> Result<Stage> {
@@ -35,7 +36,8 @@ fn announce() -> Result<()> {
     println!("What it takes:");
     println!("  {}", control_plane_line()?);
     println!("  the daemon: built by cargo; 3 minutes the first time, seconds after that");
-    println!("  then the control plane starts, in about 10 seconds\n");
+    println!("  then the control plane starts, in about 10 seconds");
+    println!("  and {} steps follow, which take about a minute\n", steps::STEPS.len());
     Ok(())
 }
 

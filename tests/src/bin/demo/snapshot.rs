@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{Api, ResourceExt, api::ListParams};
 
 use super::counts::Counts;
-use super::stage::{HOST, SECRET, Stage};
+use super::stage::{HOST, LEADER, SECRET, Stage};
 
 /// Kubernetes' own namespaces, which only make the table longer.
 const HIDDEN: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -19,7 +19,7 @@ const HIDDEN: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-sy
 pub(crate) struct Snapshot {
     pub(crate) taken_at: Timestamp,
     pub(crate) namespaces: Vec<NamespaceView>,
-    /// Nothing while the daemon does not serve them.
+    /// Nothing while no daemon leads, or serves them.
     pub(crate) counts: Option<Counts>,
     /// How many tokens AWS has issued.
     pub(crate) issued: usize,
@@ -58,7 +58,7 @@ impl Snapshot {
         let namespaces =
             Api::<Namespace>::all(client.clone()).list_metadata(&ListParams::default()).await?;
         let secrets = cluster::secrets(&client, SECRET).await?;
-        let counts = counts(stage).await;
+        let counts = stage.counts(LEADER).await.ok().filter(|counts| counts.leads);
         let issued = stage.aws.issued();
         let mut secrets: BTreeMap<_, _> = secrets
             .iter()
@@ -98,9 +98,4 @@ impl TokenView {
         let index = issued.iter().position(|token| token.password == password)?;
         Some(Self { number: index + 1, expires_at: issued[index].expires_at })
     }
-}
-
-async fn counts(stage: &Stage) -> Option<Counts> {
-    let (status, text) = stage.daemon()?.get("/metrics").await.ok()?;
-    (status == 200).then(|| Counts::of(&text))
 }

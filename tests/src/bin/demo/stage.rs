@@ -1,6 +1,7 @@
 //! What the steps play on: the control plane, the fake AWS, and the daemon between them.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +11,13 @@ use ecr_refresher_tests::{
     control_plane::ControlPlane,
     daemon::{Daemon, Installation},
     fake_aws::FakeAws,
+    http_client,
 };
 use kube::Client;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
+
+use super::counts::Counts;
 
 /// The pull Secret's name.
 pub(crate) const SECRET: &str = "ecr-pull";
@@ -29,9 +33,12 @@ pub(crate) const LISTED: [&str; 3] = ["payments", "team-a", "team-b"];
 /// Those that are not on it.
 const OTHERS: [&str; 2] = ["monitoring", "shop-web"];
 
+/// The place of the replica that leads, among those that run.
+pub(crate) const LEADER: usize = 0;
+
 /// Everything that runs. Dropped, it ends: who uses another goes first.
 pub(crate) struct Stage {
-    daemon: OnceCell<Daemon>,
+    replicas: RefCell<Vec<Daemon>>,
     installation: Installation,
     pub(crate) aws: FakeAws,
     control_plane: Arc<ControlPlane>,
@@ -48,19 +55,34 @@ impl Stage {
         cluster::create_namespaces(&control_plane.admin_client(), names).await?;
         let installation = Installation::new(&control_plane, "ecr-refresher", config()).await?;
         let installation = installation.with_log_level("info");
-        Ok(Self { daemon: OnceCell::new(), installation, aws, control_plane })
+        Ok(Self { replicas: RefCell::default(), installation, aws, control_plane })
     }
 
-    /// Starts the daemon.
-    pub(crate) async fn start_daemon(&self) -> Result<&Daemon> {
-        ensure!(self.daemon.get().is_none(), "the daemon runs already");
-        let daemon = self.installation.start(&self.aws).await?;
-        Ok(self.daemon.get_or_init(|| daemon))
+    /// Starts a replica of the daemon, as the Pod of this name, and waits until it is ready.
+    pub(crate) async fn start_replica(&self, pod: &str) -> Result<()> {
+        let daemon = self.installation.start_replica(pod, &self.aws).await?;
+        let ready = daemon.ready().await;
+        // Also one that is not: its log says why.
+        self.replicas.borrow_mut().push(daemon);
+        ready
     }
 
-    /// The daemon, once it runs.
-    pub(crate) fn daemon(&self) -> Option<&Daemon> {
-        self.daemon.get()
+    /// Where a replica serves its metrics, if it runs.
+    pub(crate) fn address(&self, replica: usize) -> Option<String> {
+        Some(self.replicas.borrow().get(replica)?.address().to_owned())
+    }
+
+    /// The file of a replica's log, if it runs.
+    pub(crate) fn log_path(&self, replica: usize) -> Option<PathBuf> {
+        Some(self.replicas.borrow().get(replica)?.log_path().to_owned())
+    }
+
+    /// What a replica counts.
+    pub(crate) async fn counts(&self, replica: usize) -> Result<Counts> {
+        let address = self.address(replica).context("this replica does not run")?;
+        let (status, text) = http_client::get(&address, "/metrics").await?;
+        ensure!(status == 200, "its metrics are status {status}");
+        Ok(Counts::of(&text))
     }
 
     /// A client with all rights.
@@ -73,14 +95,18 @@ impl Stage {
         &self.control_plane
     }
 
-    /// Adds a pattern to the allow-list in the daemon's config file, which it replaces in one step,
-    /// as the kubelet does with a `ConfigMap`'s.
+    /// Adds a pattern to the allow-list in the daemon's config file.
     pub(crate) fn allow(&self, pattern: &str) -> Result<()> {
+        self.edit_allow_list(|patterns| patterns.push(pattern.into()))
+    }
+
+    /// Replaces the config file in one step, as the kubelet does with a `ConfigMap`'s.
+    fn edit_allow_list(&self, edit: impl FnOnce(&mut Vec<Value>)) -> Result<()> {
         let path = self.installation.config();
         let mut config: Value = serde_saphyr::from_str(&std::fs::read_to_string(&path)?)
             .context("reading the daemon's config")?;
         let patterns = config["secrets"][0]["namespaces"].as_array_mut();
-        patterns.context("the config has no allow-list")?.push(pattern.into());
+        edit(patterns.context("the config has no allow-list")?);
         let folder = path.parent().context("a config file has a folder")?;
         let new = NamedTempFile::new_in(folder)?;
         // JSON is YAML.
@@ -91,7 +117,7 @@ impl Stage {
 
     /// Stops the daemon as Kubernetes does, and then all the rest.
     pub(crate) async fn close(self) -> Result<()> {
-        if let Some(daemon) = self.daemon.into_inner() {
+        for daemon in self.replicas.into_inner() {
             let status = daemon.stop().await.context("stopping the daemon")?;
             ensure!(status.success(), "told to stop, the daemon ended with {status}");
         }
@@ -103,6 +129,8 @@ fn config() -> Value {
     json!({
         "registries": [{ "name": "main", "ecr": { "region": "eu-west-1" } }],
         "secrets": [{ "name": SECRET, "namespaces": PATTERNS }],
+        // Shorter than by default, as a token's life is.
+        "refresh": { "spread": "2s" },
         // So that the daemon itself says which namespaces are on the list.
         "metrics": { "perNamespace": "all" },
     })

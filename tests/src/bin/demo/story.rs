@@ -1,6 +1,7 @@
-//! The steps as they are told: one line each.
+//! The steps as they are told: what each does, what is seen meanwhile, and what came of it.
 
 use std::cell::RefCell;
+use std::time::Instant;
 
 use super::line::{Line, Tone};
 
@@ -14,6 +15,11 @@ pub(crate) struct Story {
 #[derive(Debug)]
 struct Told {
     title: &'static str,
+    /// What it does.
+    plan: &'static str,
+    began: Instant,
+    /// What was done and seen.
+    notes: Vec<Line>,
     /// What came of it, once it is done.
     outcome: Option<String>,
 }
@@ -30,34 +36,74 @@ impl Story {
     }
 
     /// A step begins.
-    pub(crate) fn begin(&self, title: &'static str) {
-        self.steps.borrow_mut().push(Told { title, outcome: None });
+    pub(crate) fn begin(&self, title: &'static str, plan: &'static str) {
+        let step = Told { title, plan, began: Instant::now(), notes: Vec::new(), outcome: None };
+        self.print(&step.headline());
+        self.fold();
+        self.steps.borrow_mut().push(step);
+    }
+
+    /// What was seen in the step that began last is of no interest any more.
+    pub(crate) fn fold(&self) {
+        if let Some(step) = self.steps.borrow_mut().last_mut() {
+            step.notes.clear();
+        }
+    }
+
+    /// Something was done or seen in the step that began last.
+    pub(crate) fn note(&self, text: String) {
+        if let Some(step) = self.steps.borrow_mut().last_mut() {
+            let note = step.timed(text);
+            self.print(&note);
+            step.notes.push(note);
+        }
+    }
+
+    /// The step that began last still waits. Where the story is drawn, one sees that.
+    pub(crate) fn still(&self, what: &str) {
+        if let Some(step) = self.steps.borrow().last() {
+            self.print(&step.timed(format!("still waiting for {what}")));
+        }
     }
 
     /// The step that began last is done.
     pub(crate) fn done(&self, outcome: String) {
         if let Some(step) = self.steps.borrow_mut().last_mut() {
+            self.print(&Line::new(Tone::Good, format!("✓ {outcome}")));
             step.outcome = Some(outcome);
-            if self.is_printed {
-                println!("{}", step.line().plain());
-            }
         }
     }
 
-    /// A line for each step that has begun.
+    /// A line for each step that has begun; what has been seen in the last one follows.
     pub(crate) fn lines(&self) -> Vec<Line> {
-        self.steps.borrow().iter().map(Told::line).collect()
+        let steps = self.steps.borrow();
+        let lines = steps.iter().flat_map(|step| [vec![step.headline()], step.notes.clone()]);
+        lines.flatten().collect()
+    }
+
+    fn print(&self, line: &Line) {
+        if self.is_printed {
+            println!("{}", line.plain());
+        }
     }
 }
 
 impl Told {
-    fn line(&self) -> Line {
+    fn headline(&self) -> Line {
         match &self.outcome {
             Some(outcome) => Line::new(Tone::Good, "✓ ")
                 .and(Tone::Strong, self.title)
                 .and(Tone::Plain, format!(": {outcome}")),
-            None => Line::new(Tone::Warning, "… ").and(Tone::Strong, self.title),
+            None => Line::new(Tone::Warning, "… ")
+                .and(Tone::Strong, self.title)
+                .and(Tone::Plain, format!(": {}", self.plan))
+                .whole(),
         }
+    }
+
+    fn timed(&self, text: String) -> Line {
+        let seconds = self.began.elapsed().as_secs_f64();
+        Line::new(Tone::Faint, format!("{seconds:>6.1} s  ")).and(Tone::Plain, text).whole()
     }
 }
 
@@ -68,10 +114,16 @@ mod tests {
     #[test]
     fn a_step_is_told_when_it_begins_and_again_when_it_is_done() {
         let story = Story::drawn();
-        story.begin("one");
+        story.begin("one", "copies are made");
+        story.note("it starts".to_owned());
         story.done("three copies".to_owned());
-        story.begin("two");
+        story.begin("two", "a copy goes");
+        story.still("the copy to go");
+        story.note("it is gone".to_owned());
         let lines: Vec<_> = story.lines().iter().map(Line::plain).collect();
-        assert_eq!(lines, ["✓ one: three copies", "… two"]);
+        let expected = ["✓ one: three copies", "… two: a copy goes", "   0.0 s  it is gone"];
+        assert_eq!(lines, expected);
+        story.fold();
+        assert_eq!(story.lines().len(), 2);
     }
 }

@@ -18,7 +18,9 @@ enum State {
     Unknown,
     NotListed,
     Missing,
-    /// Somebody else's Secret of that name.
+    /// Somebody else's Secret of that name stands in the way.
+    Conflict,
+    /// The same, where no copy is wanted.
     Foreign,
     /// Ours, in a namespace that is not on the list any more.
     Leftover,
@@ -34,6 +36,7 @@ impl State {
             (None, None) => Self::Unknown,
             (Some(false), None) => Self::NotListed,
             (Some(true), None) => Self::Missing,
+            (Some(true), Some(secret)) if !secret.is_ours => Self::Conflict,
             (_, Some(secret)) if !secret.is_ours => Self::Foreign,
             (Some(false), Some(_)) => Self::Leftover,
             (_, Some(secret)) => match secret.token {
@@ -49,6 +52,7 @@ impl State {
             Self::Unknown => (Tone::Faint, "no copy yet"),
             Self::NotListed => (Tone::Faint, "not on the list"),
             Self::Missing => (Tone::Bad, "missing"),
+            Self::Conflict => (Tone::Bad, "conflict"),
             Self::Foreign => (Tone::Warning, "not ours"),
             Self::Leftover => (Tone::Warning, "to be pruned"),
             Self::Expired => (Tone::Bad, "expired"),
@@ -141,11 +145,12 @@ mod tests {
     fn each_namespace_has_a_row_and_columns_line_up() {
         let foreign = SecretView { is_ours: false, token: None };
         let snapshot = snapshot(vec![
-            namespace("conflict", Some(true), Some(foreign)),
+            namespace("conflict", Some(true), Some(foreign.clone())),
             namespace("dead", Some(true), Some(holding(1, 100))),
             namespace("empty", Some(true), None),
             namespace("left", Some(false), Some(holding(3, 140))),
             namespace("other", Some(false), None),
+            namespace("private", Some(false), Some(foreign)),
             namespace("team-a", Some(true), Some(holding(3, 139))),
             namespace("team-b", Some(true), Some(holding(2, 104))),
         ]);
@@ -153,11 +158,12 @@ mod tests {
             texts(&snapshot, usize::MAX),
             [
                 "NAMESPACE   SECRET     STATE               TIME LEFT   TOKEN",
-                "conflict    ecr-pull   not ours            -           -",
+                "conflict    ecr-pull   conflict            -           -",
                 "dead        ecr-pull   expired              0 s        #1",
                 "empty       -          missing             -           -",
                 "left        ecr-pull   to be pruned        40 s        #3",
                 "other       -          not on the list     -           -",
+                "private     ecr-pull   not ours            -           -",
                 "team-a      ecr-pull   fresh               39 s        #3",
                 "team-b      ecr-pull   stale, still good    4 s        #2",
             ]

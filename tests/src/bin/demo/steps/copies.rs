@@ -1,0 +1,65 @@
+//! What the steps look for in copies, and how they wait for it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use ecr_refresher_tests::{cluster, fake_aws::IssuedToken};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+
+use super::super::copy_watch::CopyWatch;
+use super::super::snapshot::TokenView;
+use super::super::stage::{SECRET, Stage, TOKEN_LIFE};
+
+/// A copy that is not there by then is not coming.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// All Secrets of the pull Secret's name.
+pub(super) async fn copies(stage: &Stage) -> Result<Vec<Secret>> {
+    cluster::secrets(&stage.client(), SECRET).await
+}
+
+/// What stays the same for as long as a copy is not made anew, by namespace.
+pub(super) fn uids(copies: &[Secret]) -> BTreeMap<String, String> {
+    let identity = |copy: &Secret| Some((copy.namespace()?, copy.uid()?));
+    copies.iter().filter_map(identity).collect()
+}
+
+/// Checks that a copy holds the newest token that AWS has issued.
+fn holds_newest(copy: &Secret, issued: &[IssuedToken]) -> Result<()> {
+    let namespace = copy.namespace().unwrap_or_default();
+    let token = TokenView::of(copy, issued);
+    let token = token.with_context(|| format!("{namespace} holds no token of AWS"))?;
+    ensure!(token.number == issued.len(), "{namespace} still holds #{}", token.number);
+    Ok(())
+}
+
+/// Checks that every copy holds the newest token; what there is.
+pub(super) async fn all_hold_newest(stage: &Stage) -> Result<Vec<Secret>> {
+    let (copies, issued) = (copies(stage).await?, stage.aws.issued());
+    copies.iter().try_for_each(|copy| holds_newest(copy, &issued))?;
+    Ok(copies)
+}
+
+/// How long it is until the daemon asks for the next token; up to a second more than it may be.
+pub(super) fn time_to_refresh(stage: &Stage) -> Result<Duration> {
+    let issued = stage.aws.issued();
+    let newest = issued.last().context("AWS has issued no token")?;
+    let due = newest.issued_at.saturating_add(TOKEN_LIFE / 2)?;
+    Ok(Duration::try_from(due.duration_since(Timestamp::now())).unwrap_or_default())
+}
+
+/// Does `action` and waits for the copy of a namespace to be made: how long that took.
+pub(super) async fn time_to_copy(
+    stage: &Stage,
+    namespace: &str,
+    action: impl Future<Output = Result<()>>,
+) -> Result<Duration> {
+    let mut watch = CopyWatch::start(&stage.client(), namespace, SECRET).await?;
+    let start = Instant::now();
+    action.await?;
+    watch.appears(DEADLINE).await?;
+    Ok(start.elapsed())
+}
