@@ -9,7 +9,7 @@ pub(crate) struct Counts {
     pub(crate) stale: u64,
     missing: u64,
     expired: u64,
-    conflict: u64,
+    pub(crate) conflict: u64,
     failed: u64,
     pub(crate) writes: u64,
     pub(crate) failed_writes: u64,

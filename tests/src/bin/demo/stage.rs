@@ -25,6 +25,8 @@ pub(crate) const SECRET: &str = "ecr-pull";
 pub(crate) const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 /// How long a token lives: 12 hours at AWS, which nobody would watch.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(40);
+/// How long a copy stays that is wanted no more: 10 minutes by default.
+pub(crate) const PRUNE_AFTER: Duration = Duration::from_secs(4);
 
 /// The allow-list at first.
 pub(crate) const PATTERNS: [&str; 2] = ["team-*", "payments"];
@@ -100,6 +102,12 @@ impl Stage {
         self.edit_allow_list(|patterns| patterns.push(pattern.into()))
     }
 
+    /// Takes patterns out of it again.
+    pub(crate) fn disallow(&self, unwanted: &[&str]) -> Result<()> {
+        let is_wanted = |pattern: &Value| !unwanted.iter().any(|unwanted| pattern == unwanted);
+        self.edit_allow_list(|patterns| patterns.retain(is_wanted))
+    }
+
     /// Replaces the config file in one step, as the kubelet does with a `ConfigMap`'s.
     fn edit_allow_list(&self, edit: impl FnOnce(&mut Vec<Value>)) -> Result<()> {
         let path = self.installation.config();
@@ -126,11 +134,13 @@ impl Stage {
 }
 
 fn config() -> Value {
+    let seconds = |duration: Duration| format!("{}s", duration.as_secs());
     json!({
         "registries": [{ "name": "main", "ecr": { "region": "eu-west-1" } }],
         "secrets": [{ "name": SECRET, "namespaces": PATTERNS }],
-        // Shorter than by default, as a token's life is.
+        // All of these are shorter than by default, as a token's life is.
         "refresh": { "spread": "2s" },
+        "prune": { "after": seconds(PRUNE_AFTER) },
         // So that the daemon itself says which namespaces are on the list.
         "metrics": { "perNamespace": "all" },
     })

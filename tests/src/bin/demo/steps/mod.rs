@@ -1,8 +1,10 @@
 //! The steps of the demo. Each does something, waits until the daemon has dealt with it, checks
 //! that, and says in one line what came of it. A new one is a function, and a row in [`STEPS`].
 
+mod conflict;
 mod copies;
 mod everyday;
+mod prune;
 
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ pub(crate) struct Step {
     run: for<'a> fn(&'a Scene<'a>) -> LocalBoxFuture<'a, Result<String>>,
 }
 
-pub(crate) const STEPS: [Step; 5] = [
+pub(crate) const STEPS: [Step; 7] = [
     Step {
         title: "first rollout",
         plan: "the daemon starts, and no namespace has a copy yet",
@@ -49,6 +51,16 @@ pub(crate) const STEPS: [Step; 5] = [
         title: "the token rotates",
         plan: "at half its life the daemon gets the next one, and writes it into all copies",
         run: |scene| everyday::rotation(scene).boxed_local(),
+    },
+    Step {
+        title: "a conflict",
+        plan: "a namespace joins the list that has a Secret of that name already, made by hand",
+        run: |scene| conflict::foreign_secret(scene).boxed_local(),
+    },
+    Step {
+        title: "pruning",
+        plan: "two patterns are taken out of the config, and one of them is put back in time",
+        run: |scene| prune::patterns_leave(scene).boxed_local(),
     },
 ];
 
