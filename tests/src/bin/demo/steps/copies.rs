@@ -34,6 +34,18 @@ pub(super) fn uids(copies: &[Secret]) -> BTreeMap<String, String> {
     copies.iter().filter_map(identity).collect()
 }
 
+/// Checks that none of the copies before was made anew, or is gone.
+pub(super) fn check_same(before: &[Secret], after: &[Secret]) -> Result<()> {
+    let after = uids(after);
+    for (namespace, uid) in uids(before) {
+        ensure!(
+            after.get(&namespace) == Some(&uid),
+            "{namespace} has not the same Secret any more"
+        );
+    }
+    Ok(())
+}
+
 /// Checks that ECR takes what a copy holds.
 pub(super) fn is_good(copy: &Secret, stage: &Stage) -> Result<()> {
     let is_good = stage.aws.accepts(&cluster::password(copy, HOST)?);

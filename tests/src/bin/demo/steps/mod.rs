@@ -4,6 +4,7 @@
 mod conflict;
 mod copies;
 mod everyday;
+mod outage;
 mod prune;
 
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub(crate) struct Step {
     run: for<'a> fn(&'a Scene<'a>) -> LocalBoxFuture<'a, Result<String>>,
 }
 
-pub(crate) const STEPS: [Step; 7] = [
+pub(crate) const STEPS: [Step; 8] = [
     Step {
         title: "first rollout",
         plan: "the daemon starts, and no namespace has a copy yet",
@@ -61,6 +62,11 @@ pub(crate) const STEPS: [Step; 7] = [
         title: "pruning",
         plan: "two patterns are taken out of the config, and one of them is put back in time",
         run: |scene| prune::patterns_leave(scene).boxed_local(),
+    },
+    Step {
+        title: "AWS is down",
+        plan: "it fails when the next token is due, and comes back while the last one lives",
+        run: |scene| outage::aws_fails(scene).boxed_local(),
     },
 ];
 
