@@ -27,6 +27,8 @@ pub(crate) const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(40);
 /// How long a copy stays that is wanted no more: 10 minutes by default.
 pub(crate) const PRUNE_AFTER: Duration = Duration::from_secs(4);
+/// How long a leader that has died is waited for: 15 s by default.
+pub(crate) const LEASE: Duration = Duration::from_secs(6);
 
 /// The allow-list at first.
 pub(crate) const PATTERNS: [&str; 2] = ["team-*", "payments"];
@@ -37,6 +39,8 @@ const OTHERS: [&str; 2] = ["monitoring", "shop-web"];
 
 /// The place of the replica that leads, among those that run.
 pub(crate) const LEADER: usize = 0;
+/// The place of the other one.
+pub(crate) const FOLLOWER: usize = 1;
 
 /// Everything that runs. Dropped, it ends: who uses another goes first.
 pub(crate) struct Stage {
@@ -67,6 +71,13 @@ impl Stage {
         // Also one that is not: its log says why.
         self.replicas.borrow_mut().push(daemon);
         ready
+    }
+
+    /// Kills the replica that leads, with no time for a last word. The other takes its place.
+    pub(crate) fn kill_leader(&self) -> Result<()> {
+        let mut replicas = self.replicas.borrow_mut();
+        ensure!(replicas.len() > FOLLOWER, "there is no other replica");
+        replicas.remove(LEADER).kill()
     }
 
     /// Where a replica serves its metrics, if it runs.
@@ -141,6 +152,9 @@ fn config() -> Value {
         // All of these are shorter than by default, as a token's life is.
         "refresh": { "spread": "2s" },
         "prune": { "after": seconds(PRUNE_AFTER) },
+        "leaderElection": {
+            "leaseDuration": seconds(LEASE), "renewDeadline": "4s", "retryPeriod": "1s",
+        },
         // So that the daemon itself says which namespaces are on the list.
         "metrics": { "perNamespace": "all" },
     })

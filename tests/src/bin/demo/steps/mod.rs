@@ -6,6 +6,7 @@ mod copies;
 mod everyday;
 mod outage;
 mod prune;
+mod takeover;
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ pub(crate) struct Step {
     run: for<'a> fn(&'a Scene<'a>) -> LocalBoxFuture<'a, Result<String>>,
 }
 
-pub(crate) const STEPS: [Step; 8] = [
+pub(crate) const STEPS: [Step; 9] = [
     Step {
         title: "first rollout",
         plan: "the daemon starts, and no namespace has a copy yet",
@@ -67,6 +68,11 @@ pub(crate) const STEPS: [Step; 8] = [
         title: "AWS is down",
         plan: "it fails when the next token is due, and comes back while the last one lives",
         run: |scene| outage::aws_fails(scene).boxed_local(),
+    },
+    Step {
+        title: "the leader dies",
+        plan: "a second replica starts, and then the one that leads is killed",
+        run: |scene| takeover::leader_dies(scene).boxed_local(),
     },
 ];
 
