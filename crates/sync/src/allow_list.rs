@@ -102,6 +102,20 @@ impl AllowList {
         &self.allow.texts
     }
 
+    /// The patterns that deny, as they were written.
+    #[must_use]
+    pub fn deny_patterns(&self) -> &[String] {
+        &self.deny.texts
+    }
+
+    /// What the label selector asks for and these labels do not have, each as Kubernetes writes it:
+    /// `tier in (prod)`.
+    #[must_use]
+    pub fn unmet(&self, labels: &BTreeMap<String, String>) -> Vec<String> {
+        let unmet = self.selector.clone().into_iter().filter(|wanted| !wanted.matches(labels));
+        unmet.map(|wanted| wanted.to_string()).collect()
+    }
+
     /// The places of all patterns that match a name, whatever is denied or selected.
     #[must_use]
     pub fn matching(&self, namespace: &str) -> Vec<usize> {
@@ -186,6 +200,16 @@ mod tests {
         assert_eq!(list.decide("team-a", &labels("prod")), Decision::Allowed(0));
         assert_eq!(list.decide("team-a", &labels("dev")), Decision::NotSelected(0));
         assert_eq!(list.decide("other", &labels("prod")), Decision::NotListed);
+    }
+
+    #[test]
+    fn what_the_labels_lack_is_named() {
+        let prod = Expression::Equal("tier".into(), "prod".into());
+        let selector = [prod, Expression::DoesNotExist("frozen".into())].into_iter().collect();
+        let list = list(&["*"], &[], selector);
+        let labels = |tier: &str| [("tier".to_owned(), tier.to_owned())].into();
+        assert_eq!(list.unmet(&labels("dev")), ["tier=prod"]);
+        assert!(list.unmet(&labels("prod")).is_empty());
     }
 
     #[test]

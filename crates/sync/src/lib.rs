@@ -16,6 +16,8 @@ mod engine;
 mod event;
 mod index;
 mod leadership;
+mod list;
+mod look;
 mod manifest;
 mod metrics;
 mod notice;
@@ -25,6 +27,7 @@ mod queue;
 mod registries;
 mod report;
 mod settings;
+mod sighting;
 mod watch;
 mod writer;
 
@@ -34,6 +37,8 @@ pub use engine::{Engine, EngineHandle, Pass, Stalled, WatchEnded};
 pub use event::{Event, Namespace, Outcome, Watched, WriteFailure, WriteReason};
 pub use index::{AccountKey, Changes, CopyKey, Deletion, Ended, Index, Link, Setback, Write};
 pub use leadership::{Leadership, Standing};
+pub use list::{ListError, Listed};
+pub use look::{Look, look};
 pub use manifest::Manifest;
 pub use metrics::SyncMetrics;
 pub use notice::{Notice, Notices};
@@ -41,6 +46,7 @@ pub use observed::{ContentHash, Observed, Ownership, Uid};
 pub use pulse::Pulse;
 pub use report::{AccountReport, CopyReport, CopyState, Report, SecretReport};
 pub use settings::{OnConflict, PerNamespace, PullSecret, Settings};
+pub use sighting::{Flaw, Sighting};
 pub use watch::WatchReport;
 
 /// The field manager of every write, and the value of the label that marks a copy as ours.

@@ -69,6 +69,16 @@ impl Manifest {
     }
 }
 
+/// How many fields an apply of a pull Secret owns, whose content `expires` or does not.
+pub(crate) fn owned_fields(secret: &PullSecret, expires: bool) -> u16 {
+    let mut applied = Applied::new(secret, "");
+    if expires {
+        applied.annotate(EXPIRES_AT, String::new());
+    }
+    applied.annotate(CONTENT_HASH, String::new());
+    applied.owned_fields()
+}
+
 impl fmt::Debug for Manifest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -185,6 +195,7 @@ mod tests {
         let data = body["data"][".dockerconfigjson"].as_str().unwrap();
         assert_eq!(STANDARD.decode(data).unwrap(), config("one").render().as_bytes());
         assert_eq!(manifest.owned_fields, 6);
+        assert_eq!(owned_fields(&secret(), true), 6);
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn ownership(metadata: &ObjectMeta) -> Ownership {
 }
 
 /// Whether an entry of `managedFields` is what our applies own.
-fn is_ours(entry: &ManagedFieldsEntry) -> bool {
+pub(crate) fn is_ours(entry: &ManagedFieldsEntry) -> bool {
     entry.manager.as_deref() == Some(MANAGER)
         && entry.operation.as_deref() == Some("Apply")
         && entry.subresource.as_deref().unwrap_or_default().is_empty()

@@ -233,7 +233,7 @@ fn watched<K: Resource, T>(
 }
 
 /// A metadata watch shows no status: a namespace that is being deleted has a deletion time.
-fn namespace(object: &PartialObjectMeta<ApiNamespace>) -> Namespace {
+pub(crate) fn namespace(object: &PartialObjectMeta<ApiNamespace>) -> Namespace {
     Namespace {
         terminating: object.metadata.deletion_timestamp.is_some(),
         labels: object.labels().clone(),

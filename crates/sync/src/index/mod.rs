@@ -9,6 +9,7 @@ mod namespaces;
 mod prune;
 mod reconfigure;
 mod state;
+mod survey;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,143 @@
+//! Lists the metadata of objects, page by page.
+
+use std::{fmt, time::Duration};
+
+use ecr_refresher_core::{Chain, shorten};
+use kube::{
+    Api, Error, Resource,
+    api::ListParams,
+    core::{PartialObjectMeta, Status},
+};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+/// How many objects are asked for at once.
+const PAGE: u32 = 500;
+/// How long one page may take. The client itself would wait for ever.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Something could not be listed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// Who asked may not list something.
+    #[error("{who} may not list {what}: allow the verb `list` on `{}` {}", what.resource(), what.rule())]
+    Forbidden {
+        /// Who one is, as far as the API server says.
+        who: String,
+        /// What was to be listed.
+        what: Listed,
+    },
+    /// The API server does not know who asks.
+    #[error("the API server does not accept the credentials: {message}")]
+    Unauthorized {
+        /// What it says.
+        message: String,
+    },
+    /// Anything else.
+    #[error("cannot list {what}: {message}")]
+    Failed {
+        /// What was to be listed.
+        what: Listed,
+        /// What happened.
+        message: String,
+    },
+}
+
+/// What is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listed {
+    /// The namespaces.
+    Namespaces,
+    /// The Secrets of a name, in one namespace or in all.
+    Secrets {
+        /// Their name.
+        name: String,
+        /// The one namespace.
+        namespace: Option<String>,
+    },
+}
+
+impl Listed {
+    const fn resource(&self) -> &'static str {
+        match self {
+            Self::Namespaces => "namespaces",
+            Self::Secrets { .. } => "secrets",
+        }
+    }
+
+    /// By which rule it can be allowed, with no more than is needed.
+    fn rule(&self) -> String {
+        match self {
+            Self::Namespaces => "by a ClusterRole".to_owned(),
+            Self::Secrets { name, namespace } => {
+                let role = if namespace.is_some() { "a Role there" } else { "a ClusterRole" };
+                format!("by {role}; with `resourceNames: [{name}]` it is no more than that")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Namespaces => write!(formatter, "the namespaces"),
+            Self::Secrets { name, namespace: None } => {
+                write!(formatter, "the Secrets named `{name}` in all namespaces")
+            }
+            Self::Secrets { name, namespace: Some(namespace) } => {
+                write!(formatter, "the Secret `{name}` in the namespace `{namespace}`")
+            }
+        }
+    }
+}
+
+/// Lists objects page by page, and keeps none of them.
+pub(crate) async fn list<K>(
+    api: &Api<K>,
+    what: &Listed,
+    fields: Option<String>,
+    mut take: impl FnMut(PartialObjectMeta<K>),
+) -> Result<(), ListError>
+where
+    K: Resource<DynamicType = ()> + Clone + fmt::Debug + DeserializeOwned,
+{
+    let mut page = ListParams { field_selector: fields, ..ListParams::default().limit(PAGE) };
+    loop {
+        let listed = timeout(TIMEOUT, api.list_metadata(&page)).await.map_err(|_| {
+            let message = format!("the API server did not answer within {} s", TIMEOUT.as_secs());
+            ListError::Failed { what: what.clone(), message }
+        })?;
+        let listed = listed.map_err(|error| describe(what, &error))?;
+        listed.items.into_iter().for_each(&mut take);
+        page.continue_token = listed.metadata.continue_.filter(|token| !token.is_empty());
+        if page.continue_token.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+fn describe(what: &Listed, error: &Error) -> ListError {
+    let what = what.clone();
+    let Error::Api(status) = error else {
+        let message = format!("the API server cannot be reached: {}", Chain(error));
+        return ListError::Failed { what, message };
+    };
+    let message = shorten(&status.message);
+    match status.code {
+        401 => ListError::Unauthorized { message },
+        403 => ListError::Forbidden { who: who(status), what },
+        code => ListError::Failed {
+            what,
+            message: format!("the API server answered {code}: {message}"),
+        },
+    }
+}
+
+/// Who was refused, which the API server says as `User "NAME" cannot list …`.
+fn who(status: &Status) -> String {
+    let named = status.message.split_once("User \"").and_then(|(_, rest)| rest.split_once('"'));
+    match named {
+        Some((name, _)) if !name.is_empty() => format!("`{}`", shorten(name)),
+        _ => "the user of the kubeconfig".to_owned(),
+    }
+}
