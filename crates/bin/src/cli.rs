@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
-use crate::{check, logging::LogFormat, once, run};
+use crate::{check, inspect, logging::LogFormat, once, run};
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -26,6 +26,13 @@ enum Command {
     Run(RunArgs),
     /// Check the config file, and nothing else.
     Check(CheckArgs),
+    /// Show every copy with its state and the time it has left; exit code 1 when one is missing,
+    /// expired or in conflict.
+    Status(StatusArgs),
+    /// Show what a config would write, skip and prune in the cluster, and write nothing.
+    Plan(PlanArgs),
+    /// Say why a namespace has its copies or has none; exit code 1 when one is not as it is to be.
+    Explain(ExplainArgs),
 }
 
 /// Where the config is.
@@ -50,6 +57,11 @@ pub(crate) struct ClusterArgs {
     /// The context in the kubeconfig; without it, the current one.
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
+}
+
+/// Where the daemon's own objects are.
+#[derive(Debug, Args)]
+pub(crate) struct HomeArgs {
     /// The home namespace, with the daemon's own objects; without it, that of the context or Pod.
     #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE")]
     pub(crate) namespace: Option<String>,
@@ -64,6 +76,8 @@ pub(crate) struct RunArgs {
     pub(crate) config: ConfigArgs,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
     /// How log lines look; the variable `RUST_LOG` says which there are, and `info` is usual.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) log_format: LogFormat,
@@ -93,6 +107,61 @@ pub(crate) struct CheckArgs {
     pub(crate) output: Output,
 }
 
+/// What the commands look at that only look.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) inspect: InspectArgs,
+    /// Show only the copies that are missing, expired or in conflict; all are counted.
+    #[arg(long)]
+    pub(crate) failing: bool,
+    /// How the result looks.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: TableOutput,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) inspect: InspectArgs,
+    /// Show also each copy that is kept, and not only how many there are.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// How the result looks.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: TableOutput,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The namespace.
+    #[arg(value_name = "NAMESPACE")]
+    pub(crate) namespace: String,
+    #[command(flatten)]
+    pub(crate) inspect: InspectArgs,
+    /// How the result looks.
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+}
+
+/// How a result with many rows looks.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum TableOutput {
+    /// For people.
+    #[default]
+    Table,
+    /// For scripts.
+    Json,
+}
+
 /// How a result looks.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(crate) enum Output {
@@ -115,6 +184,9 @@ impl Cli {
             Command::Run(args) if args.once.once => once::execute(&args),
             Command::Run(args) => run::execute(&args),
             Command::Check(args) => check::execute(&args),
+            Command::Status(args) => inspect::status(&args),
+            Command::Plan(args) => inspect::plan(&args),
+            Command::Explain(args) => inspect::explain(&args),
         };
         match result {
             Ok(()) => ExitCode::SUCCESS,

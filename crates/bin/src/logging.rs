@@ -38,6 +38,14 @@ pub(crate) fn start(format: LogFormat) {
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
 
+/// As [`start`], but only if `RUST_LOG` asks for it: for the commands whose result is all there is
+/// to say.
+pub(crate) fn start_if_asked() {
+    if std::env::var_os(EnvFilter::DEFAULT_ENV).is_some() {
+        start(LogFormat::Text);
+    }
+}
+
 /// At TRACE the AWS SDK logs whole replies, tokens included, and HTTP libraries log what goes over the
 /// wire: whatever the user asks for, that level is not for them.
 fn shows_no_secret(line: &Metadata<'_>) -> bool {

@@ -14,7 +14,7 @@ use tokio::{
 use tracing::info;
 
 use crate::{
-    cli::{ClusterArgs, Failure, RunArgs},
+    cli::{Failure, HomeArgs, RunArgs},
     config::{self, Config, Follower},
     election::Election,
     events::{self, Publisher},
@@ -49,7 +49,7 @@ async fn run(args: &RunArgs, config: Config, follower: Follower) -> Result<()> {
     let now: Now = Timestamp::now;
     let identity = identity();
     let client = kubernetes::client(&args.cluster, &identity).await?;
-    let home = Home::new(&client, &args.cluster);
+    let home = Home::new(&client, &args.home);
     let mut tasks = Tasks::default();
     // Whoever holds one of these writes under the lease.
     let (worker, workers) = mpsc::channel(1);
@@ -118,7 +118,7 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    pub(crate) fn new(client: &Client, args: &ClusterArgs) -> Self {
+    pub(crate) fn new(client: &Client, args: &HomeArgs) -> Self {
         let namespace = args.namespace.as_deref().unwrap_or(client.default_namespace());
         Self { namespace: namespace.to_owned(), name: args.name.clone() }
     }

@@ -1,6 +1,6 @@
 //! What the environment overrides: `ECR_REFRESHER__REFRESH__AT_FRACTION` is `refresh.atFraction`.
 
-use figment::providers::Env;
+use figment::{Metadata, providers::Env};
 
 /// Before the names of sections; a single `_` parts the words of a key.
 const PREFIX: &str = "ECR_REFRESHER__";
@@ -8,6 +8,11 @@ const PREFIX: &str = "ECR_REFRESHER__";
 /// The variables that override the file.
 pub(super) fn provider() -> Env {
     Env::prefixed(PREFIX).map(|key| to_path(key.as_str()).into()).lowercase(false)
+}
+
+/// Whether a value came from a variable, by what figment notes of it.
+pub(super) fn is_source(metadata: &Metadata) -> bool {
+    metadata.name.contains("environment")
 }
 
 /// The variable that sets a key of the config.

@@ -8,6 +8,7 @@ mod environment;
 mod follow;
 mod lower;
 mod names;
+mod places;
 mod problem;
 mod raw;
 mod yaml;
@@ -21,10 +22,14 @@ use std::{
 };
 
 use ecr_refresher_core::ecr::EcrSettings;
-use ecr_refresher_sync::Settings;
+use ecr_refresher_sync::{PullSecret, Settings};
 use figment::Figment;
 
-pub(crate) use self::{follow::Follower, problem::ConfigError};
+pub(crate) use self::{
+    follow::Follower,
+    places::{Places, Spot},
+    problem::ConfigError,
+};
 use self::{raw::RawConfig, yaml::Tree};
 
 /// A config that makes sense.
@@ -40,6 +45,17 @@ pub(crate) struct Config {
     pub(crate) leader_election: Option<LeaderElection>,
     /// Where metrics and probes are served.
     pub(crate) listen: SocketAddr,
+}
+
+impl Config {
+    /// Whether the content of a pull Secret expires.
+    pub(crate) fn expires(&self, secret: &PullSecret) -> bool {
+        let expires = |registry: &RegistrySettings| {
+            secret.registries.contains(&registry.name)
+                && !matches!(registry.source, SourceSettings::File(_))
+        };
+        self.registries.iter().any(expires)
+    }
 }
 
 /// The times of the leader election: retry < renew < lease, in whole seconds.
@@ -80,21 +96,29 @@ pub(crate) fn load(path: &Path) -> Result<(Config, String), ConfigError> {
     Ok((parse_file(path, &text)?, text))
 }
 
+/// As [`load`], with the places of what the config says.
+pub(crate) fn load_with_places(path: &Path) -> Result<(Config, Places), ConfigError> {
+    let text = fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+    parse(path, &text, environment::provider())
+}
+
 fn parse_file(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    parse(path, text, environment::provider())
+    parse(path, text, environment::provider()).map(|(config, _)| config)
 }
 
 fn parse(
     path: &Path,
     text: &str,
     overrides: figment::providers::Env,
-) -> Result<Config, ConfigError> {
+) -> Result<(Config, Places), ConfigError> {
     let tree = Tree::parse(text).map_err(|problem| ConfigError::new(path, vec![problem]))?;
-    let raw: RawConfig = Figment::from(&tree)
-        .merge(overrides)
+    let figment = Figment::from(&tree).merge(overrides);
+    let raw: RawConfig = figment
         .extract()
         .map_err(|error| ConfigError::new(path, problem::explain(error, &tree)))?;
-    lower::lower(raw, &tree).map_err(|problems| ConfigError::new(path, problems))
+    let config = lower::lower(raw, &tree).map_err(|problems| ConfigError::new(path, problems))?;
+    let secrets_from = figment.find_metadata("secrets");
+    Ok((config, Places::new(path, tree, secrets_from.is_some_and(environment::is_source))))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use figment::error::{Actual, Kind};
 use serde::Serialize;
 
 use super::{environment, yaml::Tree};
+use crate::words::nearest;
 
 /// A config that makes no sense: everything that is wrong with it.
 #[derive(Debug, Serialize)]
@@ -46,6 +47,21 @@ impl Place {
     }
 }
 
+/// A place, and the config file that it is in.
+#[derive(Debug)]
+pub(super) struct PlaceIn<'a>(pub(super) &'a Place, pub(super) &'a Path);
+
+impl fmt::Display for PlaceIn<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.1.display();
+        match self.0 {
+            Place::File => write!(formatter, "{file}"),
+            Place::At { line, column } => write!(formatter, "{file}:{line}:{column}"),
+            Place::Variable { variable } => write!(formatter, "{variable}"),
+        }
+    }
+}
+
 impl Problem {
     pub(super) fn new(place: Place, message: impl Into<String>) -> Self {
         Self { place, message: message.into(), help: None }
@@ -76,13 +92,7 @@ impl fmt::Display for ConfigError {
             if index > 0 {
                 writeln!(formatter)?;
             }
-            let file = self.file.display();
-            match &problem.place {
-                Place::File => write!(formatter, "{file}: ")?,
-                Place::At { line, column } => write!(formatter, "{file}:{line}:{column}: ")?,
-                Place::Variable { variable } => write!(formatter, "{variable}: ")?,
-            }
-            write!(formatter, "{}", problem.message)?;
+            write!(formatter, "{}: {}", PlaceIn(&problem.place, &self.file), problem.message)?;
             if let Some(help) = &problem.help {
                 write!(formatter, "; {help}")?;
             }
@@ -105,8 +115,7 @@ fn explain_one(error: &figment::Error, tree: &Tree) -> Problem {
     {
         path.push(field.clone());
     }
-    let from_environment =
-        error.metadata.as_ref().is_some_and(|metadata| metadata.name.contains("environment"));
+    let from_environment = error.metadata.as_ref().is_some_and(environment::is_source);
     let place = if from_environment && !tree.contains(&path) {
         Place::Variable { variable: environment::variable(&path) }
     } else {
@@ -158,18 +167,12 @@ fn kind_of(actual: &Actual) -> &'static str {
 
 /// The nearest valid word, or all of them when none is near.
 pub(super) fn suggest(word: &str, known: &[&str]) -> String {
-    let distance = |candidate: &str| {
-        strsim::damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase())
-    };
-    let nearest = known.iter().map(|word| (distance(word), word)).min();
-    match nearest {
-        Some((distance, candidate)) if distance <= word.len().div_ceil(3) => {
-            format!("did you mean `{candidate}`?")
-        }
-        Some(_) => {
+    match nearest(word, known.iter().copied()) {
+        Some(candidate) => format!("did you mean `{candidate}`?"),
+        None if known.is_empty() => "nothing is valid here".to_owned(),
+        None => {
             let all: Vec<_> = known.iter().map(|word| format!("`{word}`")).collect();
             format!("valid here: {}", all.join(", "))
         }
-        None => "nothing is valid here".to_owned(),
     }
 }

@@ -14,6 +14,10 @@ secrets:
 ";
 
 fn parse_text(text: &str) -> Result<Config, ConfigError> {
+    parse_with_places(text).map(|(config, _)| config)
+}
+
+fn parse_with_places(text: &str) -> Result<(Config, Places), ConfigError> {
     parse(Path::new("config.yaml"), text, Env::prefixed("NO_SUCH_PREFIX_"))
 }
 
@@ -219,4 +223,36 @@ fn service_accounts_are_checked_by_name() {
     let problems = problems(&text);
     assert!(problems.contains("`Default` cannot name a ServiceAccount"), "{problems}");
     assert!(problems.contains("the ServiceAccount `builder` is named twice"), "{problems}");
+}
+
+#[test]
+fn every_pattern_and_selector_has_its_place() {
+    let (_, places) = parse_with_places(MINIMUM).unwrap();
+    assert_eq!(places.allow(0, 1).to_string(), "config.yaml:7:28");
+    let mapping = "{ allow: [a, b], deny: [c], selector: { matchLabels: { tier: prod } } }";
+    let text = with("[\"team-*\", payments]", mapping);
+    let (_, places) = parse_with_places(&text).unwrap();
+    assert_eq!(places.allow(0, 1).to_string(), "config.yaml:7:30");
+    assert_eq!(places.deny(0, 0).to_string(), "config.yaml:7:41");
+    assert_eq!(places.selector(0).to_string(), "config.yaml:7:45");
+    let json = serde_json::to_value(places.deny(0, 0)).unwrap();
+    assert_eq!(json, serde_json::json!({ "file": "config.yaml", "line": 7, "column": 41 }));
+}
+
+#[test]
+fn what_a_variable_says_has_its_name_for_a_place() {
+    let tree = Tree::parse(MINIMUM).unwrap();
+    let places = Places::new(Path::new("config.yaml"), tree, true);
+    assert_eq!(places.allow(0, 0).to_string(), "ECR_REFRESHER__SECRETS");
+    let json = serde_json::to_value(places.allow(0, 0)).unwrap();
+    assert_eq!(json, serde_json::json!({ "variable": "ECR_REFRESHER__SECRETS" }));
+}
+
+#[test]
+fn only_tokens_expire() {
+    let text = with("secrets:", "  - name: hub\n    file: { path: /a.json }\nsecrets:");
+    let text = format!("{text}  - {{ name: hub-pull, registries: [hub], namespaces: [a] }}\n");
+    let config = parse_text(&text).unwrap();
+    let expires: Vec<_> = config.sync.secrets.iter().map(|one| config.expires(one)).collect();
+    assert_eq!(expires, [true, false]);
 }

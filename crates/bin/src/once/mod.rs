@@ -40,7 +40,7 @@ async fn pass(args: &RunArgs, mut config: Config) -> Result<Summary> {
     let started = Instant::now();
     let patience = args.once.timeout;
     let client = kubernetes::client(&args.cluster, &identity()).await?;
-    let home = Home::new(&client, &args.cluster);
+    let home = Home::new(&client, &args.home);
     let shutdown = stopped()?;
 
     let aws = aws::load_config().await;

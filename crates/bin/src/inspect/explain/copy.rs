@@ -1,0 +1,99 @@
+//! The copy in a namespace.
+
+use ecr_refresher_sync::{CopyState, OnConflict, Sighting};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::super::{Inspection, left::Left, reasons};
+use crate::words;
+
+/// What is there under the name of a pull Secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CopyFound {
+    /// That of a copy; or `unwanted`, `foreign` or `none` where no copy is to be.
+    pub(super) state: &'static str,
+    /// What follows from that, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Whether it is ours; none if there is no Secret of that name.
+    ours: Option<bool>,
+    /// Who has written to it, but for our applies.
+    managers: Vec<String>,
+    #[serde(flatten)]
+    left: Left,
+}
+
+impl CopyFound {
+    pub(super) fn of(inspection: &Inspection, sighting: &Sighting<'_>) -> Self {
+        let (state, reason) = if sighting.decision.is_allowed() {
+            wanted(inspection, sighting)
+        } else {
+            unwanted(inspection, sighting)
+        };
+        Self {
+            state,
+            reason,
+            ours: sighting.observed.map(|_| sighting.is_ours()),
+            managers: sighting.managers().to_vec(),
+            left: Left::new(sighting.expires_at(), inspection.now()),
+        }
+    }
+
+    /// In a line.
+    pub(super) fn words(&self, now: Timestamp) -> String {
+        let left = self.left.words(now);
+        let is_expired = self.state == CopyState::Expired.as_str();
+        let mut parts = vec![if is_expired { left.clone() } else { self.state.to_owned() }];
+        if self.ours == Some(true) {
+            parts.push("ours".to_owned());
+        }
+        match self.left.expires_at {
+            Some(at) if at > now => parts.push(format!("{left} left")),
+            Some(_) if !is_expired => parts.push(left),
+            _ => {}
+        }
+        let expiry = self.left.expires_at.map(|at| format!(" ({at})")).unwrap_or_default();
+        let reason = self.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        parts.join(", ") + &expiry + &reason
+    }
+}
+
+fn wanted(inspection: &Inspection, sighting: &Sighting<'_>) -> (&'static str, Option<String>) {
+    let state = inspection.state(sighting);
+    let reason = match state {
+        CopyState::Conflict => {
+            let foreign = reasons::foreign(sighting.managers());
+            Some(match sighting.secret.on_conflict {
+                OnConflict::Skip => format!("{foreign}, which is left alone (`onConflict: skip`)"),
+                OnConflict::Adopt => format!("{foreign}, to be taken over (`onConflict: adopt`)"),
+            })
+        }
+        CopyState::Stale => {
+            let flaw = sighting.flaw(inspection.config.expires(sighting.secret));
+            flaw.map(|flaw| reasons::flaw(flaw, sighting.managers()))
+        }
+        _ => None,
+    };
+    (state.as_str(), reason)
+}
+
+fn unwanted(inspection: &Inspection, sighting: &Sighting<'_>) -> (&'static str, Option<String>) {
+    if sighting.observed.is_none() {
+        return ("none", None);
+    }
+    if !sighting.is_ours() {
+        return ("foreign", Some(reasons::foreign(sighting.managers())));
+    }
+    let fate = match inspection.config.sync.prune_after {
+        None => "it stays, as `prune` is off".to_owned(),
+        Some(_) if !sighting.is_labelled() => {
+            "it stays, as it has lost the label that marks it as ours".to_owned()
+        }
+        Some(after) => {
+            let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
+            format!("it is deleted once it has been unwanted for {}", words::time(after))
+        }
+    };
+    ("unwanted", Some(fate))
+}

@@ -1,0 +1,131 @@
+//! `explain`: why a namespace has its copies, or has none.
+
+mod copy;
+mod event;
+mod text;
+mod verdict;
+
+use std::collections::BTreeMap;
+
+use ecr_refresher_sync::{CopyState, PullSecret, Sighting};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use self::{
+    copy::CopyFound,
+    event::{LastEvent, last_event},
+    verdict::Verdict,
+};
+use super::{Inspection, inspect};
+use crate::{
+    cli::{ExplainArgs, Failure, Output},
+    output,
+    run::runtime,
+};
+
+/// Prints what is to be in a namespace, why, and what is there.
+pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
+    let namespace = &args.namespace;
+    let explanation = runtime()?.block_on(async {
+        let (inspection, client) = inspect(&args.inspect, "explain", Some(namespace)).await?;
+        let mut explanation = Explanation::of(&inspection, namespace);
+        for secret in &mut explanation.secrets {
+            secret.last_event = last_event(&client, namespace, &secret.secret).await;
+        }
+        Ok::<_, Failure>(explanation)
+    })?;
+    output::print(match args.output {
+        Output::Text => explanation.text(),
+        // Plain structs always serialise.
+        Output::Json => serde_json::to_string(&explanation).unwrap_or_default() + "\n",
+    })?;
+    if explanation.good { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// What is said of a namespace.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Explanation {
+    at: Timestamp,
+    namespace: String,
+    exists: bool,
+    terminating: bool,
+    /// Those of its labels that any allow-list looks at.
+    labels: BTreeMap<String, String>,
+    /// Whether it holds all copies that it is to have, fresh.
+    good: bool,
+    secrets: Vec<About>,
+}
+
+/// What is said of one pull Secret in the namespace.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct About {
+    secret: String,
+    wanted: bool,
+    config: Verdict,
+    /// None when there is no such namespace.
+    copy: Option<CopyFound>,
+    /// None also when who asks may not read Events.
+    last_event: Option<LastEvent>,
+}
+
+impl Explanation {
+    fn of(inspection: &Inspection, namespace: &str) -> Self {
+        let sightings = inspection.look.sightings();
+        let sightings: Vec<_> =
+            sightings.filter(|sighting| sighting.namespace == namespace).collect();
+        let first = sightings.first();
+        let terminating = first.is_some_and(|first| first.terminating);
+        let labels = first.map(|first| first.labels.clone()).unwrap_or_default();
+        let secrets: Vec<_> = inspection
+            .config
+            .sync
+            .secrets
+            .iter()
+            .enumerate()
+            .map(|(place, secret)| {
+                let sighting = sightings.iter().find(|sighting| sighting.place == place);
+                About::of(inspection, place, secret, namespace, sighting)
+            })
+            .collect();
+        Self {
+            at: inspection.now(),
+            namespace: namespace.to_owned(),
+            exists: first.is_some(),
+            terminating,
+            labels,
+            good: first.is_some() && !terminating && secrets.iter().all(About::is_good),
+            secrets,
+        }
+    }
+}
+
+impl About {
+    fn of(
+        inspection: &Inspection,
+        place: usize,
+        secret: &PullSecret,
+        namespace: &str,
+        sighting: Option<&Sighting<'_>>,
+    ) -> Self {
+        let none = BTreeMap::new();
+        let labels = sighting.map_or(&none, |sighting| sighting.labels);
+        let config = Verdict::of(&inspection.places, place, secret, namespace, labels);
+        Self {
+            secret: secret.name.clone(),
+            wanted: config.is_wanted(),
+            config,
+            copy: sighting.map(|sighting| CopyFound::of(inspection, sighting)),
+            last_event: None,
+        }
+    }
+
+    fn is_good(&self) -> bool {
+        let is_fresh = |copy: &CopyFound| copy.state == CopyState::Fresh.as_str();
+        !self.wanted || self.copy.as_ref().is_some_and(is_fresh)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! What is said of namespaces of all kinds.
+
+use serde_json::{Value, json};
+
+use super::{
+    super::fixture::{config, copy, edited, foreign, inspect, unlabelled},
+    *,
+};
+
+const CONFIG: &str = "\
+namespaces:
+  allow: [\"team-*\", payments]
+  deny: [team-sandbox]
+  selector: { matchLabels: { tier: prod } }";
+
+/// What is said of a namespace, but for the folder of the config file; and whether all is good.
+fn explain_with(config: &str, name: &str, seen: &[&str], copies: &[Value]) -> (String, bool) {
+    let explanation = Explanation::of(&inspect(config, seen, copies), name);
+    let text = explanation.text();
+    let mut parts = text.split('(').map(|part| match part.split_once("/config.yaml:") {
+        Some((_, place)) if part.starts_with('/') => format!("config.yaml:{place}"),
+        _ => part.to_owned(),
+    });
+    let first = parts.next().unwrap_or_default();
+    (parts.fold(first, |text, part| text + "(" + &part), explanation.good)
+}
+
+fn explain(name: &str, seen: &[&str], copies: &[Value]) -> (String, bool) {
+    explain_with(&config(CONFIG), name, seen, copies)
+}
+
+/// The line on the copy.
+fn copy_line((text, _): (String, bool)) -> String {
+    text.lines().find_map(|line| line.strip_prefix("  copy     ")).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_pattern_that_allows_is_named_with_its_place_and_the_copy_with_its_expiry() {
+    let said = explain("team-a", &["team-a tier=prod"], &[copy("team-a", 312)]);
+    let expected = "\
+team-a: the namespace exists, with tier=prod
+
+ecr-pull
+  config   allowed by `team-*` (config.yaml:5:15)
+  copy     fresh, ours, 5h 12m left (2026-11-23T16:12:00Z)
+";
+    assert_eq!(said, (expected.to_owned(), true));
+}
+
+#[test]
+fn what_refuses_a_namespace_is_named_with_its_place() {
+    for (namespace, seen, line) in [
+        ("team-sandbox", "team-sandbox tier=prod", "denied by `team-sandbox` (config.yaml:6:14)"),
+        (
+            "payments",
+            "payments tier=dev",
+            "`payments` (config.yaml:5:25) matches, but the selector (config.yaml:7:7) asks for \
+             tier=prod",
+        ),
+        ("other", "other", "no pattern matches"),
+        ("paymets", "paymets", "no pattern matches; the nearest is `payments` (config.yaml:5:25)"),
+        ("taem-a", "taem-a", "no pattern matches; the nearest is `team-*` (config.yaml:5:15)"),
+    ] {
+        let (text, good) = explain(namespace, &[seen], &[]);
+        assert!(text.contains(&format!("  config   {line}\n")), "{text}");
+        assert!(text.ends_with("  copy     none\n"), "{text}");
+        assert!(good, "no copy is to be there");
+    }
+}
+
+#[test]
+fn what_is_there_is_said_with_whose_it_is() {
+    let prod = ["team-a tier=prod"];
+    for (copies, line) in [
+        (vec![], "missing"),
+        (vec![copy("team-a", -3)], "expired 3m ago, ours (2026-11-23T10:57:00Z)"),
+        (
+            vec![edited("team-a", 60)],
+            "stale, ours, 1h left (2026-11-23T12:00:00Z): it was changed by kubectl-edit",
+        ),
+        (
+            vec![foreign("team-a")],
+            "conflict: a foreign Secret, written by kubectl-create, which is left alone \
+             (`onConflict: skip`)",
+        ),
+    ] {
+        let said = explain("team-a", &prod, &copies);
+        assert!(!said.1, "{line}");
+        assert_eq!(copy_line(said), line);
+    }
+    let adopt = config(&format!("{CONFIG}\nonConflict: adopt"));
+    let said = explain_with(&adopt, "team-a", &prod, &[foreign("team-a")]);
+    assert!(copy_line(said).ends_with("to be taken over (`onConflict: adopt`)"));
+}
+
+#[test]
+fn what_is_there_though_it_is_not_wanted_is_said_with_what_becomes_of_it() {
+    let off = format!("{}prune: {{ enabled: false }}\n", config(CONFIG));
+    let left = "1h left (2026-11-23T12:00:00Z)";
+    for (config, copy, line) in [
+        (
+            config(CONFIG),
+            copy("x", 60),
+            format!("unwanted, ours, {left}: it is deleted once it has been unwanted for 10m"),
+        ),
+        (off, copy("x", 60), format!("unwanted, ours, {left}: it stays, as `prune` is off")),
+        (
+            config(CONFIG),
+            unlabelled("x", 60),
+            format!(
+                "unwanted, ours, {left}: it stays, as it has lost the label that marks it as ours"
+            ),
+        ),
+        (
+            config(CONFIG),
+            foreign("x"),
+            "foreign: a foreign Secret, written by kubectl-create".to_owned(),
+        ),
+    ] {
+        let said = explain_with(&config, "x", &["x"], &[copy]);
+        assert!(said.1, "all copies that are to be there are");
+        assert_eq!(copy_line(said), line);
+    }
+}
+
+#[test]
+fn a_namespace_that_is_not_there_or_is_going_is_not_good() {
+    let (text, good) = explain("team-a", &[], &[]);
+    assert!(text.starts_with("team-a: there is no such namespace\n"), "{text}");
+    assert!(!text.contains("  copy ") && !good, "{text}");
+    let (text, good) = explain("team-a", &["team-a tier=prod!"], &[copy("team-a", 60)]);
+    assert!(text.starts_with("team-a: the namespace is being deleted"), "{text}");
+    assert!(!good);
+}
+
+#[test]
+fn scripts_get_the_same_as_json() {
+    let inspection = inspect(&config(CONFIG), &["team-a tier=prod"], &[copy("team-a", 60)]);
+    let mut json = serde_json::to_value(Explanation::of(&inspection, "team-a")).unwrap();
+    let file = json["secrets"][0]["config"]["by"]["file"].take();
+    assert!(file.as_str().unwrap().ends_with("config.yaml"));
+    let expected = json!({
+        "at": "2026-11-23T11:00:00Z", "namespace": "team-a",
+        "exists": true, "terminating": false, "labels": { "tier": "prod" }, "good": true,
+        "secrets": [{
+            "secret": "ecr-pull",
+            "wanted": true,
+            "config": {
+                "decision": "allowed",
+                "by": { "pattern": "team-*", "file": null, "line": 5, "column": 15 },
+            },
+            "copy": {
+                "state": "fresh", "ours": true, "managers": [],
+                "expiresAt": "2026-11-23T12:00:00Z", "secondsLeft": 3600,
+            },
+            "lastEvent": null,
+        }],
+    });
+    assert_eq!(json, expected);
+}

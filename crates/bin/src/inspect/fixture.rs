@@ -1,0 +1,100 @@
+//! A cluster for tests, as it is seen by a config.
+
+use std::collections::BTreeMap;
+
+use ecr_refresher_sync::{Look, Namespace};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::Inspection;
+use crate::config;
+
+/// The moment at which everything is looked at.
+pub(super) fn now() -> Timestamp {
+    "2026-11-23T11:00:00Z".parse().unwrap()
+}
+
+/// A config file with one pull Secret, of which `rest` says where it goes and whatever else.
+pub(super) fn config(rest: &str) -> String {
+    format!(
+        "registries: [{{ name: main, ecr: {{ region: eu-west-1 }} }}]\n\
+         secrets:\n  - name: ecr-pull\n    {}\n",
+        rest.replace('\n', "\n    ")
+    )
+}
+
+/// What is seen with a config of namespaces (a name with labels, or with `!` for one that is being
+/// deleted) and of Secrets named `ecr-pull`.
+pub(super) fn inspect(config: &str, namespaces: &[&str], copies: &[Value]) -> Inspection {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yaml");
+    std::fs::write(&path, config).unwrap();
+    let (config, places) =
+        config::load_with_places(&path).unwrap_or_else(|error| panic!("{error}"));
+    let mut look = Look::begin(&config.sync, now());
+    for text in namespaces {
+        let mut words = text.trim_end_matches('!').split(' ');
+        let name = words.next().unwrap();
+        let labels: BTreeMap<_, _> = words
+            .map(|label| label.split_once('=').unwrap())
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        look.see_namespace(name, Namespace { terminating: text.ends_with('!'), labels });
+    }
+    for copy in copies {
+        look.see_copy(0, &serde_json::from_value(copy.clone()).unwrap());
+    }
+    look.end();
+    Inspection { config, places, look }
+}
+
+/// The metadata of a copy that nobody has touched, and whose token has so many minutes left.
+pub(super) fn copy(namespace: &str, minutes: i64) -> Value {
+    let expires_at = now() + SignedDuration::from_mins(minutes);
+    json!({
+        "namespace": namespace,
+        "resourceVersion": "1",
+        "labels": { "app.kubernetes.io/managed-by": "ecr-refresher" },
+        "annotations": {
+            "ecr-refresher.io/expires-at": expires_at,
+            "ecr-refresher.io/content-hash": "000000000000000000000000000000ff",
+        },
+        "managedFields": [{
+            "manager": "ecr-refresher", "operation": "Apply", "apiVersion": "v1",
+            "fieldsType": "FieldsV1",
+            "fieldsV1": {
+                "f:data": { "f:.dockerconfigjson": {} },
+                "f:metadata": {
+                    "f:annotations": {
+                        "f:ecr-refresher.io/content-hash": {}, "f:ecr-refresher.io/expires-at": {},
+                    },
+                    "f:labels": { "f:app.kubernetes.io/managed-by": {} },
+                },
+                "f:type": {},
+            },
+        }],
+    })
+}
+
+/// The same after somebody has edited its data.
+pub(super) fn edited(namespace: &str, minutes: i64) -> Value {
+    let mut copy = copy(namespace, minutes);
+    copy["managedFields"][0]["fieldsV1"].as_object_mut().unwrap().remove("f:data");
+    let entry = json!({ "manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1" });
+    copy["managedFields"].as_array_mut().unwrap().push(entry);
+    copy
+}
+
+/// The same after somebody has taken our label away.
+pub(super) fn unlabelled(namespace: &str, minutes: i64) -> Value {
+    let mut copy = copy(namespace, minutes);
+    copy["labels"] = json!({});
+    copy["managedFields"][0]["fieldsV1"]["f:metadata"].as_object_mut().unwrap().remove("f:labels");
+    copy
+}
+
+/// The metadata of a Secret of that name that is not ours.
+pub(super) fn foreign(namespace: &str) -> Value {
+    let entry = json!({ "manager": "kubectl-create", "operation": "Update", "apiVersion": "v1" });
+    json!({ "namespace": namespace, "resourceVersion": "1", "managedFields": [entry] })
+}

@@ -1,0 +1,54 @@
+//! The time that a token has left.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::words;
+
+/// When a copy expires, and how long that is from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Left {
+    /// None when there is no copy, or it does not say.
+    pub(super) expires_at: Option<Timestamp>,
+    /// Negative once it has expired.
+    pub(super) seconds_left: Option<i64>,
+}
+
+impl Left {
+    pub(super) fn new(expires_at: Option<Timestamp>, now: Timestamp) -> Self {
+        let seconds_left = expires_at.map(|at| at.duration_since(now).as_secs());
+        Self { expires_at, seconds_left }
+    }
+
+    /// As `5h 12m`, `expired 3m ago` or `-`.
+    pub(super) fn words(self, now: Timestamp) -> String {
+        let Some(expires_at) = self.expires_at else { return "-".to_owned() };
+        let time = words::time(expires_at.duration_since(now));
+        if expires_at <= now { format!("expired {time} ago") } else { time }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_said_in_words_and_seconds() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let left = |seconds: i64| {
+            let at = Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+            Left::new(Some(at), now)
+        };
+        assert_eq!(left(18_720).words(now), "5h 12m");
+        assert_eq!(left(-180).words(now), "expired 3m ago");
+        assert_eq!(left(0).words(now), "expired 0s ago");
+        assert_eq!(left(-180).seconds_left, Some(-180));
+        assert_eq!(Left::new(None, now).words(now), "-");
+        let json = serde_json::to_value(left(60)).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({ "expiresAt": "2027-01-15T08:01:00Z", "secondsLeft": 60 })
+        );
+    }
+}

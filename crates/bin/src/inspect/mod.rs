@@ -1,0 +1,56 @@
+//! The commands that only look: at the config, and at the cluster with the caller's rights.
+
+mod counts;
+mod explain;
+#[cfg(test)]
+mod fixture;
+mod left;
+mod plan;
+mod reasons;
+mod status;
+mod table;
+
+use ecr_refresher_sync::{CopyState, Look, Sighting, look};
+use jiff::Timestamp;
+use kube::Client;
+
+pub(crate) use self::{explain::explain, plan::plan, status::status};
+use crate::{
+    cli::{Failure, InspectArgs},
+    config::{self, Config, Places},
+    kubernetes, logging,
+};
+
+/// What was seen, and what it is held against.
+struct Inspection {
+    config: Config,
+    places: Places,
+    look: Look,
+}
+
+/// Reads the config, and then the cluster: all of it, or one namespace. Returns the client too.
+async fn inspect(
+    args: &InspectArgs,
+    command: &str,
+    only: Option<&str>,
+) -> Result<(Inspection, Client), Failure> {
+    logging::start_if_asked();
+    let (config, places) = config::load_with_places(&args.config.config)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let client = kubernetes::client(&args.cluster, command).await?;
+    let look = look(&client, &config.sync, only, Timestamp::now()).await;
+    let look = look.map_err(anyhow::Error::new)?;
+    Ok((Inspection { config, places, look }, client))
+}
+
+impl Inspection {
+    /// When the cluster was looked at.
+    fn now(&self) -> Timestamp {
+        self.look.at()
+    }
+
+    /// The state of a copy that is wanted.
+    fn state(&self, sighting: &Sighting<'_>) -> CopyState {
+        sighting.state(self.config.expires(sighting.secret), self.now())
+    }
+}

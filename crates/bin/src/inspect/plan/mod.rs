@@ -1,0 +1,138 @@
+//! `plan`: what a config would write, skip and prune.
+
+mod decide;
+mod render;
+
+use ecr_refresher_sync::SecretReport;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use self::decide::decide;
+use super::{Inspection, inspect, left::Left};
+use crate::{
+    cli::{Failure, PlanArgs},
+    config::Spot,
+    output,
+    run::runtime,
+    words::nearest,
+};
+
+/// Prints what the config would do.
+pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
+    let (inspection, _) = runtime()?.block_on(inspect(&args.inspect, "plan", None))?;
+    let plan = Plan::of(&inspection);
+    eprint!("{}", plan.warnings());
+    output::print(plan.render(args.output, args.all))
+}
+
+/// What a config would do.
+#[derive(Debug)]
+struct Plan {
+    at: Timestamp,
+    rows: Vec<Row>,
+    unmatched: Vec<Unmatched>,
+}
+
+/// What would be done about one copy. The order of the fields is that of the rows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    action: Action,
+    secret: String,
+    namespace: String,
+    reason: String,
+    #[serde(flatten)]
+    left: Left,
+}
+
+/// What would be done about a copy, in the order in which it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum Action {
+    /// It is missing, and would be made.
+    Create,
+    /// It is ours, and would be written at once.
+    Replace,
+    /// It is foreign, and would be taken over.
+    Adopt,
+    /// It is ours and wanted no more, and would be deleted.
+    Prune,
+    /// It is wanted, and something stands in the way.
+    Skip,
+    /// It is ours and wanted no more, and would be left there.
+    Leave,
+    /// It is ours and works, until the next token replaces it.
+    Keep,
+}
+
+/// A pattern that matches no namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Unmatched {
+    secret: String,
+    pattern: String,
+    #[serde(flatten)]
+    spot: Spot,
+    /// The namespace that may have been meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nearest: Option<String>,
+}
+
+impl Action {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Replace => "replace",
+            Self::Adopt => "adopt",
+            Self::Prune => "prune",
+            Self::Skip => "skip",
+            Self::Leave => "leave",
+            Self::Keep => "keep",
+        }
+    }
+}
+
+impl Plan {
+    fn of(inspection: &Inspection) -> Self {
+        let at = inspection.now();
+        let prune_after = inspection.config.sync.prune_after;
+        let mut rows: Vec<_> = inspection
+            .look
+            .sightings()
+            .filter_map(|sighting| {
+                let expires = inspection.config.expires(sighting.secret);
+                let (action, reason) = decide(&sighting, expires, prune_after, at)?;
+                let secret = sighting.secret.name.clone();
+                let namespace = sighting.namespace.to_owned();
+                let left = Left::new(sighting.expires_at(), at);
+                Some(Row { action, secret, namespace, reason, left })
+            })
+            .collect();
+        rows.sort();
+        let report = inspection.look.report();
+        let secrets = report.secrets.iter().enumerate();
+        let unmatched = secrets.flat_map(|(place, secret)| unmatched(inspection, place, secret));
+        Self { at, rows, unmatched: unmatched.collect() }
+    }
+}
+
+/// The patterns of a pull Secret that match nothing: each is probably a typo.
+fn unmatched(inspection: &Inspection, place: usize, secret: &SecretReport) -> Vec<Unmatched> {
+    let patterns = secret.patterns.iter().enumerate();
+    let unmatched = patterns.filter(|(_, (_, namespaces))| *namespaces == 0);
+    unmatched
+        .map(|(number, (pattern, _))| {
+            let sightings = inspection.look.sightings();
+            let namespaces = sightings.filter(|sighting| sighting.place == place);
+            let nearest = nearest(pattern, namespaces.map(|sighting| sighting.namespace));
+            Unmatched {
+                secret: secret.name.clone(),
+                pattern: pattern.clone(),
+                spot: inspection.places.allow(place, number),
+                nearest: nearest.map(str::to_owned),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,124 @@
+//! What would be done about what is there.
+
+use serde_json::Value;
+
+use super::{
+    super::fixture::{config, copy, edited, foreign, inspect, unlabelled},
+    *,
+};
+use crate::cli::TableOutput;
+
+const TEAMS: &str = "namespaces: { allow: [\"team-*\"], deny: [team-sandbox] }";
+
+fn table(config: &str, namespaces: &[&str], copies: &[Value]) -> String {
+    Plan::of(&inspect(config, namespaces, copies)).render(TableOutput::Table, true)
+}
+
+#[test]
+fn every_copy_has_its_action_and_the_reason() {
+    let namespaces = [
+        "other",
+        "team-deleted!",
+        "team-edited",
+        "team-expired",
+        "team-foreign",
+        "team-fresh",
+        "team-missing",
+        "team-sandbox",
+        "team-stripped",
+    ];
+    let copies = [
+        copy("other", 312),
+        edited("team-edited", 312),
+        copy("team-expired", -3),
+        foreign("team-foreign"),
+        copy("team-fresh", 312),
+        copy("team-sandbox", 312),
+        unlabelled("team-stripped", 312),
+    ];
+    assert_eq!(
+        table(&config(TEAMS), &namespaces, &copies),
+        "\
+SECRET     NAMESPACE       ACTION    WHY
+ecr-pull   team-missing    create    it is missing
+ecr-pull   team-edited     replace   it was changed by kubectl-edit
+ecr-pull   team-expired    replace   expired 3m ago
+ecr-pull   team-stripped   replace   it has lost the label that marks it as ours
+ecr-pull   other           prune     no pattern matches it; after 10m
+ecr-pull   team-sandbox    prune     `team-sandbox` denies it; after 10m
+ecr-pull   team-deleted    skip      the namespace is being deleted
+ecr-pull   team-foreign    skip      a foreign Secret, written by kubectl-create
+ecr-pull   team-fresh      keep      5h 12m left
+9 copies: 1 create, 3 replace, 2 prune, 2 skip, 1 keep
+"
+    );
+}
+
+#[test]
+fn a_foreign_secret_is_adopted_where_the_config_says_so() {
+    let config = config("namespaces: [\"team-*\"]\nonConflict: adopt");
+    let table = table(&config, &["team-a"], &[foreign("team-a")]);
+    assert!(table.contains("team-a      adopt    a foreign Secret, written by kubectl-create"));
+}
+
+#[test]
+fn what_is_wanted_no_more_is_left_where_it_is_not_ours_to_delete() {
+    let namespaces = ["other", "another tier=dev"];
+    let copies = [unlabelled("other", 60), copy("another", 60)];
+    let selected = config(
+        "namespaces:\n  allow: [\"*\"]\n  deny: [other]\n  selector: { matchLabels: { tier: prod } }",
+    );
+    let off = format!("{selected}prune: {{ enabled: false }}\n");
+    let table = |config: &str| table(config, &namespaces, &copies);
+    assert!(
+        table(&selected).contains(
+            "other       leave    `other` denies it; it has lost the label that marks it as ours"
+        ),
+        "{}",
+        table(&selected)
+    );
+    assert!(
+        table(&off).contains(
+            "another     leave    its labels are not as selected: tier=prod; `prune` is off"
+        ),
+        "{}",
+        table(&off)
+    );
+}
+
+#[test]
+fn what_is_none_of_ours_is_not_shown() {
+    let namespaces = ["other", "leaving!"];
+    let table = table(&config(TEAMS), &namespaces, &[foreign("other"), copy("leaving", 60)]);
+    assert_eq!(table, "0 copies\n");
+}
+
+#[test]
+fn what_is_kept_is_only_counted_unless_all_is_to_be_shown() {
+    let plan = Plan::of(&inspect(&config(TEAMS), &["team-a"], &[copy("team-a", 60)]));
+    assert_eq!(plan.render(TableOutput::Table, false), "1 copy: 1 keep\n");
+    let json: Value = serde_json::from_str(&plan.render(TableOutput::Json, false)).unwrap();
+    assert_eq!(json["counts"]["keep"], 1);
+    assert_eq!(json["copies"], serde_json::json!([]));
+    let json: Value = serde_json::from_str(&plan.render(TableOutput::Json, true)).unwrap();
+    let expected = serde_json::json!([{
+        "secret": "ecr-pull", "namespace": "team-a", "action": "keep", "reason": "1h left",
+        "expiresAt": "2026-11-23T12:00:00Z", "secondsLeft": 3600,
+    }]);
+    assert_eq!(json["copies"], expected);
+}
+
+#[test]
+fn patterns_that_match_nothing_are_named_with_their_place() {
+    let config = config("namespaces: [\"team-*\", paymets, \"x-*\"]");
+    let plan = Plan::of(&inspect(&config, &["team-a", "payments"], &[]));
+    let warnings = plan.warnings();
+    let lines: Vec<_> = warnings.lines().collect();
+    assert!(lines[0].ends_with(
+        "config.yaml:4:28: no namespace matches `paymets` of ecr-pull; did you mean `payments`?"
+    ));
+    assert!(lines[1].ends_with("config.yaml:4:37: no namespace matches `x-*` of ecr-pull"));
+    let json: Value = serde_json::from_str(&plan.render(TableOutput::Json, false)).unwrap();
+    let first = &json["unmatchedPatterns"][0];
+    assert_eq!((&first["pattern"], &first["line"]), (&"paymets".into(), &4.into()));
+}

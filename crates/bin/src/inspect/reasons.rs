@@ -1,0 +1,42 @@
+//! Why something is as it is, in words.
+
+use ecr_refresher_sync::{Decision, Flaw, Sighting};
+
+/// Why a copy that is ours, and has not expired, is written all the same.
+pub(super) fn flaw(flaw: Flaw, managers: &[String]) -> String {
+    match flaw {
+        Flaw::Unlabelled => "it has lost the label that marks it as ours".to_owned(),
+        Flaw::Edited if managers.is_empty() => "somebody has changed it".to_owned(),
+        Flaw::Edited => format!("it was changed by {}", managers.join(", ")),
+        Flaw::Outdated => "the config asks for other labels or annotations".to_owned(),
+    }
+}
+
+/// Whose a Secret is that is not ours.
+pub(super) fn foreign(managers: &[String]) -> String {
+    if managers.is_empty() {
+        "a foreign Secret".to_owned()
+    } else {
+        format!("a foreign Secret, written by {}", managers.join(", "))
+    }
+}
+
+/// Why no copy is to be in a namespace; `None` if one is.
+pub(super) fn refusal(sighting: &Sighting<'_>) -> Option<String> {
+    let list = &sighting.secret.allow_list;
+    match sighting.decision {
+        Decision::Allowed(_) if sighting.terminating => {
+            Some("the namespace is being deleted".to_owned())
+        }
+        Decision::Allowed(_) => None,
+        Decision::Denied(pattern) => {
+            let pattern = list.deny_patterns().get(pattern).map_or("", String::as_str);
+            Some(format!("`{pattern}` denies it"))
+        }
+        Decision::NotSelected(_) => {
+            let unmet = list.unmet(sighting.labels).join(", ");
+            Some(format!("its labels are not as selected: {unmet}"))
+        }
+        Decision::NotListed => Some("no pattern matches it".to_owned()),
+    }
+}

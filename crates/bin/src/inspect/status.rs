@@ -1,0 +1,235 @@
+//! `status`: every copy with its state and the time it has left.
+
+use ecr_refresher_sync::CopyState;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{Inspection, counts::Counts, inspect, left::Left, table::Table};
+use crate::{
+    cli::{Failure, StatusArgs, TableOutput},
+    output,
+    run::runtime,
+};
+
+/// A copy that is ours where none is wanted any more.
+const UNWANTED: &str = "unwanted";
+/// All states that a copy can be in without a token, in the order in which they are counted.
+const STATES: [&str; 6] = [
+    CopyState::Fresh.as_str(),
+    CopyState::Stale.as_str(),
+    CopyState::Expired.as_str(),
+    CopyState::Missing.as_str(),
+    CopyState::Conflict.as_str(),
+    UNWANTED,
+];
+
+/// Prints the state of all copies.
+pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
+    let (inspection, _) = runtime()?.block_on(inspect(&args.inspect, "status", None))?;
+    let status = Status::of(&inspection);
+    output::print(status.render(args.output, args.failing))?;
+    if status.is_good() { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// The copies, what fails first.
+#[derive(Debug)]
+struct Status {
+    at: Timestamp,
+    rows: Vec<Row>,
+}
+
+/// One copy. The order of its fields is that of the rows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    #[serde(skip)]
+    order: (bool, i64),
+    secret: String,
+    namespace: String,
+    state: &'static str,
+    #[serde(flatten)]
+    left: Left,
+}
+
+impl Status {
+    fn of(inspection: &Inspection) -> Self {
+        let at = inspection.now();
+        let mut rows: Vec<_> = inspection
+            .look
+            .sightings()
+            .filter(|sighting| !sighting.terminating)
+            .filter_map(|sighting| {
+                let state = if sighting.is_wanted() {
+                    Some(inspection.state(&sighting))
+                } else if sighting.is_ours() {
+                    None
+                } else {
+                    return None;
+                };
+                let left = Left::new(sighting.expires_at(), at);
+                Some(Row::new(&sighting.secret.name, sighting.namespace, state, left))
+            })
+            .collect();
+        rows.sort();
+        Self { at, rows }
+    }
+
+    /// Whether no Pod can fail to pull for want of a copy.
+    fn is_good(&self) -> bool {
+        !self.rows.iter().any(Row::is_failing)
+    }
+
+    fn render(&self, output: TableOutput, only_failing: bool) -> String {
+        let rows = self.rows.iter().filter(|row| !only_failing || row.is_failing());
+        match output {
+            TableOutput::Json => self.json(rows),
+            TableOutput::Table => self.table(rows),
+        }
+    }
+
+    fn table<'a>(&self, rows: impl Iterator<Item = &'a Row>) -> String {
+        let mut table = Table::new(["SECRET", "NAMESPACE", "STATE", "LEFT"]);
+        for Row { secret, namespace, state, left, .. } in rows {
+            let state = (*state).to_owned();
+            table.add([secret.clone(), namespace.clone(), state, left.words(self.at)]);
+        }
+        table.render() + &self.counts().summary()
+    }
+
+    fn json<'a>(&self, rows: impl Iterator<Item = &'a Row>) -> String {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            at: Timestamp,
+            good: bool,
+            counts: Counts,
+            copies: Vec<&'a Row>,
+        }
+        let document = Document {
+            at: self.at,
+            good: self.is_good(),
+            counts: self.counts(),
+            copies: rows.collect(),
+        };
+        // Plain structs always serialise.
+        serde_json::to_string(&document).unwrap_or_default() + "\n"
+    }
+
+    fn counts(&self) -> Counts {
+        Counts::new(&STATES, self.rows.iter().map(|row| row.state))
+    }
+}
+
+impl Row {
+    /// A row; `state` is none for what is not wanted.
+    fn new(secret: &str, namespace: &str, state: Option<CopyState>, left: Left) -> Self {
+        let failing = state.is_some_and(CopyState::is_failing);
+        Self {
+            order: (!failing, left.seconds_left.unwrap_or(i64::MAX)),
+            secret: secret.to_owned(),
+            namespace: namespace.to_owned(),
+            state: state.map_or(UNWANTED, CopyState::as_str),
+            left,
+        }
+    }
+
+    fn is_failing(&self) -> bool {
+        let (good, _) = self.order;
+        !good
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn status(rows: &[(&str, Option<CopyState>, Option<i64>)]) -> Status {
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        let mut rows: Vec<_> = rows
+            .iter()
+            .map(|&(namespace, state, seconds)| {
+                let expires_at =
+                    seconds.map(|seconds| Timestamp::from_second(1_800_000_000 + seconds).unwrap());
+                Row::new("ecr-pull", namespace, state, Left::new(expires_at, at))
+            })
+            .collect();
+        rows.sort();
+        Status { at, rows }
+    }
+
+    fn of_every_state() -> Status {
+        status(&[
+            ("team-a", Some(CopyState::Fresh), Some(30_000)),
+            ("team-b", Some(CopyState::Fresh), Some(18_720)),
+            ("team-c", Some(CopyState::Missing), None),
+            ("team-d", Some(CopyState::Expired), Some(-180)),
+            ("team-e", Some(CopyState::Conflict), None),
+            ("team-f", Some(CopyState::Stale), Some(20_000)),
+            ("team-g", None, Some(19_000)),
+            ("team-h", Some(CopyState::Expired), Some(-3600)),
+            ("team-i", Some(CopyState::Fresh), None),
+        ])
+    }
+
+    #[test]
+    fn what_fails_comes_first_and_then_what_expires_first() {
+        assert_eq!(
+            of_every_state().render(TableOutput::Table, false),
+            "\
+SECRET     NAMESPACE   STATE      LEFT
+ecr-pull   team-h      expired    expired 1h ago
+ecr-pull   team-d      expired    expired 3m ago
+ecr-pull   team-c      missing    -
+ecr-pull   team-e      conflict   -
+ecr-pull   team-b      fresh      5h 12m
+ecr-pull   team-g      unwanted   5h 16m
+ecr-pull   team-f      stale      5h 33m
+ecr-pull   team-a      fresh      8h 20m
+ecr-pull   team-i      fresh      -
+9 copies: 3 fresh, 1 stale, 2 expired, 1 missing, 1 conflict, 1 unwanted
+"
+        );
+    }
+
+    #[test]
+    fn only_what_fails_is_shown_where_that_is_asked_for_and_all_is_counted() {
+        let status = of_every_state();
+        let shown = status.render(TableOutput::Table, true);
+        assert_eq!(shown.lines().count(), 6);
+        assert!(shown.ends_with(
+            "9 copies: 3 fresh, 1 stale, 2 expired, 1 missing, 1 conflict, 1 unwanted\n"
+        ));
+        let good = self::status(&[("team-a", Some(CopyState::Fresh), Some(60))]);
+        assert_eq!(good.render(TableOutput::Table, true), "1 copy: 1 fresh\n");
+    }
+
+    #[test]
+    fn it_is_good_unless_a_copy_is_missing_expired_or_in_conflict() {
+        for state in CopyState::ALL {
+            let good = matches!(state, CopyState::Fresh | CopyState::Stale);
+            assert_eq!(status(&[("team-a", Some(state), None)]).is_good(), good, "{state:?}");
+        }
+        assert!(status(&[("team-a", None, Some(-60))]).is_good(), "nobody wants it");
+        assert!(status(&[]).is_good());
+        assert_eq!(status(&[]).render(TableOutput::Table, false), "0 copies\n");
+    }
+
+    #[test]
+    fn scripts_get_times_and_seconds() {
+        let status = status(&[("team-a", Some(CopyState::Fresh), Some(60))]);
+        let json: Value = serde_json::from_str(&status.render(TableOutput::Json, false)).unwrap();
+        let expected = serde_json::json!({
+            "at": "2027-01-15T08:00:00Z",
+            "good": true,
+            "counts": {
+                "fresh": 1, "stale": 0, "expired": 0, "missing": 0, "conflict": 0, "unwanted": 0,
+            },
+            "copies": [{
+                "secret": "ecr-pull", "namespace": "team-a", "state": "fresh",
+                "expiresAt": "2027-01-15T08:01:00Z", "secondsLeft": 60,
+            }],
+        });
+        assert_eq!(json, expected);
+    }
+}

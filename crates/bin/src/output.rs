@@ -1,0 +1,18 @@
+//! Standard output.
+
+use std::io::{ErrorKind, Write, stdout};
+
+use anyhow::Context;
+
+use crate::cli::Failure;
+
+/// Prints a result. Whoever reads may have read enough, as `head` does: that is no failure.
+pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let mut stdout = stdout().lock();
+    match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")?
+        }
+        _ => Ok(()),
+    }
+}
