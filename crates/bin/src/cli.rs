@@ -3,9 +3,10 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use jiff::SignedDuration;
 
-use crate::{check, inspect, logging::LogFormat, once, run};
+use crate::{check, completions, inspect, logging::LogFormat, once, run};
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -33,6 +34,8 @@ enum Command {
     Plan(PlanArgs),
     /// Say why a namespace has its copies or has none; exit code 1 when one is not as it is to be.
     Explain(ExplainArgs),
+    /// Print a script that completes the command line in a shell.
+    Completions(CompletionsArgs),
 }
 
 /// Where the config is.
@@ -152,6 +155,13 @@ pub(crate) struct ExplainArgs {
     pub(crate) output: Output,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
 /// How a result with many rows looks.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(crate) enum TableOutput {
@@ -187,6 +197,7 @@ impl Cli {
             Command::Status(args) => inspect::status(&args),
             Command::Plan(args) => inspect::plan(&args),
             Command::Explain(args) => inspect::explain(&args),
+            Command::Completions(args) => completions::execute(&args),
         };
         match result {
             Ok(()) => ExitCode::SUCCESS,
