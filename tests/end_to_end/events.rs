@@ -32,7 +32,7 @@ pub(crate) fn tests() -> Vec<Scenario> {
 }
 
 /// Waits for the Event with this reason, about the object of this name.
-async fn eventually_event(
+pub(crate) async fn eventually_event(
     client: &Client,
     namespace: &str,
     name: &str,

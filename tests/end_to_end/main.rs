@@ -2,6 +2,7 @@
 
 mod api_server;
 mod bad_namespaces;
+mod commands;
 mod control_plane;
 mod events;
 mod leaks;
@@ -55,6 +56,7 @@ fn scenarios() -> Vec<Scenario> {
         restarts::tests(),
         api_server::tests(),
         bad_namespaces::tests(),
+        commands::tests(),
     ]
     .into_iter()
     .flatten()

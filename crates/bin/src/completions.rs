@@ -1,7 +1,7 @@
 //! `completions`: completes the command line in a shell.
 
 use clap::CommandFactory;
-use clap_complete::generate;
+use clap_complete::{Shell, generate};
 
 use crate::{
     cli::{Cli, CompletionsArgs, Failure},
@@ -10,7 +10,29 @@ use crate::{
 
 /// Prints the script for a shell.
 pub(crate) fn execute(args: &CompletionsArgs) -> Result<(), Failure> {
+    output::print(script(args.shell))
+}
+
+fn script(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
-    generate(args.shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
-    output::print(script)
+    generate(shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
+    script
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn every_shell_gets_a_script_with_all_commands() {
+        Cli::command().debug_assert();
+        for &shell in Shell::value_variants() {
+            let script = String::from_utf8(script(shell)).unwrap();
+            for command in Cli::command().get_subcommands() {
+                assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
+            }
+        }
+    }
 }

@@ -38,8 +38,9 @@ async fn inspect(
     let (config, places) = config::load_with_places(&args.config.config)
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let client = kubernetes::client(&args.cluster, command).await?;
-    let look = look(&client, &config.sync, only, Timestamp::now()).await;
-    let look = look.map_err(anyhow::Error::new)?;
+    // Nothing here is told in less than seconds.
+    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+    let look = look(&client, &config.sync, only, now).await.map_err(anyhow::Error::new)?;
     Ok((Inspection { config, places, look }, client))
 }
 

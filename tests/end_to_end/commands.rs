@@ -1,0 +1,360 @@
+//! The commands that only look, run by an operator who may do no more than that.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use ecr_refresher_tests::{
+    cluster::{create_namespace, label_namespace, patch_secret},
+    control_plane::{AuditLog, ControlPlane, user_name},
+    daemon::{self, Installation},
+    fake_aws::FakeAws,
+    wait::eventually,
+};
+use k8s_openapi::api::{
+    core::v1::{Namespace, Secret, ServiceAccount},
+    rbac::v1::{ClusterRole, ClusterRoleBinding},
+};
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, PostParams},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{events::eventually_event, scenario::Scenario};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn tests() -> Vec<Scenario> {
+    vec![
+        Scenario::new("status shows every copy, what fails first, and writes nothing", status),
+        Scenario::new("plan shows what an edited config would do, and writes nothing", plan),
+        Scenario::new("explain names the line of the config and the state of the copy", explain),
+        Scenario::new("a list that is forbidden is named with who asked and the remedy", forbidden),
+    ]
+}
+
+/// After a rollout: copies in the namespaces `NAME-a` to `NAME-e`, a foreign Secret in `NAME-f`,
+/// `NAME-g` on the deny-list, and `NAME-h` on its way out. The daemon has ended.
+struct Stage {
+    installation: Installation,
+    operator: Operator,
+    audit: AuditLog,
+}
+
+/// Who may list what the commands look at, and no more.
+struct Operator {
+    kubeconfig: PathBuf,
+    user: String,
+}
+
+impl Stage {
+    async fn new(control_plane: &Arc<ControlPlane>, name: &str) -> Result<Self> {
+        let client = control_plane.admin_client();
+        for letter in ["a", "b", "c", "d", "e", "f", "g"] {
+            create_namespace(&client, &format!("{name}-{letter}"), &[]).await?;
+        }
+        create_terminating(control_plane, &format!("{name}-h")).await?;
+        let foreign = json!({ "metadata": { "name": format!("{name}-pull") } });
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), &format!("{name}-f"));
+        create(&secrets, foreign).await?;
+        let aws = FakeAws::start().await?;
+        // So that for half an hour, however long this takes, 12 whole hours are left.
+        aws.set_token_life(Duration::from_mins(12 * 60 + 30));
+        let allow = json!([format!("{name}-?")]);
+        let config = config(name, &json!({ "allow": allow, "deny": [format!("{name}-g")] }));
+        let installation = Installation::new(control_plane, name, config).await?;
+        let daemon = installation.start_ready(&aws).await?;
+        let (namespace, secret) = (format!("{name}-f"), format!("{name}-pull"));
+        eventually_event(&client, &namespace, &secret, "ConflictingSecret").await?;
+        ensure!(daemon.stop().await?.success());
+        Ok(Self {
+            installation,
+            operator: operator(control_plane, name, may_look(&secret)).await?,
+            audit: control_plane.audit().from_now()?,
+        })
+    }
+
+    /// Runs a command as the operator, with a config. Returns its exit code and what it printed; it
+    /// logs nothing.
+    async fn run(&self, arguments: &[&str], config: &Value) -> Result<(i32, String)> {
+        let output = run(&self.operator.kubeconfig, arguments, &config.to_string()).await?;
+        ensure!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok((code(&output)?, String::from_utf8(output.stdout)?))
+    }
+
+    /// Makes sure that so many lists, of whatever length, are all that a user asked for.
+    async fn only_listed(&self, user: &str, times: usize) -> Result<()> {
+        eventually("the lists in the audit log", PATIENCE, async || {
+            let requests = self.audit.requests_by(user)?;
+            ensure!(requests.iter().all(|request| request.verb == "list"), "{requests:?}");
+            let begins = requests.iter().filter(|request| !request.uri.contains("continue="));
+            ensure!(begins.count() == times, "{requests:?}");
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn config(name: &str, namespaces: &Value) -> Value {
+    json!({
+        "registries": [{ "name": "main", "ecr": { "region": "eu-west-1" } }],
+        "secrets": [{ "name": format!("{name}-pull"), "namespaces": namespaces }],
+    })
+}
+
+async fn create<K>(api: &Api<K>, object: Value) -> Result<()>
+where
+    K: Clone + std::fmt::Debug + DeserializeOwned + Serialize,
+{
+    let object = serde_json::from_value(object)?;
+    api.create(&PostParams::default(), &object).await?;
+    Ok(())
+}
+
+/// Makes a namespace that is being deleted, and never gone.
+async fn create_terminating(control_plane: &ControlPlane, name: &str) -> Result<()> {
+    let namespaces: Api<Namespace> = Api::all(control_plane.admin_client());
+    let held = json!({ "metadata": { "name": name, "finalizers": ["example.com/hold"] } });
+    create(&namespaces, held).await?;
+    namespaces.delete(name, &DeleteParams::default()).await?;
+    Ok(())
+}
+
+/// The rights that docs/commands.md names.
+fn may_look(secret: &str) -> Value {
+    json!([
+        { "apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"] },
+        { "apiGroups": [""], "resources": ["secrets"], "resourceNames": [secret], "verbs": ["list"] },
+        { "apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["list"] },
+    ])
+}
+
+/// Makes a ServiceAccount that has rights by these rules alone.
+async fn operator(control_plane: &ControlPlane, name: &str, rules: Value) -> Result<Operator> {
+    let client = control_plane.admin_client();
+    let (home, role) = (format!("{name}-operator"), format!("{name}-operator"));
+    create_namespace(&client, &home, &[]).await?;
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &home);
+    create(&accounts, json!({ "metadata": { "name": "operator" } })).await?;
+    let rules = json!({ "metadata": { "name": role }, "rules": rules });
+    create(&Api::<ClusterRole>::all(client.clone()), rules).await?;
+    let binding = json!({
+        "metadata": { "name": role },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role },
+        "subjects": [{ "kind": "ServiceAccount", "name": "operator", "namespace": home }],
+    });
+    create(&Api::<ClusterRoleBinding>::all(client), binding).await?;
+    let kubeconfig = control_plane.kubeconfig_for(&home, "operator").await?;
+    let client = control_plane.client_for(&home, "operator").await?;
+    eventually("the operator's rights to be in force", PATIENCE, async || {
+        Api::<Namespace>::all(client.clone()).list(&ListParams::default().limit(1)).await?;
+        Ok(())
+    })
+    .await?;
+    Ok(Operator { kubeconfig, user: user_name(&home, "operator") })
+}
+
+async fn run(kubeconfig: &Path, arguments: &[&str], config: &str) -> Result<Output> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("config.yaml");
+    std::fs::write(&path, config)?;
+    let mut command = Command::new(daemon::program()?);
+    command.args(arguments).arg("--kubeconfig").arg(kubeconfig);
+    command.args(["--config", "config.yaml"]).current_dir(folder.path()).env_remove("RUST_LOG");
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    // What is printed is searched for passwords, as every log is.
+    let log = daemon::logs()?.join(format!("{}-{}.log", arguments[0], fastrand::u32(..)));
+    std::fs::write(log, [&output.stdout[..], &output.stderr].concat())?;
+    Ok(output)
+}
+
+fn code(output: &Output) -> Result<i32> {
+    output.status.code().context("it was killed")
+}
+
+async fn status(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let stage = Stage::new(&control_plane, "look").await?;
+    let deny = |namespaces: &[&str]| json!({ "allow": ["look-?"], "deny": namespaces });
+    // `look-e` has a copy that this config does not want.
+    let config_now = config("look", &deny(&["look-e", "look-g"]));
+    let (code, text) = stage.run(&["status"], &config_now).await?;
+    ensure!(code == 1, "{text}");
+    let rows: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    ensure!(rows[0] == ["SECRET", "NAMESPACE", "STATE", "LEFT"], "{text}");
+    ensure!(rows[1] == ["look-pull", "look-f", "conflict", "-"], "{text}");
+    let states = ["a", "b", "c", "d", "e"]
+        .map(|letter| (format!("look-{letter}"), if letter == "e" { "unwanted" } else { "fresh" }));
+    for (row, (namespace, state)) in rows[2..].iter().zip(&states) {
+        ensure!(row[..4] == ["look-pull", namespace, state, "12h"], "{text}");
+    }
+    ensure!(text.ends_with("\n6 copies: 4 fresh, 1 conflict, 1 unwanted\n"), "{text}");
+    let (code, text) = stage.run(&["status", "--failing"], &config_now).await?;
+    ensure!(code == 1 && text.lines().count() == 3, "{text}");
+
+    let (code, json) = stage.run(&["status", "-o", "json"], &config_now).await?;
+    let json: Value = serde_json::from_str(&json)?;
+    ensure!(code == 1 && json["good"] == false && json["counts"]["fresh"] == 4, "{json}");
+    let copies = json["copies"].as_array().context("no copies")?;
+    ensure!(copies[0]["namespace"] == "look-f" && copies[0]["expiresAt"].is_null(), "{json}");
+    ensure!(copies[1]["secondsLeft"].as_i64().is_some_and(|left| left > 40_000), "{json}");
+    stage.only_listed(&stage.operator.user, 6).await?;
+
+    // The daemon's own rights are enough too.
+    let good = config("look", &deny(&["look-f", "look-g"])).to_string();
+    let output = run(stage.installation.kubeconfig(), &["status"], &good).await?;
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(output.status.success() && text.ends_with("\n5 copies: 5 fresh\n"), "{text}");
+    stage.only_listed(&stage.installation.user(), 2).await
+}
+
+async fn plan(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let stage = Stage::new(&control_plane, "plan").await?;
+    let admin = control_plane.admin_client();
+    let edit = json!({ "data": { ".dockerconfigjson": "e30=" } });
+    patch_secret(&admin, "plan-b", "plan-pull", &edit).await?;
+    let edit = json!({ "metadata": { "labels": { "app.kubernetes.io/managed-by": null } } });
+    patch_secret(&admin, "plan-c", "plan-pull", &edit).await?;
+    let mut edited = config("plan", &json!({ "allow": ["plan-?"], "deny": ["plan-d", "plan-h"] }));
+    let (code, text) = stage.run(&["plan"], &edited).await?;
+    let expected = "\
+SECRET      NAMESPACE   ACTION    WHY
+plan-pull   plan-g      create    it is missing
+plan-pull   plan-b      replace   it was changed by unknown
+plan-pull   plan-c      replace   it has lost the label that marks it as ours
+plan-pull   plan-d      prune     `plan-d` denies it; after 10m
+plan-pull   plan-f      skip      a foreign Secret, written by unknown
+7 copies: 1 create, 2 replace, 1 prune, 1 skip, 2 keep
+";
+    ensure!(code == 0 && text == expected, "{text}");
+
+    edited["secrets"][0]["onConflict"] = "adopt".into();
+    edited["secrets"][0]["namespaces"] = json!(["plan-[abcefgh]"]);
+    edited["prune"] = json!({ "enabled": false });
+    let (code, json) = stage.run(&["plan", "--all", "--output", "json"], &edited).await?;
+    let json: Value = serde_json::from_str(&json)?;
+    let copies = json["copies"].as_array().context("no copies")?;
+    let actions: Vec<_> = copies
+        .iter()
+        .filter_map(|copy| Some((copy["action"].as_str()?, copy["namespace"].as_str()?)))
+        .collect();
+    let expected = [
+        ("create", "plan-g"),
+        ("replace", "plan-b"),
+        ("replace", "plan-c"),
+        ("adopt", "plan-f"),
+        ("skip", "plan-h"),
+        ("leave", "plan-d"),
+        ("keep", "plan-a"),
+        ("keep", "plan-e"),
+    ];
+    ensure!(code == 0 && actions == expected, "{json}");
+    stage.only_listed(&stage.operator.user, 4).await?;
+
+    let typo = config("plan", &json!(["plan-?", "paln-a"])).to_string();
+    let output = run(&stage.operator.kubeconfig, &["plan"], &typo).await?;
+    let warning = String::from_utf8(output.stderr)?;
+    ensure!(output.status.success(), "{warning}");
+    ensure!(warning.starts_with("warning: config.yaml:1:"), "{warning}");
+    let end = "no namespace matches `paln-a` of plan-pull; did you mean `plan-a`?\n";
+    ensure!(warning.ends_with(end), "{warning}");
+    stage.only_listed(&stage.operator.user, 6).await
+}
+
+/// The config of which `explain` names the lines.
+const EXPLAINED: &str = "\
+registries:
+  - name: main
+    ecr: { region: eu-west-1 }
+secrets:
+  - name: why-pull
+    namespaces:
+      allow:
+        - why-?
+        - why-other
+      deny: [why-g]
+      selector:
+        matchExpressions:
+          - { key: frozen, operator: DoesNotExist }
+";
+
+async fn explain(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let stage = Stage::new(&control_plane, "why").await?;
+    let admin = control_plane.admin_client();
+    label_namespace(&admin, "why-b", "frozen", Some("yes")).await?;
+    let explain = async |namespace: &str| -> Result<(i32, String)> {
+        let arguments = ["explain", namespace];
+        let output = run(&stage.operator.kubeconfig, &arguments, EXPLAINED).await?;
+        Ok((code(&output)?, String::from_utf8(output.stdout)?))
+    };
+    for (namespace, expected_code, expected) in [
+        ("why-a", 0, &["allowed by `why-?` (config.yaml:8:11)", "fresh, ours, 12h "][..]),
+        (
+            "why-b",
+            0,
+            &["with frozen=yes", "selector (config.yaml:11:7) asks for !frozen", "unwanted, ours"],
+        ),
+        ("why-g", 0, &["denied by `why-g` (config.yaml:10:14)", "  copy     none\n"]),
+        (
+            "why-f",
+            1,
+            &[
+                "conflict: a foreign Secret",
+                "event    Warning ConflictingSecret, ",
+                " ago: a foreign Secret",
+            ],
+        ),
+        ("why-h", 1, &["why-h: the namespace is being deleted"]),
+        (
+            "why-othr",
+            1,
+            &["there is no such namespace", "the nearest is `why-other` (config.yaml:9:11)"],
+        ),
+    ] {
+        let (code, text) = explain(namespace).await?;
+        ensure!(code == expected_code, "{code}: {text}");
+        for part in expected {
+            ensure!(text.contains(part), "{part:?} is not in: {text}");
+        }
+    }
+    // A list of the namespaces, one of the Secrets and one of the Events each.
+    stage.only_listed(&stage.operator.user, 6 * 3).await?;
+
+    // The daemon may write Events and not read them: nothing is said of them.
+    let arguments = ["explain", "why-f", "--output", "json"];
+    let output = run(stage.installation.kubeconfig(), &arguments, EXPLAINED).await?;
+    ensure!(code(&output)? == 1 && output.stderr.is_empty(), "{output:?}");
+    let json: Value = serde_json::from_slice(&output.stdout)?;
+    let about = &json["secrets"][0];
+    ensure!(about["config"]["by"]["line"] == 8 && about["copy"]["state"] == "conflict", "{json}");
+    ensure!(about["lastEvent"].is_null(), "{json}");
+    stage.only_listed(&stage.installation.user(), 3).await
+}
+
+async fn forbidden(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let rules = json!([{ "apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"] }]);
+    let nobody = operator(&control_plane, "nobody", rules).await?;
+    let config = config("nobody", &json!(["nobody-?"])).to_string();
+    for (arguments, what) in [
+        (&["status"][..], "the Secrets named `nobody-pull` in all namespaces"),
+        (&["plan"], "the Secrets named `nobody-pull` in all namespaces"),
+        (&["explain", "nobody-a"], "the Secret `nobody-pull` in the namespace `nobody-a`"),
+    ] {
+        let output = run(&nobody.kubeconfig, arguments, &config).await?;
+        let words = String::from_utf8(output.stderr.clone())?;
+        ensure!(code(&output)? == 1 && output.stdout.is_empty(), "{words}");
+        let expected = format!("error: `{}` may not list {what}: allow the verb", nobody.user);
+        ensure!(words.starts_with(&expected), "{words}");
+        ensure!(words.contains("`resourceNames: [nobody-pull]`"), "{words}");
+    }
+    let wrong = run(&nobody.kubeconfig, &["status"], "registries: []").await?;
+    ensure!(code(&wrong)? == 2, "{wrong:?}");
+    let output = run(Path::new("/dev/null"), &["status"], &config).await?;
+    ensure!(code(&output)? == 1 && output.stderr.starts_with(b"error: "), "{output:?}");
+    Ok(())
+}
