@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::SignedDuration;
 
-use crate::{check, completions, inspect, logging::LogFormat, once, run};
+use crate::{check, completions, config::is_namespace, inspect, logging::LogFormat, once, run};
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -146,7 +146,7 @@ pub(crate) struct PlanArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
     /// The namespace.
-    #[arg(value_name = "NAMESPACE")]
+    #[arg(value_name = "NAMESPACE", value_parser = parse_namespace)]
     pub(crate) namespace: String,
     #[command(flatten)]
     pub(crate) inspect: InspectArgs,
@@ -228,6 +228,11 @@ impl From<anyhow::Error> for Failure {
 fn parse_time(text: &str) -> Result<Duration, String> {
     let time = text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
     time.ok_or_else(|| "write it as `90s` or `5m`".to_owned())
+}
+
+fn parse_namespace(text: &str) -> Result<String, String> {
+    let named = is_namespace(text).then(|| text.to_owned());
+    named.ok_or_else(|| "a namespace has a name of lower-case letters, digits and `-`".to_owned())
 }
 
 fn fail(code: u8, message: &str) -> ExitCode {

@@ -27,6 +27,7 @@ use figment::Figment;
 
 pub(crate) use self::{
     follow::Follower,
+    names::is_namespace,
     places::{Places, Spot},
     problem::ConfigError,
 };

@@ -6,6 +6,11 @@ pub(super) fn is_subdomain(text: &str) -> bool {
     !text.is_empty() && text.len() <= 253 && text.split('.').all(is_lowercase_label)
 }
 
+/// Whether a text can name a namespace: an RFC 1123 label.
+pub(crate) fn is_namespace(text: &str) -> bool {
+    !text.contains('.') && is_lowercase_label(text)
+}
+
 /// Whether a text can be the key of a label or annotation: a name, with a domain and a `/` before it
 /// or without.
 pub(super) fn is_qualified_name(text: &str) -> bool {
@@ -46,6 +51,15 @@ mod tests {
             assert!(!is_subdomain(text), "{text:?}");
         }
         assert!(!is_subdomain(&"a".repeat(254)));
+    }
+
+    #[test]
+    fn names_of_namespaces_are_told_from_others() {
+        assert!(is_namespace("team-1"));
+        for text in ["", "-a", "A", "a.b", "a_b", "a,b", "../a"] {
+            assert!(!is_namespace(text), "{text:?}");
+        }
+        assert!(!is_namespace(&"a".repeat(64)));
     }
 
     #[test]
