@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::{
     cli::{CheckArgs, Failure, Output},
     config::{self, Config, ConfigError},
+    output,
     words::plural,
 };
 
@@ -14,13 +15,12 @@ pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
     let result = config::load(path).map(|(config, _)| config);
     match args.output {
         Output::Json => {
-            println!("{}", as_json(&result));
+            output::print(format!("{}\n", as_json(&result)))?;
             result.map(|_| ()).map_err(|_| Failure::Usage(String::new()))
         }
         Output::Text => {
             let config = result.map_err(|error| Failure::Usage(error.to_string()))?;
-            println!("{} is right: {}", path.display(), summary(&config));
-            Ok(())
+            output::print(format!("{} is right: {}\n", path.display(), summary(&config)))
         }
     }
 }

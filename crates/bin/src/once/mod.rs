@@ -18,7 +18,7 @@ use self::{credentials::get_all, summary::Summary};
 use crate::{
     cli::{Failure, RunArgs},
     config::{self, Config},
-    kubernetes, logging,
+    kubernetes, logging, output,
     run::{Home, identity, runtime},
     token_cache::TokenCache,
 };
@@ -30,7 +30,7 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     let (config, _) = config::load(path).map_err(|error| Failure::Usage(error.to_string()))?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "one pass");
     let summary = runtime()?.block_on(pass(args, config))?;
-    print!("{}", summary.render(args.once.output));
+    output::print(summary.render(args.once.output))?;
     if summary.is_good() { Ok(()) } else { Err(Failure::Told) }
 }
 
