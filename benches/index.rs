@@ -49,7 +49,7 @@ fn manifest(settings: &Settings, password: &str) -> Arc<Manifest> {
         lifetime: Some(lifetime.expect("a life")),
     }]);
     let config = config.expect("one entry");
-    Arc::new(Manifest::render(&settings.secrets[0], &config, now()).expect("a good Secret"))
+    Arc::new(Manifest::render(&settings.secrets[0], &config).expect("a good Secret"))
 }
 
 /// Everything is listed, and nothing is written yet.

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The wait after the first failure.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait.
-const LONGEST: Duration = Duration::from_mins(5);
+pub(crate) const LONGEST: Duration = Duration::from_mins(5);
 
 /// The wait after the `failures`-th failure in a row (from 1): it doubles from 1 s to 5 minutes, of
 /// which half is certain and half is by the dice, `random` in 0..1. Never less than was asked for.

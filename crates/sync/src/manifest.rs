@@ -27,20 +27,14 @@ pub struct Manifest {
     pub expires_at: Option<Timestamp>,
     /// How many fields an apply of it owns.
     pub owned_fields: u16,
-    /// From when on the copies of its predecessor are to be replaced.
-    pub rendered_at: Timestamp,
 }
 
 impl Manifest {
-    /// Renders `config` as the copies of `secret`, at `now`.
+    /// Renders `config` as the copies of `secret`.
     ///
     /// # Errors
     /// When the body cannot be made, which no valid pull Secret causes.
-    pub fn render(
-        secret: &PullSecret,
-        config: &DockerConfig,
-        now: Timestamp,
-    ) -> serde_json::Result<Self> {
+    pub fn render(secret: &PullSecret, config: &DockerConfig) -> serde_json::Result<Self> {
         let expires_at = config.expires_at();
         let data = Zeroizing::new(STANDARD.encode(config.render().as_bytes()));
         let mut applied = Applied::new(secret, &data);
@@ -55,7 +49,6 @@ impl Manifest {
             body: Bytes::from_owner(body),
             content,
             expires_at,
-            rendered_at: now,
         })
     }
 
@@ -179,7 +172,7 @@ mod tests {
     }
 
     fn render(secret: &PullSecret, password: &str) -> Manifest {
-        Manifest::render(secret, &config(password), at(0)).unwrap()
+        Manifest::render(secret, &config(password)).unwrap()
     }
 
     #[test]

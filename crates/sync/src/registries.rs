@@ -3,7 +3,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use ecr_refresher_core::{Credentials, dockerconfig::DockerConfig, keeper::Update};
-use jiff::Timestamp;
 
 use crate::{Manifest, PullSecret};
 
@@ -44,11 +43,7 @@ impl Registries {
     ///
     /// `None` while one of them has not been heard of, so that a start is one write a copy; and
     /// when none has credentials, so that nothing is ever replaced by an empty document.
-    pub(crate) fn manifest(
-        &self,
-        secret: &PullSecret,
-        now: Timestamp,
-    ) -> Option<serde_json::Result<Manifest>> {
+    pub(crate) fn manifest(&self, secret: &PullSecret) -> Option<serde_json::Result<Manifest>> {
         let answers: Option<Vec<_>> =
             secret.registries.iter().map(|name| self.0.get(name)).collect();
         let held = answers?.into_iter().filter_map(|answer| match answer {
@@ -56,7 +51,7 @@ impl Registries {
             Answer::Failed => None,
         });
         let config = DockerConfig::merge(held)?;
-        Some(Manifest::render(secret, &config, now))
+        Some(Manifest::render(secret, &config))
     }
 }
 
@@ -95,7 +90,7 @@ mod tests {
     }
 
     fn content(registries: &Registries, secret: &PullSecret) -> Option<u128> {
-        Some(registries.manifest(secret, Timestamp::UNIX_EPOCH)?.unwrap().content.0)
+        Some(registries.manifest(secret)?.unwrap().content.0)
     }
 
     #[test]

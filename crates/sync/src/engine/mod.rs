@@ -157,7 +157,7 @@ impl Engine {
         let now = (self.now)();
         let mut manifests = Vec::new();
         for (place, secret) in self.index.secrets() {
-            match self.registries.manifest(secret, now) {
+            match self.registries.manifest(secret) {
                 Some(Ok(manifest)) => manifests.push((place, Arc::new(manifest))),
                 Some(Err(error)) => error!(secret = secret.name, "no manifest: {error}"),
                 None => {}

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
+use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
@@ -36,16 +37,19 @@ pub(super) enum Kind {
 impl Engine {
     /// Starts what is due, as long as there is room; copies first, and deletions last.
     pub(super) fn start_writes(&mut self) {
+        let now = (self.now)();
+        if let Some(back) = self.index.heed_clock(now) {
+            warn!("the clock was set back by {} s: what waits is planned anew", back.as_secs());
+        }
         while self.leads && self.writes.len() < self.settings.concurrency {
-            if !self.start_one() {
+            if !self.start_one(now) {
                 return;
             }
         }
     }
 
     /// Starts what is due first, if anything is.
-    fn start_one(&mut self) -> bool {
-        let now = (self.now)();
+    fn start_one(&mut self, now: Timestamp) -> bool {
         let client = self.client.clone();
         if let Some(write) = self.index.next_write(now) {
             let (name, namespace) = (self.name(write.secret), Arc::clone(&write.namespace));

@@ -93,6 +93,13 @@ impl AccountRecord {
         self.observed.is_none() && !self.in_flight
     }
 
+    /// Keeps nothing that lies in the future of a clock that was set back to `now`.
+    pub(super) fn set_back(&mut self, now: Timestamp) {
+        if let Some(failure) = &mut self.failure {
+            failure.set_back(now);
+        }
+    }
+
     /// Forgets what this process did about it.
     pub(super) fn stand_by(&mut self) {
         self.in_flight = false;

@@ -49,6 +49,27 @@ enum Need {
     Refresh(Timestamp),
 }
 
+/// When a copy of an earlier token is replaced.
+pub(super) struct Spread {
+    /// From when on they all are.
+    pub(super) since: Timestamp,
+    /// Over how long, at most.
+    pub(super) longest: Duration,
+    /// Where in that time this one has its turn, in 0..1.
+    pub(super) place: f64,
+}
+
+impl Spread {
+    /// The turn of a copy that works until `deadline`.
+    fn due(&self, deadline: Timestamp) -> Timestamp {
+        let left = deadline.duration_since(self.since).max(SignedDuration::ZERO);
+        let share = (left / SHARE_OF_REMAINING_LIFE).as_secs_f64();
+        let offset = share.min(self.longest.as_secs_f64()) * self.place;
+        let offset = SignedDuration::from_secs_f64(offset);
+        self.since.saturating_add(offset).unwrap_or(self.since)
+    }
+}
+
 impl CopyRecord {
     /// Notes whether it is wanted.
     pub(super) fn want(&mut self, wanted: bool, now: Timestamp) {
@@ -139,6 +160,16 @@ impl CopyRecord {
         self.failure = None;
     }
 
+    /// Keeps nothing that lies in the future of a clock that was set back to `now`.
+    pub(super) fn set_back(&mut self, now: Timestamp) {
+        for time in [&mut self.awaited_since, &mut self.unwanted_since, &mut self.repaired_at] {
+            *time = time.map(|time| time.min(now));
+        }
+        if let Some(failure) = &mut self.failure {
+            failure.set_back(now);
+        }
+    }
+
     /// Forgets all but whether a write is under way.
     pub(super) fn forget(&mut self) {
         *self = Self { in_flight: self.in_flight, ..Self::default() };
@@ -186,14 +217,12 @@ impl CopyRecord {
         }
     }
 
-    /// The place in the queue that the copy needs, if any. `place` in 0..1 is the namespace's place
-    /// in a spread.
+    /// The place in the queue that the copy needs, if any.
     pub(super) fn plan(
         &mut self,
         manifest: &Manifest,
         on_conflict: OnConflict,
-        spread: Duration,
-        place: f64,
+        spread: &Spread,
         now: Timestamp,
     ) -> Option<Ticket> {
         if self.observed.is_some_and(|observed| manifest.is_in(observed)) {
@@ -209,12 +238,7 @@ impl CopyRecord {
                 deadline: Timestamp::MIN,
             }),
             Need::Refresh(deadline) => {
-                let since = manifest.rendered_at;
-                let left = deadline.duration_since(since).max(SignedDuration::ZERO);
-                let longest = spread.as_secs_f64();
-                let spread = longest.min((left / SHARE_OF_REMAINING_LIFE).as_secs_f64());
-                let offset = SignedDuration::from_secs_f64(spread * place);
-                let due = since.saturating_add(offset).unwrap_or(since).max(retry_at);
+                let due = spread.due(deadline).max(retry_at);
                 Some(Ticket { urgency: Urgency::Refresh, due, deadline })
             }
         }

@@ -38,6 +38,12 @@ impl Failure {
         Self { setback: Setback { failure, count, delay }, retry_at }
     }
 
+    /// Waits no longer than ever, by a clock that was set back to `now`.
+    pub(super) fn set_back(&mut self, now: Timestamp) {
+        let latest = now.saturating_add(backoff::LONGEST).unwrap_or(Timestamp::MAX);
+        self.retry_at = self.retry_at.min(latest);
+    }
+
     /// Whether what is there stands in the way, rather than a fault.
     pub(super) fn is_conflict(&self) -> bool {
         self.setback.failure.reason.is_conflict()

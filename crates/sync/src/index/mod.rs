@@ -2,6 +2,7 @@
 
 mod accounts;
 mod apply_namespace;
+mod clock;
 mod conflicts;
 mod copy;
 mod failure;
@@ -19,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use self::{
     accounts::AccountName,
-    copy::CopyRecord,
+    copy::{CopyRecord, Spread},
     namespaces::{Namespaces, Presence},
     reconfigure::{account_names, label_keys},
 };
@@ -89,6 +90,8 @@ pub struct Index {
     conflicts: Vec<CopyKey>,
     prune_after: Option<Duration>,
     spread: Duration,
+    /// The latest that the wall clock has said.
+    latest: Timestamp,
     /// The labels of namespaces that count, and are kept.
     label_keys: BTreeSet<String>,
     random: fastrand::Rng,
@@ -99,6 +102,8 @@ pub struct Index {
 struct SecretState {
     secret: PullSecret,
     manifest: Option<Arc<Manifest>>,
+    /// From when on the copies of its predecessor are replaced.
+    replaced_since: Timestamp,
     listed: bool,
     /// As for the namespaces, with each list of its copies.
     epoch: u8,
@@ -123,6 +128,7 @@ impl Index {
             conflicts: Vec::new(),
             prune_after: settings.prune_after,
             spread: settings.spread,
+            latest: Timestamp::MIN,
             label_keys: label_keys(settings),
             random: fastrand::Rng::with_seed(seed),
         }
@@ -234,6 +240,7 @@ impl Index {
         // The same content again is no news: its copies are not to be spread anew.
         if state.manifest.as_ref().is_none_or(|known| known.content != manifest.content) {
             state.manifest = Some(manifest);
+            state.replaced_since = now;
             self.reconsider_secret(secret, now);
         }
     }
@@ -302,9 +309,9 @@ impl Index {
         if entry.presence != Presence::Active || !state.listed || !copy.wanted || copy.in_flight {
             return None;
         }
-        let SecretState { secret, manifest, .. } = state;
-        let place = spread_of(&entry.name);
-        copy.plan(manifest.as_deref()?, secret.on_conflict, self.spread, place, now)
+        let SecretState { secret, manifest, replaced_since: since, .. } = state;
+        let spread = Spread { since: *since, longest: self.spread, place: place_of(&entry.name) };
+        copy.plan(manifest.as_deref()?, secret.on_conflict, &spread, now)
     }
 }
 
@@ -314,6 +321,7 @@ impl SecretState {
             matched: vec![0; secret.allow_list.patterns().len()],
             secret: secret.clone(),
             manifest: None,
+            replaced_since: Timestamp::MIN,
             listed: false,
             epoch: 0,
         }
@@ -336,7 +344,7 @@ fn altered_on_the_way() -> WriteFailure {
 }
 
 /// A namespace's place in a spread, in 0..1: always the same, and even over all namespaces (FNV-1a).
-fn spread_of(namespace: &str) -> f64 {
+fn place_of(namespace: &str) -> f64 {
     let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     let hash = namespace.bytes().fold(0x811c_9dc5, mix);
     // FNV-1a alone puts names that differ in their last letters side by side: Murmur3's finaliser.

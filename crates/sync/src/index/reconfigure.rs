@@ -48,23 +48,27 @@ impl Index {
             }
         }
         let (accounts_added, accounts_removed) = self.reconfigure_accounts(settings);
+        for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
+            self.count_matches(id, 1);
+            self.decide(id, now);
+        }
+        self.requeue(now);
+        Changes { added, removed, accounts_added, accounts_removed, labels_are_missing }
+    }
+
+    /// Makes the queues anew.
+    pub(super) fn requeue(&mut self, now: Timestamp) {
         self.queue = Queue::new();
         self.deletions = Queue::new();
         self.links = Queue::new();
         for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
-            self.count_matches(id, 1);
-            self.decide(id, now);
             self.reconsider_namespace(id, now);
         }
-        Changes { added, removed, accounts_added, accounts_removed, labels_are_missing }
     }
 
     /// Forgets the tokens, and the writes that are under way: another process writes from now on.
     /// What is there is followed as before.
     pub fn stand_by(&mut self, now: Timestamp) {
-        self.queue = Queue::new();
-        self.deletions = Queue::new();
-        self.links = Queue::new();
         for state in self.secrets.iter_mut().flatten() {
             state.manifest = None;
         }
@@ -75,9 +79,7 @@ impl Index {
             }
             self.namespaces.forget_if_empty(id);
         }
-        for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
-            self.reconsider_namespace(id, now);
-        }
+        self.requeue(now);
     }
 
     /// The pull Secrets by their places.

@@ -1,6 +1,7 @@
 //! Events go in, writes come out: a fixture with which a test is a few lines.
 
 mod accounts;
+mod clock;
 mod copies;
 mod failures;
 mod model;
@@ -291,7 +292,6 @@ fn manifest(name: &str, now: Timestamp, life: i64) -> Manifest {
         content: ContentHash(name.bytes().fold(0, number)),
         expires_at: Some(now + SignedDuration::from_secs(life)),
         owned_fields: FIELDS,
-        rendered_at: now,
     }
 }
 

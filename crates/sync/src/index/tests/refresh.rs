@@ -1,6 +1,6 @@
 //! A new token: when the copies of the old one are replaced, and in which order.
 
-use super::{super::spread_of, *};
+use super::{super::place_of, *};
 
 fn many() -> Vec<String> {
     (0..200).map(|number| format!("team-{number}")).collect()
@@ -26,7 +26,7 @@ fn all_copies_are_refreshed_once_each_at_its_place_in_the_spread() {
     let mut writes = fixture.write_as_due();
     let mut last = 0.0_f64;
     for ((name, _), second) in writes.iter().zip(seconds(&writes, start)) {
-        let place = spread_of(name.trim_end_matches('!')) * 300.0;
+        let place = place_of(name.trim_end_matches('!')) * 300.0;
         assert!((second - place).abs() < 0.001, "{name} {second} {place}");
         assert!(name.ends_with('!') && second < 300.0);
         last = last.max(second);
@@ -41,7 +41,7 @@ fn all_copies_are_refreshed_once_each_at_its_place_in_the_spread() {
 fn the_spread_is_even() {
     let mut quarters = [0; 4];
     for name in many() {
-        quarters[[0.25, 0.5, 0.75].partition_point(|&end| end <= spread_of(&name))] += 1;
+        quarters[[0.25, 0.5, 0.75].partition_point(|&end| end <= place_of(&name))] += 1;
     }
     assert!(quarters.iter().all(|&count| count > 25), "{quarters:?}");
 }
