@@ -12,6 +12,7 @@
 mod account;
 mod allow_list;
 mod backoff;
+mod concurrency;
 mod engine;
 mod event;
 mod index;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use ecr_refresher_core::clock::unix_seconds;
 use jiff::SignedDuration;
-use prometheus::{CounterVec, GaugeVec, Histogram, HistogramOpts, Opts, Registry, core::Collector};
+use prometheus::{
+    CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, Opts, Registry, core::Collector,
+};
 
 use crate::{CopyState, Report, WatchReport, WriteReason, report::CopyReport, watch::Watch};
 
@@ -17,6 +19,7 @@ pub struct SyncMetrics {
     writes: CounterVec,
     write_duration: Histogram,
     namespace_sync_duration: Histogram,
+    concurrency: Gauge,
     pattern_matches: GaugeVec,
     account_writes: CounterVec,
     accounts_failing: GaugeVec,
@@ -31,13 +34,14 @@ impl SyncMetrics {
     /// When one of their names is registered already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let this = Self::new()?;
-        let collectors: [Box<dyn Collector>; 11] = [
+        let collectors: [Box<dyn Collector>; 12] = [
             Box::new(this.copies.clone()),
             Box::new(this.earliest_expiration.clone()),
             Box::new(this.expiration.clone()),
             Box::new(this.writes.clone()),
             Box::new(this.write_duration.clone()),
             Box::new(this.namespace_sync_duration.clone()),
+            Box::new(this.concurrency.clone()),
             Box::new(this.pattern_matches.clone()),
             Box::new(this.account_writes.clone()),
             Box::new(this.accounts_failing.clone()),
@@ -78,6 +82,11 @@ impl SyncMetrics {
                 "From when a namespace was first wanted until its first copy was there.",
                 &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0],
             )?,
+            concurrency: Gauge::with_opts(opts(
+                "writer_concurrency",
+                "How many writes may be under way at once; less than configured while the API \
+                 server throttles.",
+            ))?,
             pattern_matches: gauges(
                 "pattern_matched_namespaces",
                 "How many namespaces a pattern of an allow-list matches.",
@@ -194,6 +203,11 @@ impl SyncMetrics {
         self.account_writes.with_label_values(&labels).inc();
     }
 
+    /// Notes how many writes may be under way at once.
+    pub(crate) fn limited_to(&self, concurrency: usize) {
+        self.concurrency.set(as_gauge(u64::try_from(concurrency).unwrap_or(u64::MAX)));
+    }
+
     /// Notes how long a namespace waited for its first copy.
     pub(crate) fn served(&self, waited: SignedDuration) {
         self.namespace_sync_duration.observe(waited.as_secs_f64().max(0.0));
@@ -222,7 +236,7 @@ fn histogram(name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Hist
     Histogram::with_opts(opts)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "no cluster holds 2⁵³ namespaces")]
+#[expect(clippy::cast_precision_loss, reason = "nothing is counted up to 2⁵³")]
 fn as_gauge(count: u64) -> f64 {
     count as f64
 }

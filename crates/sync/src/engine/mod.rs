@@ -22,6 +22,7 @@ pub use self::{
 };
 use crate::{
     Event, Index, Leadership, Notices, Report, Settings, SyncMetrics,
+    concurrency::Concurrency,
     registries::Registries,
     watch::{Watch, Watches},
 };
@@ -43,6 +44,7 @@ pub struct Engine {
     index: Index,
     watches: Watches,
     writes: FuturesUnordered<BoxFuture<'static, Done>>,
+    concurrency: Concurrency,
     synced: bool,
     requests: mpsc::Receiver<Request>,
 }
@@ -64,6 +66,7 @@ impl Engine {
         now: Now,
     ) -> (Self, EngineHandle) {
         let (ask, requests) = mpsc::channel(8);
+        let concurrency = Concurrency::new(settings.concurrency);
         let mut engine = Self {
             index: Index::new(&settings, fastrand::u64(..)),
             registries: Registries::default(),
@@ -76,6 +79,7 @@ impl Engine {
             leadership,
             leads: false,
             writes: FuturesUnordered::new(),
+            concurrency,
             synced: false,
             requests,
         };
@@ -184,6 +188,7 @@ impl Engine {
 
     fn configure(&mut self, settings: Settings) {
         let changes = self.index.reconfigure(&settings, (self.now)());
+        self.concurrency.follow(settings.concurrency);
         self.settings = settings;
         for &place in &changes.removed {
             self.watches.forget_copies(place);

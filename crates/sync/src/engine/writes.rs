@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
 use super::{Engine, tell::tell_of_success};
-use crate::{Event, writer};
+use crate::{Event, concurrency::Ordinal, writer};
 
 /// How long writes under way may take to end when the process is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -21,6 +21,7 @@ pub(super) struct Done {
     namespace: Arc<str>,
     pub(super) event: Event,
     took: Duration,
+    ordinal: Ordinal,
 }
 
 /// What a write does.
@@ -41,7 +42,8 @@ impl Engine {
         if let Some(back) = self.index.heed_clock(now) {
             warn!("the clock was set back by {} s: what waits is planned anew", back.as_secs());
         }
-        while self.leads && self.writes.len() < self.settings.concurrency {
+        self.metrics.limited_to(self.concurrency.limit());
+        while self.leads && self.writes.len() < self.concurrency.limit() {
             if !self.start_one(now) {
                 return;
             }
@@ -81,24 +83,27 @@ impl Engine {
     }
 
     fn start<F: Future<Output = Event> + Send + 'static>(
-        &self,
+        &mut self,
         kind: Kind,
         name: String,
         namespace: Arc<str>,
         write: impl FnOnce(String) -> F,
     ) {
         let writing = write(name.clone());
+        let ordinal = self.concurrency.start();
         self.writes.push(Box::pin(async move {
             let started = Instant::now();
             let event = writing.await;
-            Done { kind, name, namespace, event, took: started.elapsed() }
+            Done { kind, name, namespace, event, took: started.elapsed(), ordinal }
         }));
     }
 
     /// Takes in how a write ended.
-    pub(super) fn take_done(&mut self, Done { kind, name, namespace, event, took }: Done) {
+    pub(super) fn take_done(&mut self, done: Done) {
+        let Done { kind, name, namespace, event, took, ordinal } = done;
         let Some(ended) = self.index.apply(event, (self.now)()) else { return };
         let failed = ended.failure.as_ref().map(|setback| setback.failure.reason);
+        self.concurrency.ended(ordinal, &namespace, failed);
         match kind {
             Kind::Write => {
                 self.metrics.wrote(&name, failed, took);
