@@ -2,6 +2,7 @@
 
 mod account;
 mod copy;
+mod retry_after;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::{Client, client::Body};
 use tokio::time::timeout;
 
+use self::retry_after::retry_after;
 pub(crate) use self::{
     account::link,
     copy::{delete, write},
@@ -41,11 +43,12 @@ async fn send(client: &Client, request: Request<Body>) -> Result<Bytes, WriteFai
     };
     let response = client.send(request).await.map_err(unreachable)?;
     let status = response.status();
+    let retry_after = retry_after(response.headers());
     let bytes = response.into_body().collect_bytes().await.map_err(unreachable)?;
     if status.is_success() {
         Ok(bytes)
     } else {
-        Err(describe(status, serde_json::from_slice(&bytes).unwrap_or_default()))
+        Err(describe(status, retry_after, serde_json::from_slice(&bytes).unwrap_or_default()))
     }
 }
 
@@ -54,8 +57,9 @@ fn no_request(error: http::Error) -> WriteFailure {
     failure(WriteReason::Network, format!("no request can be made: {error}"))
 }
 
-/// What the API server's refusal means.
-fn describe(code: StatusCode, status: Status) -> WriteFailure {
+/// What the API server's refusal means. `retry_after` is what its headers ask for: a proxy says it
+/// there alone.
+fn describe(code: StatusCode, retry_after: Option<Duration>, status: Status) -> WriteFailure {
     let message = status.message.unwrap_or_default();
     let details = status.details.unwrap_or_default();
     let terminating = details
@@ -79,7 +83,7 @@ fn describe(code: StatusCode, status: Status) -> WriteFailure {
     WriteFailure {
         reason,
         message: format!("the API server answered {}: {}", code.as_u16(), shorten(&message)),
-        retry_after: seconds.filter(|&seconds| seconds > 0).map(Duration::from_secs),
+        retry_after: seconds.map(Duration::from_secs).max(retry_after),
     }
 }
 
@@ -89,12 +93,14 @@ fn failure(reason: WriteReason, message: String) -> WriteFailure {
 
 #[cfg(test)]
 mod tests {
+    use kube::Config;
     use serde_json::json;
+    use tokio::net::TcpListener;
 
     use super::*;
 
     fn describe_json(code: u16, status: serde_json::Value) -> WriteFailure {
-        describe(StatusCode::from_u16(code).unwrap(), serde_json::from_value(status).unwrap())
+        describe(StatusCode::from_u16(code).unwrap(), None, serde_json::from_value(status).unwrap())
     }
 
     #[test]
@@ -132,5 +138,45 @@ mod tests {
         let status = json!({"details": {"retryAfterSeconds": 7}});
         assert_eq!(describe_json(429, status).retry_after, Some(Duration::from_secs(7)));
         assert_eq!(describe_json(429, json!({})).retry_after, None);
+    }
+
+    #[test]
+    fn the_wait_that_a_header_asks_for_counts_too() {
+        let asked = |seconds, status: &Status| {
+            describe(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Some(Duration::from_secs(seconds)),
+                status.clone(),
+            )
+            .retry_after
+        };
+        assert_eq!(asked(5, &Status::default()), Some(Duration::from_secs(5)));
+        let status = serde_json::from_value(json!({"details": {"retryAfterSeconds": 7}})).unwrap();
+        assert_eq!(asked(5, &status), Some(Duration::from_secs(7)));
+        assert_eq!(asked(9, &status), Some(Duration::from_secs(9)));
+    }
+
+    #[tokio::test]
+    async fn a_proxy_that_asks_to_wait_is_heard() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut config = Config::new(url.parse().unwrap());
+        config.default_retry = false;
+        let client = Client::try_from(config).unwrap();
+        let answer = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            while stream.try_read(&mut [0; 4096]).is_err() {
+                stream.readable().await.unwrap();
+            }
+            stream.writable().await.unwrap();
+            let answer = "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n";
+            stream.try_write(answer.as_bytes()).unwrap();
+            stream
+        };
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let (failure, _stream) = tokio::join!(send(&client, request), answer);
+        let failure = failure.unwrap_err();
+        assert_eq!(failure.reason, WriteReason::ServerError);
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
     }
 }
