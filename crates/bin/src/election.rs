@@ -12,7 +12,7 @@ use kube_lease_manager::{LeaseManager, LeaseManagerBuilder, LeaseManagerError, L
 use tokio::{
     pin,
     sync::{mpsc, watch},
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, service_fn};
@@ -70,12 +70,17 @@ impl Election {
     }
 
     async fn stand(&mut self) {
+        let mut failures = 0_u32;
         loop {
-            if let Err(error) = self.follow_lease().await {
-                let lease = &self.home.name;
-                warn!(lease, "the Lease cannot be had or renewed yet: {}", Chain(&error));
-                sleep(self.times.retry_period).await;
+            let started = Instant::now();
+            let Err(error) = self.follow_lease().await else { continue };
+            // In an outage there is one every few seconds.
+            failures = if started.elapsed() > self.times.lease_duration { 1 } else { failures + 1 };
+            if failures.is_power_of_two() {
+                let (lease, error) = (&self.home.name, Chain(&error));
+                warn!(lease, failures, "the Lease cannot be had or renewed yet: {error}");
             }
+            sleep(self.times.retry_period).await;
         }
     }
 
