@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Index, copy::CopyRecord, namespaces::Presence};
+use super::{Index, SecretState, copy::CopyRecord, namespaces::Presence};
 use crate::{Namespace, Watched};
 
 impl Index {
@@ -14,6 +14,7 @@ impl Index {
             }
             Watched::ListEnded => {
                 self.namespaces_listed = true;
+                self.missing_keys.clear();
                 let epoch = self.epoch;
                 for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
                     if self.namespaces.get(id).is_some_and(|entry| entry.epoch != epoch) {
@@ -65,10 +66,16 @@ impl Index {
     pub(super) fn decide(&mut self, id: u32, now: Timestamp) {
         let Some(entry) = self.namespaces.get_mut(id) else { return };
         for (state, copy) in self.secrets.iter().zip(&mut entry.copies) {
-            let wanted = state.as_ref().is_some_and(|state| {
-                state.secret.allow_list.decide(&entry.name, &entry.labels).is_allowed()
-            });
-            copy.want(wanted, now);
+            // What is noted at a place that is empty would be held against whoever gets it.
+            let Some(SecretState { secret, .. }) = state else { continue };
+            let allow_list = &secret.allow_list;
+            let is_missing = |key: String| self.missing_keys.contains(&key);
+            if entry.misses_labels && allow_list.label_keys().any(is_missing) {
+                // Only a label that is known not to be there may be a reason for a copy.
+                copy.unwant();
+            } else {
+                copy.want(allow_list.decide(&entry.name, &entry.labels).is_allowed(), now);
+            }
         }
     }
 

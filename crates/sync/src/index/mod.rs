@@ -94,6 +94,8 @@ pub struct Index {
     latest: Timestamp,
     /// The labels of namespaces that count, and are kept.
     label_keys: BTreeSet<String>,
+    /// Those of them that not all namespaces have been seen with.
+    missing_keys: BTreeSet<String>,
     random: fastrand::Rng,
 }
 
@@ -130,6 +132,7 @@ impl Index {
             spread: settings.spread,
             latest: Timestamp::MIN,
             label_keys: label_keys(settings),
+            missing_keys: BTreeSet::new(),
             random: fastrand::Rng::with_seed(seed),
         }
     }

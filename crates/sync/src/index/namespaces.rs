@@ -27,6 +27,8 @@ pub(super) struct Entry {
     pub(super) epoch: u8,
     /// The labels that any allow-list looks at.
     pub(super) labels: BTreeMap<String, String>,
+    /// Whether it has not been seen since more of them count.
+    pub(super) misses_labels: bool,
     /// One for each place of a pull Secret.
     pub(super) copies: Vec<CopyRecord>,
     /// One for each place of a name of ServiceAccounts.
@@ -42,6 +44,7 @@ impl Entry {
     ) {
         self.labels =
             keys.iter().filter_map(|key| Some((key.clone(), labels.get(key)?.clone()))).collect();
+        self.misses_labels = false;
     }
 }
 
@@ -88,6 +91,7 @@ impl Namespaces {
             presence: Presence::Absent,
             epoch: 0,
             labels: BTreeMap::new(),
+            misses_labels: false,
             copies: vec![CopyRecord::default(); self.secrets],
             accounts: vec![AccountRecord::default(); self.accounts],
         });
@@ -162,6 +166,10 @@ impl Namespaces {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().flatten()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.iter_mut().flatten()
     }
 
     /// The numbers of the namespaces that a condition holds for.

@@ -31,9 +31,7 @@ impl Index {
     ///
     /// Only what differs is written; a copy that is wanted no more is left as it is.
     pub fn reconfigure(&mut self, settings: &Settings, now: Timestamp) -> Changes {
-        let keys = label_keys(settings);
-        let labels_are_missing = !keys.is_subset(&self.label_keys);
-        self.label_keys = keys;
+        let labels_are_missing = self.follow_labels(label_keys(settings));
         self.spread = settings.spread;
         self.prune_after = settings.prune_after;
         // Until they are listed again, a namespace may seem unwanted that is not.
@@ -92,6 +90,18 @@ impl Index {
     #[must_use]
     pub fn secret(&self, place: usize) -> Option<&PullSecret> {
         self.secrets.get(place)?.as_ref().map(|state| &state.secret)
+    }
+
+    /// Returns whether labels count now that did not before. How a namespace has them is not known
+    /// until it is seen again.
+    fn follow_labels(&mut self, keys: BTreeSet<String>) -> bool {
+        let are_missing = !keys.is_subset(&self.label_keys);
+        self.missing_keys.extend(keys.difference(&self.label_keys).cloned());
+        self.label_keys = keys;
+        if are_missing {
+            self.namespaces.iter_mut().for_each(|entry| entry.misses_labels = true);
+        }
+        are_missing
     }
 
     fn remove_all_but(&mut self, secrets: &[PullSecret]) -> Vec<usize> {

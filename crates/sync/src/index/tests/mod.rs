@@ -9,6 +9,7 @@ mod namespaces;
 mod properties;
 mod prune;
 mod races;
+mod reconfigure;
 mod refresh;
 mod report;
 

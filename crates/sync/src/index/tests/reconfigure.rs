@@ -1,0 +1,89 @@
+//! Another config, while everything runs.
+
+use super::*;
+use crate::index::Changes;
+
+const HUB: &[(&str, &[&str])] = &[("hub-pull", &["team-b"])];
+
+fn tier_is_not_prod() -> Selector {
+    Expression::NotEqual("tier".into(), "prod".into()).into()
+}
+
+impl Fixture {
+    fn configure(&mut self, secrets: &[(&str, &[&str])], selector: &Selector) -> Changes {
+        self.configure_all(settings(secrets, selector))
+    }
+
+    fn configure_all(&mut self, settings: Settings) -> Changes {
+        self.settings = settings;
+        self.index.reconfigure(&self.settings, self.now)
+    }
+
+    /// What the engine does about a pull Secret that is added.
+    fn give_manifest(&mut self) {
+        let manifest = self.manifest.clone().unwrap();
+        self.manifest(0, manifest);
+    }
+
+    fn list_labelled(&mut self, namespaces: &[(&str, &str)]) {
+        self.namespace_event(Watched::ListBegun);
+        for &(name, tier) in namespaces {
+            self.namespace_event(Watched::Listed(name.to_owned(), namespace(Some(tier))));
+        }
+        self.namespace_event(Watched::ListEnded);
+    }
+}
+
+#[test]
+fn no_namespace_gets_a_copy_for_want_of_labels_that_are_not_known_yet() {
+    let mut fixture = Fixture::ready();
+    fixture.configure(HUB, &Selector::default());
+    fixture.labelled_namespace("team-a", "prod");
+    fixture.labelled_namespace("team-b", "dev");
+    let changes = fixture.configure(TEAMS, &tier_is_not_prod());
+    assert!(changes.labels_are_missing);
+    fixture.give_manifest();
+    fixture.list_copies(&[]);
+    assert_eq!(names_of(&fixture.writes()), [""; 0]);
+    fixture.list_labelled(&[("team-a", "prod"), ("team-b", "dev")]);
+    assert_eq!(fixture.write_all(), ["team-b"]);
+}
+
+#[test]
+fn a_namespace_that_is_seen_with_its_labels_does_not_wait_for_the_others() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    fixture.namespace("team-b");
+    fixture.configure(TEAMS, &tier_is_not_prod());
+    fixture.labelled_namespace("team-a", "dev");
+    fixture.namespace("team-new");
+    assert_eq!(fixture.write_all(), ["team-a", "team-new"]);
+}
+
+#[test]
+fn labels_that_are_missing_for_one_pull_secret_are_no_matter_to_another() {
+    let mut fixture = Fixture::selecting(TEAMS, &tier_is_prod());
+    fixture.list_namespaces(&[]);
+    fixture.list_copies(&[]);
+    fixture.token("one", LIFE);
+    fixture.labelled_namespace("team-a", "prod");
+    fixture.write_all();
+    let mut both = fixture.settings.clone();
+    let zone_is_a = Expression::Equal("zone".into(), "a".into()).into();
+    both.secrets.extend(settings(&[("hub-pull", &["*"])], &zone_is_a).secrets);
+    assert!(fixture.configure_all(both).labels_are_missing);
+    assert_eq!(fixture.state("team-a"), CopyState::Fresh);
+    fixture.token("two", LIFE);
+    fixture.pass(SPREAD.cast_signed());
+    assert_eq!(fixture.write_all(), ["team-a!"]);
+}
+
+#[test]
+fn a_namespace_whose_labels_were_not_known_has_its_whole_grace() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    fixture.configure(TEAMS, &tier_is_prod());
+    fixture.pass(GRACE.cast_signed());
+    fixture.list_labelled(&[("team-a", "dev")]);
+    assert!(fixture.index.next_deletion(fixture.now).is_none());
+    assert_eq!(fixture.index.next_due(), Some(fixture.now + SignedDuration::from_secs(600)));
+}
