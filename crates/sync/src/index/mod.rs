@@ -14,7 +14,11 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -77,6 +81,8 @@ pub struct Ended {
 pub struct Index {
     /// By their places; a place is empty when its pull Secret has left the config.
     secrets: Vec<Option<SecretState>>,
+    /// The empty places, by the names of the pull Secrets that had them last.
+    former_places: HashMap<String, usize>,
     /// By their places too.
     accounts: Vec<Option<AccountName>>,
     namespaces: Namespaces,
@@ -120,6 +126,7 @@ impl Index {
         let accounts = account_names(settings);
         Self {
             secrets: settings.secrets.iter().map(SecretState::new).map(Some).collect(),
+            former_places: HashMap::new(),
             namespaces: Namespaces::new(settings.secrets.len(), accounts.len()),
             accounts: accounts.into_iter().map(AccountName::new).map(Some).collect(),
             namespaces_listed: false,
@@ -253,12 +260,16 @@ impl Index {
         let random = self.random.f64();
         let copy = &mut self.namespaces.get_mut(key.namespace)?.copies[secret];
         copy.in_flight = false;
-        let epoch = self.secrets.get(secret)?.as_ref()?.epoch;
+        let Some(SecretState { epoch, .. }) = self.secrets.get(secret)? else {
+            // It has left the config meanwhile.
+            self.namespaces.forget_if_empty(key.namespace);
+            return None;
+        };
         let (mut waited, mut contested) = (None, None);
         let failure = match outcome {
             Outcome::Written(observed) => {
                 waited = copy.awaited_since.take().map(|since| now.duration_since(since));
-                copy.written(observed, epoch);
+                copy.written(observed, *epoch);
                 contested = write.is_repair.then(|| copy.repaired(now)).flatten();
                 (!write.manifest.is_in(observed)).then(altered_on_the_way)
             }

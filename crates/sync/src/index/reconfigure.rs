@@ -108,8 +108,8 @@ impl Index {
         let mut removed = Vec::new();
         for (place, slot) in self.secrets.iter_mut().enumerate() {
             let stays = |state: &SecretState| secrets.iter().any(|secret| state.is(secret));
-            if slot.as_ref().is_some_and(|state| !stays(state)) {
-                *slot = None;
+            if let Some(state) = slot.take_if(|state| !stays(state)) {
+                self.former_places.insert(state.secret.name, place);
                 self.namespaces.forget_copies(place);
                 removed.push(place);
             }
@@ -141,13 +141,15 @@ impl Index {
         (added, removed)
     }
 
-    /// Gives a pull Secret a place: one that is empty, unless a write of its predecessor is under
-    /// way still.
+    /// Gives a pull Secret a place. Its own from before, so that no copy is written twice at a time;
+    /// or else one that is empty, unless a write of its predecessor is under way still.
     fn add(&mut self, secret: &PullSecret) -> usize {
         let state = Some(SecretState::new(secret));
-        let empty = (0..self.secrets.len())
-            .find(|&place| self.secrets[place].is_none() && !self.namespaces.any_in_flight(place));
-        if let Some(place) = empty {
+        let is_idle =
+            |&place: &usize| self.secrets[place].is_none() && !self.namespaces.any_in_flight(place);
+        let former = self.former_places.get(&secret.name).copied();
+        if let Some(place) = former.or_else(|| (0..self.secrets.len()).find(is_idle)) {
+            self.former_places.retain(|_, &mut former| former != place);
             self.secrets[place] = state;
             return place;
         }

@@ -87,3 +87,65 @@ fn a_namespace_whose_labels_were_not_known_has_its_whole_grace() {
     assert!(fixture.index.next_deletion(fixture.now).is_none());
     assert_eq!(fixture.index.next_due(), Some(fixture.now + SignedDuration::from_secs(600)));
 }
+
+#[test]
+fn a_pull_secret_that_comes_back_during_a_write_waits_for_its_end() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    let write = fixture.write();
+    assert_eq!(fixture.configure(HUB, &Selector::default()).removed, [0]);
+    assert_eq!(fixture.configure(TEAMS, &Selector::default()).added, [0]);
+    fixture.give_manifest();
+    fixture.list_copies(&[]);
+    assert_eq!(names_of(&fixture.writes()), [""; 0]);
+    fixture.finish(write);
+    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.state("team-a"), CopyState::Fresh);
+}
+
+#[test]
+fn a_write_that_ends_after_its_pull_secret_has_left_says_nothing_about_the_next_one() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-b");
+    let write = fixture.write();
+    assert_eq!(fixture.configure(HUB, &Selector::default()).added, [1]);
+    let outcome = Outcome::Written(fixture.observed(copy_of(&write.manifest)));
+    assert_eq!(fixture.apply(Event::Written { write, outcome }), None);
+    assert_eq!(fixture.configure(&[("new", &["*"])], &Selector::default()).added, [0]);
+    fixture.give_manifest();
+    fixture.list_copies(&[]);
+    assert_eq!(fixture.write_all(), ["team-b"]);
+}
+
+#[test]
+fn nothing_is_kept_of_a_namespace_that_went_during_a_write_of_what_has_left_the_config() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    let write = fixture.write();
+    fixture.configure(HUB, &Selector::default());
+    fixture.namespace_gone("team-a");
+    let outcome = Outcome::Failed(WriteFailure {
+        reason: WriteReason::NamespaceGone,
+        message: String::new(),
+        retry_after: None,
+    });
+    assert_eq!(fixture.apply(Event::Written { write, outcome }), None);
+    assert_eq!(fixture.entries(), 0);
+}
+
+#[test]
+fn a_pull_secret_that_is_added_has_a_grace_of_its_own() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    let copy = copy_of(fixture.manifest.as_deref().unwrap());
+    // Its place stays empty for long.
+    let mut none = fixture.settings.clone();
+    none.secrets.clear();
+    fixture.configure_all(none);
+    fixture.namespace("team-a");
+    fixture.pass(2 * GRACE.cast_signed());
+    assert_eq!(fixture.configure(HUB, &Selector::default()).added, [0]);
+    fixture.list_copies(&[("team-a", copy)]);
+    assert!(fixture.index.next_deletion(fixture.now).is_none());
+    fixture.pass(GRACE.cast_signed());
+    assert!(fixture.index.next_deletion(fixture.now).is_some());
+}
