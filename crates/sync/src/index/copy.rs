@@ -33,6 +33,8 @@ pub(super) struct CopyRecord {
     pub(super) observed: Option<Observed>,
     /// The resourceVersion at which its Secret went during the write that is under way.
     gone_at: u64,
+    /// What is older than this was deleted: the watch may tell of it still, until the next list.
+    outlived: u64,
     /// How often it had to be made right, each time soon after the last, and when that was.
     repairs: u8,
     repaired_at: Option<Timestamp>,
@@ -116,7 +118,10 @@ impl CopyRecord {
     /// Takes in what a list shows.
     pub(super) fn list(&mut self, observed: Observed, epoch: u8) {
         // A write may have ended since the list began; what it returned is newer than the list.
-        if self.epoch != epoch || !self.is_newer_than(observed) {
+        if self.epoch == epoch {
+            self.change(observed);
+        } else {
+            self.outlived = 0;
             self.observe(observed);
         }
         self.epoch = epoch;
@@ -124,14 +129,17 @@ impl CopyRecord {
 
     /// Forgets what the list that ended now did not show.
     pub(super) fn end_list(&mut self, epoch: u8) {
-        if self.epoch != epoch && self.observed.is_some() {
-            self.lose();
+        if self.epoch != epoch {
+            self.outlived = 0;
+            if self.observed.is_some() {
+                self.lose();
+            }
         }
     }
 
     /// Takes in a change, unless it is older than what is known already.
     pub(super) fn change(&mut self, observed: Observed) {
-        if !self.is_newer_than(observed) {
+        if !self.is_newer_than(observed) && observed.resource_version >= self.outlived {
             self.observe(observed);
         }
     }
@@ -255,11 +263,14 @@ impl CopyRecord {
         Some((due, observed.uid?, observed.resource_version))
     }
 
-    /// Takes in that it was deleted.
-    pub(super) fn deleted(&mut self, resource_version: u64) {
+    /// Takes in that it was deleted in that state.
+    pub(super) fn deleted(&mut self, resource_version: u64, epoch: u8) {
+        self.failure = None;
         // What is newer was made by somebody since.
-        if self.observed.is_some_and(|known| known.resource_version <= resource_version) {
-            self.lose();
+        if self.observed.is_none_or(|known| known.resource_version <= resource_version) {
+            self.outlived = resource_version.saturating_add(1);
+            self.epoch = epoch;
+            self.observed = None;
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{CopyKey, Ended, Index, namespaces::Presence};
+use super::{CopyKey, Ended, Index, SecretState, namespaces::Presence};
 use crate::{
     Uid, WriteFailure,
     queue::{Ticket, Urgency},
@@ -52,16 +52,21 @@ impl Index {
         failure: Option<WriteFailure>,
         now: Timestamp,
     ) -> Option<Ended> {
+        let Deletion { key, secret, resource_version, .. } = *deletion;
         let random = self.random.f64();
-        let entry = self.namespaces.get_mut(deletion.key.namespace)?;
-        let copy = &mut entry.copies[deletion.secret];
+        let copy = &mut self.namespaces.get_mut(key.namespace)?.copies[secret];
         copy.in_flight = false;
+        let Some(SecretState { epoch, .. }) = self.secrets.get(secret)? else {
+            // It has left the config meanwhile.
+            self.namespaces.forget_if_empty(key.namespace);
+            return None;
+        };
         let failure = failure.map(|failure| copy.fail(failure, now, random));
         if failure.is_none() {
-            copy.deleted(deletion.resource_version);
+            copy.deleted(resource_version, *epoch);
         }
-        self.reconsider(deletion.key, now);
-        self.namespaces.forget_if_empty(deletion.key.namespace);
+        self.reconsider(key, now);
+        self.namespaces.forget_if_empty(key.namespace);
         Some(Ended { failure, waited: None, contested: None })
     }
 

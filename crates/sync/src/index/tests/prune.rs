@@ -141,3 +141,35 @@ fn without_prune_everything_stays() {
     fixture.pass(2 * grace());
     assert_eq!(deletions(&mut fixture), []);
 }
+
+#[test]
+fn what_was_deleted_is_not_brought_back_by_what_the_watch_tells_late() {
+    let mut fixture = unwanted();
+    let copy = copy_of(fixture.manifest.as_deref().unwrap());
+    fixture.pass(grace());
+    fixture.copy_event(Watched::ListBegun);
+    let before = fixture.observed(copy);
+    let last = fixture.observed(copy);
+    fixture.copy_event(Watched::Changed("team-a".to_owned(), last));
+    let deletion = deletions(&mut fixture).remove(0);
+    fixture.apply(Event::Deleted { deletion, failure: None });
+    fixture.copy_event(Watched::Listed("team-a".to_owned(), before));
+    fixture.copy_event(Watched::ListEnded);
+    fixture.copy_event(Watched::Changed("team-a".to_owned(), last));
+    assert_eq!(deletions(&mut fixture), []);
+    fixture.labelled_namespace("team-a", "prod");
+    assert_eq!(fixture.write_all(), ["team-a"], "nothing is there, so it is not forced");
+}
+
+#[test]
+fn what_is_made_after_a_deletion_is_seen_though_versions_have_gone_back() {
+    let mut fixture = unwanted();
+    let copy = copy_of(fixture.manifest.as_deref().unwrap());
+    fixture.pass(grace());
+    let deletion = deletions(&mut fixture).remove(0);
+    fixture.apply(Event::Deleted { deletion, failure: None });
+    fixture.version = 5;
+    fixture.list_copies(&[]);
+    fixture.copy("team-a", copy);
+    assert_eq!(deletions(&mut fixture).len(), 1);
+}
