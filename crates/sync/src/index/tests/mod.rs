@@ -4,7 +4,6 @@ mod accounts;
 mod clock;
 mod copies;
 mod failures;
-mod model;
 mod namespaces;
 mod properties;
 mod prune;

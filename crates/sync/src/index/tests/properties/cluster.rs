@@ -1,0 +1,264 @@
+//! An API server in a few lines: namespaces, the Secrets of two names, and a watch of each.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{config::Kind, *};
+
+/// What the API server makes of a request: what is there now, if it was no deletion.
+pub(super) type Answer = Result<Option<Observed>, WriteFailure>;
+
+/// Namespaces and Secrets with their resourceVersions.
+#[derive(Default)]
+pub(super) struct Cluster {
+    version: u64,
+    pub(super) namespaces: BTreeMap<&'static str, Namespace>,
+    pub(super) namespace_watch: Watch<Namespace>,
+    pub(super) collections: [Collection; 2],
+    /// An admission webhook that takes over a field of all that is written.
+    pub(super) webhook: bool,
+}
+
+/// The Secrets of one name, by their namespaces.
+#[derive(Default)]
+pub(super) struct Collection {
+    pub(super) secrets: BTreeMap<&'static str, Secret>,
+    pub(super) watch: Watch<Observed>,
+    /// The Secrets that were written while they are being listed. Only where such a Secret is
+    /// deleted before the list is made can no client know better until the next list.
+    touched: BTreeSet<&'static str>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Secret {
+    pub(super) observed: Observed,
+    /// Somebody else owns its data now, so that an apply must be forced.
+    edited: bool,
+}
+
+/// A watch and what it has not told yet. It tells late, and in order.
+pub(super) struct Watch<T> {
+    pub(super) events: VecDeque<(u64, Watched<T>)>,
+    pub(super) connection: Connection,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Connection {
+    /// Nobody listens: what happens is not told.
+    Lost,
+    /// The list has begun and is made later on: what happens until then is not told by itself.
+    Listing,
+    /// All that happens is told.
+    Watching,
+}
+
+impl<T> Default for Watch<T> {
+    fn default() -> Self {
+        Self { events: VecDeque::new(), connection: Connection::Lost }
+    }
+}
+
+impl<T> Watch<T> {
+    fn tell(&mut self, version: u64, event: Watched<T>) {
+        if self.connection == Connection::Watching {
+            self.events.push_back((version, event));
+        }
+    }
+
+    /// Is given up.
+    pub(super) fn end(&mut self) {
+        self.events.clear();
+        self.connection = Connection::Lost;
+    }
+
+    /// Loses its place, and begins a new list.
+    pub(super) fn relist(&mut self) {
+        self.events.clear();
+        self.connection = Connection::Listing;
+    }
+
+    /// Makes the list.
+    fn list(&mut self, version: u64, objects: impl Iterator<Item = (&'static str, T)>) {
+        if self.connection == Connection::Listing {
+            self.connection = Connection::Watching;
+            for (name, object) in objects {
+                self.tell(version, Watched::Listed(name.to_owned(), object));
+            }
+            self.tell(version, Watched::ListEnded);
+        }
+    }
+}
+
+impl Cluster {
+    pub(super) fn is_active(&self, name: &str) -> bool {
+        self.namespaces.get(name).is_some_and(|namespace| !namespace.terminating)
+    }
+
+    fn next_version(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
+    // Namespaces.
+
+    /// Makes a namespace, or changes its labels.
+    pub(super) fn put_namespace(&mut self, name: &'static str, mut namespace: Namespace) {
+        namespace.terminating |= self.namespaces.get(name).is_some_and(|old| old.terminating);
+        let version = self.next_version();
+        self.namespaces.insert(name, namespace.clone());
+        let event = Watched::Changed(name.to_owned(), namespace);
+        self.namespace_watch.tell(version, event);
+    }
+
+    pub(super) fn terminate_namespace(&mut self, name: &'static str) {
+        if self.is_active(name) {
+            self.put_namespace(name, terminating());
+        }
+    }
+
+    /// Ends a namespace that is terminating, and first what is in it.
+    pub(super) fn remove_namespace(&mut self, name: &'static str) {
+        if !self.namespaces.contains_key(name) || self.is_active(name) {
+            return;
+        }
+        for kind in Kind::ALL {
+            self.remove_secret(kind, name);
+        }
+        if self.collections.iter().any(|collection| collection.secrets.contains_key(name)) {
+            return;
+        }
+        if let Some(last) = self.namespaces.remove(name) {
+            let version = self.next_version();
+            let event = Watched::Gone(name.to_owned(), last);
+            self.namespace_watch.tell(version, event);
+        }
+    }
+
+    pub(super) fn list_namespaces(&mut self) {
+        let all = self.namespaces.iter().map(|(&name, namespace)| (name, namespace.clone()));
+        self.namespace_watch.list(self.version, all);
+    }
+
+    // Secrets.
+
+    pub(super) fn collection(&self, kind: Kind) -> &Collection {
+        &self.collections[kind as usize]
+    }
+
+    pub(super) fn collection_mut(&mut self, kind: Kind) -> &mut Collection {
+        &mut self.collections[kind as usize]
+    }
+
+    pub(super) fn secret(&self, kind: Kind, name: &str) -> Option<Secret> {
+        self.collection(kind).secrets.get(name).copied()
+    }
+
+    fn put_secret(
+        &mut self,
+        kind: Kind,
+        name: &'static str,
+        ownership: Ownership,
+        edited: bool,
+    ) -> Observed {
+        let version = self.next_version();
+        let old = self.secret(kind, name).and_then(|secret| secret.observed.uid);
+        let uid = old.or_else(|| Uid::parse(&format!("00000000-0000-4000-8000-{version:012x}")));
+        let observed = Observed { resource_version: version, uid, ownership };
+        let collection = self.collection_mut(kind);
+        collection.secrets.insert(name, Secret { observed, edited });
+        collection.watch.tell(version, Watched::Changed(name.to_owned(), observed));
+        observed
+    }
+
+    pub(super) fn make_foreign(&mut self, kind: Kind, name: &'static str) {
+        if self.is_active(name) && self.secret(kind, name).is_none() {
+            self.put_secret(kind, name, Ownership::Foreign, false);
+        }
+    }
+
+    /// Whether it could be removed.
+    pub(super) fn remove_secret(&mut self, kind: Kind, name: &'static str) -> bool {
+        let version = self.next_version();
+        let collection = self.collection_mut(kind);
+        if collection.watch.connection == Connection::Listing && collection.touched.contains(name) {
+            return false;
+        }
+        if let Some(Secret { mut observed, .. }) = collection.secrets.remove(name) {
+            observed.resource_version = version;
+            collection.watch.tell(version, Watched::Gone(name.to_owned(), observed));
+        }
+        true
+    }
+
+    /// Somebody changes the data: the field is theirs from then on.
+    pub(super) fn edit(&mut self, kind: Kind, name: &'static str) {
+        if let Some(secret) = self.secret(kind, name) {
+            self.put_secret(kind, name, edited(secret.observed.ownership), true);
+        }
+    }
+
+    /// Somebody removes a label, which nobody owns from then on: maybe the one that says whose it is.
+    pub(super) fn strip(&mut self, kind: Kind, name: &'static str, the_one: bool) {
+        if let Some(secret) = self.secret(kind, name) {
+            let mut ownership = edited(secret.observed.ownership);
+            if let Ownership::Ours { labelled, .. } = &mut ownership {
+                *labelled &= !the_one;
+            }
+            self.put_secret(kind, name, ownership, secret.edited);
+        }
+    }
+
+    pub(super) fn relist_copies(&mut self, kind: Kind) {
+        let collection = self.collection_mut(kind);
+        collection.watch.relist();
+        collection.touched.clear();
+    }
+
+    pub(super) fn list_copies(&mut self, kind: Kind) {
+        let version = self.version;
+        let Collection { secrets, watch, .. } = self.collection_mut(kind);
+        watch.list(version, secrets.iter().map(|(&name, secret)| (name, secret.observed)));
+    }
+
+    // Requests.
+
+    /// Does a write, or refuses it.
+    pub(super) fn apply(&mut self, kind: Kind, name: &'static str, write: &Write) -> Answer {
+        let old = self.secret(kind, name);
+        if !self.namespaces.contains_key(name) || (!self.is_active(name) && old.is_none()) {
+            return Err(refused(WriteReason::NamespaceGone));
+        }
+        let in_the_way = |old: Secret| old.edited || old.observed.ownership == Ownership::Foreign;
+        if !write.force && old.is_some_and(in_the_way) {
+            return Err(refused(WriteReason::Owned));
+        }
+        self.collection_mut(kind).touched.insert(name);
+        let applied = copy_of(&write.manifest);
+        Ok(Some(match old {
+            // What changes nothing has no new version and no event.
+            Some(old) if !self.webhook && !old.edited && old.observed.ownership == applied => {
+                old.observed
+            }
+            _ if self.webhook => self.put_secret(kind, name, edited(applied), true),
+            _ => self.put_secret(kind, name, applied, false),
+        }))
+    }
+
+    /// Does a deletion, or refuses it.
+    pub(super) fn delete(&mut self, kind: Kind, name: &'static str, deletion: &Deletion) -> Answer {
+        let Some(Secret { observed, .. }) = self.secret(kind, name) else { return Ok(None) };
+        let expected = (Some(deletion.uid), deletion.resource_version);
+        if (observed.uid, observed.resource_version) != expected {
+            return Err(refused(WriteReason::Changed));
+        }
+        let is_ours = matches!(observed.ownership, Ownership::Ours { labelled: true, .. });
+        assert!(is_ours, "{name} is deleted, which is not ours");
+        if !self.remove_secret(kind, name) {
+            return Err(refused(WriteReason::ServerError));
+        }
+        Ok(None)
+    }
+}
+
+pub(super) fn refused(reason: WriteReason) -> WriteFailure {
+    WriteFailure { reason, message: String::new(), retry_after: None }
+}

@@ -1,0 +1,182 @@
+//! What the index was told, and what it may do by that.
+
+use std::collections::BTreeMap;
+
+use super::{
+    config::{Config, Kind},
+    *,
+};
+
+/// What the index was told.
+#[derive(Default)]
+pub(super) struct Told {
+    namespaces: BTreeMap<String, Namespace>,
+    listed_namespaces: BTreeMap<String, Namespace>,
+    /// Whether all of them, with all labels that count, have been told.
+    namespaces_known: bool,
+    copies: [Copies; 2],
+    /// Since when a namespace is not to have a copy.
+    unwanted_since: BTreeMap<(Kind, &'static str), Timestamp>,
+}
+
+/// What it was told of the copies of a pull Secret.
+#[derive(Default)]
+struct Copies {
+    /// The last of each by a watch or an answer, with its version.
+    last: BTreeMap<String, (u64, Option<Observed>)>,
+    listed: Vec<String>,
+    known: bool,
+}
+
+impl Told {
+    // Namespaces.
+
+    pub(super) fn of_namespace(&mut self, change: &Watched<Namespace>) {
+        match change {
+            Watched::ListBegun => self.listed_namespaces.clear(),
+            Watched::Listed(name, namespace) => {
+                self.listed_namespaces.insert(name.clone(), namespace.clone());
+                self.namespaces.insert(name.clone(), namespace.clone());
+            }
+            Watched::ListEnded => {
+                self.namespaces = self.listed_namespaces.clone();
+                self.namespaces_known = true;
+            }
+            Watched::Changed(name, namespace) => {
+                self.namespaces.insert(name.clone(), namespace.clone());
+            }
+            Watched::Gone(name, _) => drop(self.namespaces.remove(name)),
+        }
+    }
+
+    /// Labels count that were not kept.
+    pub(super) fn labels_are_missing(&mut self) {
+        self.namespaces_known = false;
+    }
+
+    // Copies.
+
+    pub(super) fn of_copy(&mut self, kind: Kind, version: u64, change: &Watched<Observed>) {
+        let copies = &mut self.copies[kind as usize];
+        match change {
+            Watched::ListBegun => copies.listed.clear(),
+            Watched::Listed(name, observed) => {
+                copies.listed.push(name.clone());
+                copies.note(name, observed.resource_version, Some(*observed));
+            }
+            Watched::ListEnded => {
+                copies.known = true;
+                for name in NAMES {
+                    if !copies.listed.iter().any(|listed| listed == name) {
+                        copies.note(name, version, None);
+                    }
+                }
+            }
+            Watched::Changed(name, observed) => {
+                copies.note(name, observed.resource_version, Some(*observed));
+            }
+            Watched::Gone(name, last) => copies.note(name, last.resource_version, None),
+        }
+    }
+
+    /// A request was answered: this is there now.
+    pub(super) fn of_answer(&mut self, kind: Kind, name: &str, observed: Observed) {
+        self.copies[kind as usize].note(name, observed.resource_version, Some(observed));
+    }
+
+    /// A request was answered: what was there in this version is no more.
+    pub(super) fn of_deletion(&mut self, kind: Kind, name: &str, version: u64) {
+        self.copies[kind as usize].note(name, version + 1, None);
+    }
+
+    /// A pull Secret has left the config.
+    pub(super) fn forget(&mut self, kind: Kind) {
+        self.copies[kind as usize] = Copies::default();
+    }
+
+    // Time.
+
+    /// Notes which namespaces are not to have a copy; after each step.
+    pub(super) fn note_unwanted(&mut self, config: &Config, now: Timestamp) {
+        for kind in Kind::ALL {
+            for name in NAMES {
+                let key = (kind, name);
+                let known = config.get(kind).and_then(|_| self.namespaces.get(name));
+                if known.is_some_and(|namespace| !config.allows(kind, name, namespace)) {
+                    // Not later than now, should the clock have been set back.
+                    let since = self.unwanted_since.entry(key).or_insert(now);
+                    *since = now.min(*since);
+                } else {
+                    self.unwanted_since.remove(&key);
+                }
+            }
+        }
+    }
+
+    // What may be done.
+
+    /// A write is only for what the index was told to want, and only where it does not know better.
+    pub(super) fn check_write(
+        &self,
+        kind: Kind,
+        write: &Write,
+        manifest: &Manifest,
+        config: &Config,
+    ) {
+        let name = &*write.namespace;
+        let copies = &self.copies[kind as usize];
+        assert!(copies.known, "{name}: nothing is known to be missing");
+        assert_eq!(write.manifest.content, manifest.content, "{name}");
+        let namespace = self.namespaces.get(name).expect("it was told of");
+        assert!(!namespace.terminating, "{name} is terminating");
+        assert!(config.allows(kind, name, namespace), "{name} is not to have a copy");
+
+        let there = copies.there(name).map(|observed| observed.ownership);
+        let adopts = config.get(kind).unwrap().on_conflict == OnConflict::Adopt;
+        assert!(adopts || there != Some(Ownership::Foreign), "{name} is foreign");
+        assert_ne!(there, Some(copy_of(manifest)), "{name} is fresh");
+        assert_eq!(write.force, adopts || there.is_some(), "{name}");
+    }
+
+    /// A deletion is only of what the index knows for sure to be ours, and unwanted for long enough.
+    pub(super) fn check_deletion(
+        &self,
+        kind: Kind,
+        deletion: &Deletion,
+        config: &Config,
+        now: Timestamp,
+    ) {
+        let name = &*deletion.namespace;
+        assert!(config.prunes, "{name}: nothing is to be deleted");
+        assert!(config.get(kind).is_some(), "{name}: it has left the config");
+        assert!(self.namespaces_known, "{name}: what is wanted is not known");
+        let copies = &self.copies[kind as usize];
+        assert!(copies.known, "{name}: what is there is not known");
+        let namespace = self.namespaces.get(name).expect("it was told of");
+        assert!(!namespace.terminating, "{name} is terminating");
+        assert!(!config.allows(kind, name, namespace), "{name} is to have a copy");
+
+        let observed = copies.there(name).expect("it is there");
+        let is_ours = matches!(observed.ownership, Ownership::Ours { labelled: true, .. });
+        assert!(is_ours, "{name} is not ours to delete");
+        let named = (Some(deletion.uid), deletion.resource_version);
+        assert_eq!((observed.uid, observed.resource_version), named, "{name}");
+
+        let since = self.unwanted_since[&(kind, name)];
+        let unwanted = now.duration_since(since).as_secs();
+        assert!(unwanted >= GRACE.cast_signed(), "{name} is unwanted since {unwanted} s only");
+    }
+}
+
+impl Copies {
+    fn note(&mut self, name: &str, version: u64, observed: Option<Observed>) {
+        let last = self.last.entry(name.to_owned()).or_default();
+        if version >= last.0 {
+            *last = (version, observed);
+        }
+    }
+
+    fn there(&self, name: &str) -> Option<Observed> {
+        self.last.get(name)?.1
+    }
+}

@@ -1,0 +1,308 @@
+//! The cluster, the engine around the index, and what is checked at each step.
+
+use super::{
+    cluster::{Answer, Cluster, Connection, Secret, refused},
+    config::{Config, Edit, Kind},
+    told::Told,
+    *,
+};
+
+/// A request under way; with an answer once the API server has dealt with it.
+pub(super) struct Flight {
+    kind: Kind,
+    name: &'static str,
+    request: Request,
+    answer: Option<Answer>,
+}
+
+pub(super) enum Request {
+    Write(Write),
+    Deletion(Deletion),
+}
+
+impl Flight {
+    /// The API server deals with it, unless it has already.
+    fn reach(&mut self, cluster: &mut Cluster) {
+        let Self { kind, name, request, answer } = self;
+        if answer.is_some() {
+            return;
+        }
+        let old = cluster.secret(*kind, name);
+        *answer = Some(match request {
+            Request::Write(write) => cluster.apply(*kind, name, write),
+            Request::Deletion(deletion) => cluster.delete(*kind, name, deletion),
+        });
+        let is_foreign = |old: Secret| old.observed.ownership == Ownership::Foreign;
+        let forced = matches!(request, Request::Write(Write { force: true, .. }));
+        let untouched = cluster.secret(*kind, name) == old;
+        assert!(untouched || forced || !old.is_some_and(is_foreign), "{name} was foreign");
+    }
+}
+
+/// The cluster, the index, and what the index has been told.
+pub(super) struct World {
+    pub(super) cluster: Cluster,
+    pub(super) config: Config,
+    pub(super) index: Index,
+    pub(super) now: Timestamp,
+    leads: bool,
+    tokens: u32,
+    pub(super) manifests: Vec<Manifest>,
+    pub(super) flights: Vec<Flight>,
+    /// Requests that were cut off when another process came to lead: they may be done still.
+    late: Vec<Flight>,
+    pub(super) told: Told,
+}
+
+impl World {
+    /// A daemon that has just started, and has a token.
+    pub(super) fn new() -> Self {
+        let config = Config::simple();
+        let mut world = Self {
+            cluster: Cluster::default(),
+            index: Index::new(&config.settings(), 7),
+            config,
+            now: at(0),
+            leads: true,
+            tokens: 0,
+            manifests: Vec::new(),
+            flights: Vec::new(),
+            late: Vec::new(),
+            told: Told::default(),
+        };
+        world.token();
+        world.relist_namespaces();
+        world.relist_copies(Kind::One);
+        world
+    }
+
+    pub(super) fn take(&mut self, step: &Step) {
+        match *step {
+            Step::MakeNamespace(name, tier) => self.cluster.put_namespace(name, namespace(tier)),
+            Step::TerminateNamespace(name) => self.cluster.terminate_namespace(name),
+            Step::RemoveNamespace(name) => self.cluster.remove_namespace(name),
+            Step::MakeForeign(kind, name) => self.cluster.make_foreign(kind, name),
+            Step::RemoveSecret(kind, name) => drop(self.cluster.remove_secret(kind, name)),
+            Step::Edit(kind, name) => self.cluster.edit(kind, name),
+            Step::Strip(kind, name, the_one) => self.cluster.strip(kind, name, the_one),
+            Step::Webhook(on) => self.cluster.webhook = on,
+            Step::Token => self.token(),
+            Step::HearOfNamespace => drop(self.hear_of_namespace()),
+            Step::HearOfCopy(kind) => drop(self.hear_of_copy(kind)),
+            Step::RelistNamespaces => self.relist_namespaces(),
+            Step::RelistCopies(kind) => self.relist_copies(kind),
+            Step::ListNamespaces => self.cluster.list_namespaces(),
+            Step::ListCopies(kind) => self.cluster.list_copies(kind),
+            Step::Start(count) => self.start(count),
+            Step::Do(flight) => self.deal_with(flight, |answer| answer),
+            Step::DoInSilence(flight) => {
+                self.deal_with(flight, |_| Err(refused(WriteReason::Timeout)));
+            }
+            Step::Refuse(flight, reason) => self.refuse(flight, reason),
+            Step::Answer(flight) => self.answer(flight),
+            Step::Pass(seconds) => self.now += SignedDuration::from_secs(seconds),
+            Step::SetBack(seconds) => self.now -= SignedDuration::from_secs(seconds),
+            Step::Configure(edit, at_once) => self.configure(edit, at_once),
+            Step::StandBy => self.stand_by(),
+            Step::Lead => self.lead(),
+        }
+        self.told.note_unwanted(&self.config, self.now);
+        // One event may be taken in before the engine looks at the clock.
+        if !matches!(step, Step::SetBack(_)) {
+            self.index.heed_clock(self.now);
+        }
+    }
+
+    fn apply(&mut self, event: Event) {
+        self.index.apply(event, self.now);
+    }
+
+    // What the engine does.
+
+    /// The place of a pull Secret in the index.
+    fn place(&self, kind: Kind) -> Option<usize> {
+        let mut secrets = self.index.secrets();
+        secrets.find(|(_, secret)| secret.name == kind.name()).map(|(place, _)| place)
+    }
+
+    fn token(&mut self) {
+        self.tokens += 1;
+        let text = |kind: Kind| format!("{} token {}", kind as u8, self.tokens);
+        self.manifests = Kind::ALL.map(|kind| manifest(&text(kind), self.now, LIFE)).into();
+        self.render();
+    }
+
+    fn render(&mut self) {
+        for kind in self.config.kinds().collect::<Vec<_>>() {
+            if let Some(secret) = self.place(kind).filter(|_| self.leads) {
+                let manifest = Arc::new(self.manifests[kind as usize].clone());
+                self.apply(Event::Manifest { secret, manifest });
+            }
+        }
+    }
+
+    fn configure(&mut self, edit: Edit, at_once: bool) {
+        let before = self.config.clone();
+        self.config.edit(edit);
+        let changes = self.index.reconfigure(&self.config.settings(), self.now);
+        let (had, has) =
+            (|kind| before.get(kind).is_some(), |kind| self.config.get(kind).is_some());
+        let removed: Vec<_> = Kind::ALL.into_iter().filter(|&it| had(it) && !has(it)).collect();
+        let added: Vec<_> = Kind::ALL.into_iter().filter(|&it| !had(it) && has(it)).collect();
+        assert_eq!((changes.removed.len(), changes.added.len()), (removed.len(), added.len()));
+        assert_eq!(changes.labels_are_missing, self.config.selects() && !before.selects());
+        for kind in removed {
+            self.cluster.collection_mut(kind).watch.end();
+            self.told.forget(kind);
+        }
+        if changes.labels_are_missing {
+            self.cluster.namespace_watch.end();
+            self.told.labels_are_missing();
+        }
+        if at_once {
+            self.take_up_watches();
+        }
+        self.render();
+    }
+
+    pub(super) fn take_up_watches(&mut self) {
+        if self.cluster.namespace_watch.connection == Connection::Lost {
+            self.relist_namespaces();
+        }
+        for kind in self.config.kinds().collect::<Vec<_>>() {
+            if self.cluster.collection(kind).watch.connection == Connection::Lost {
+                self.relist_copies(kind);
+            }
+        }
+    }
+
+    fn stand_by(&mut self) {
+        self.leads = false;
+        self.late.append(&mut self.flights);
+        self.index.stand_by(self.now);
+    }
+
+    pub(super) fn lead(&mut self) {
+        for mut flight in std::mem::take(&mut self.late) {
+            flight.reach(&mut self.cluster);
+        }
+        self.leads = true;
+        self.render();
+    }
+
+    // What is told.
+
+    fn hear_of_namespace(&mut self) -> Option<()> {
+        let (_, change) = self.cluster.namespace_watch.events.pop_front()?;
+        self.told.of_namespace(&change);
+        self.apply(Event::Namespace(change));
+        Some(())
+    }
+
+    pub(super) fn relist_namespaces(&mut self) {
+        self.cluster.namespace_watch.relist();
+        self.told.of_namespace(&Watched::ListBegun);
+        self.apply(Event::Namespace(Watched::ListBegun));
+    }
+
+    fn hear_of_copy(&mut self, kind: Kind) -> Option<()> {
+        let (version, change) = self.cluster.collection_mut(kind).watch.events.pop_front()?;
+        self.told.of_copy(kind, version, &change);
+        let secret = self.place(kind).expect("only what is in the config is watched");
+        self.apply(Event::Copy { secret, change });
+        Some(())
+    }
+
+    pub(super) fn hear_of_all(&mut self) {
+        while self.hear_of_namespace().is_some() {}
+        for kind in Kind::ALL {
+            while self.hear_of_copy(kind).is_some() {}
+        }
+    }
+
+    pub(super) fn relist_copies(&mut self, kind: Kind) {
+        let Some(secret) = self.place(kind) else { return };
+        // No write overtakes both its answer and the loss of the watch: see `Collection::touched`.
+        self.answer_all();
+        self.cluster.relist_copies(kind);
+        self.told.of_copy(kind, 0, &Watched::ListBegun);
+        self.apply(Event::Copy { secret, change: Watched::ListBegun });
+    }
+
+    // Requests.
+
+    pub(super) fn start(&mut self, count: usize) {
+        self.index.heed_clock(self.now);
+        for _ in 0..if self.leads { count } else { 0 } {
+            let (place, namespace, request) = if let Some(write) = self.index.next_write(self.now) {
+                (write.secret, Arc::clone(&write.namespace), Request::Write(write))
+            } else if let Some(deletion) = self.index.next_deletion(self.now) {
+                (deletion.secret, Arc::clone(&deletion.namespace), Request::Deletion(deletion))
+            } else {
+                return;
+            };
+            let kind = Kind::ALL.into_iter().find(|&kind| self.place(kind) == Some(place)).unwrap();
+            match &request {
+                Request::Write(write) => {
+                    let manifest = &self.manifests[kind as usize];
+                    self.told.check_write(kind, write, manifest, &self.config);
+                }
+                Request::Deletion(deletion) => {
+                    self.told.check_deletion(kind, deletion, &self.config, self.now);
+                }
+            }
+            let name = NAMES.into_iter().find(|&name| name == &*namespace).unwrap();
+            let mut others = self.flights.iter();
+            let is_alone = others.all(|other| (other.kind, other.name) != (kind, name));
+            assert!(is_alone, "two requests for {name} are under way");
+            self.flights.push(Flight { kind, name, request, answer: None });
+        }
+    }
+
+    pub(super) fn deal_with(&mut self, flight: usize, and: impl FnOnce(Answer) -> Answer) {
+        if let Some(flight) = self.flights.get_mut(flight) {
+            flight.reach(&mut self.cluster);
+            flight.answer = flight.answer.take().map(and);
+        }
+    }
+
+    fn refuse(&mut self, flight: usize, reason: WriteReason) {
+        if let Some(flight) = self.flights.get_mut(flight) {
+            flight.answer.get_or_insert(Err(refused(reason)));
+        }
+    }
+
+    fn answer(&mut self, flight: usize) {
+        if self.flights.get(flight).is_none_or(|flight| flight.answer.is_none()) {
+            return;
+        }
+        let Flight { kind, name, request, answer } = self.flights.remove(flight);
+        let answer = answer.unwrap();
+        // Of what has left the config, it is told nothing.
+        let told = self.config.get(kind).map(|_| &mut self.told);
+        match request {
+            Request::Write(write) => {
+                if let (Ok(Some(observed)), Some(told)) = (&answer, told) {
+                    told.of_answer(kind, name, *observed);
+                }
+                let outcome = match answer {
+                    Ok(observed) => Outcome::Written(observed.unwrap()),
+                    Err(failure) => Outcome::Failed(failure),
+                };
+                self.apply(Event::Written { write, outcome });
+            }
+            Request::Deletion(deletion) => {
+                if let (Ok(_), Some(told)) = (&answer, told) {
+                    told.of_deletion(kind, name, deletion.resource_version);
+                }
+                self.apply(Event::Deleted { deletion, failure: answer.err() });
+            }
+        }
+    }
+
+    pub(super) fn answer_all(&mut self) {
+        for flight in (0..self.flights.len()).rev() {
+            self.answer(flight);
+        }
+    }
+}
