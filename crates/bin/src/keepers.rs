@@ -3,9 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use anyhow::{Result, anyhow};
-use aws_config::SdkConfig;
 use ecr_refresher_core::{
     Credentials, Registry, Source, TokenMetrics,
+    aws::Aws,
     clock::Now,
     ecr::EcrSource,
     file::FileSource,
@@ -21,7 +21,7 @@ use crate::config::{RegistrySettings, SourceSettings};
 /// The keepers that run. They stop with this value.
 #[derive(Debug)]
 pub(crate) struct Keepers {
-    aws: SdkConfig,
+    aws: Aws,
     policy: watch::Sender<Policy>,
     metrics: TokenMetrics,
     now: Now,
@@ -33,7 +33,7 @@ pub(crate) struct Keepers {
 impl Keepers {
     /// No keepers yet. They will send what they get to `updates`.
     pub(crate) fn new(
-        aws: SdkConfig,
+        aws: Aws,
         metrics: TokenMetrics,
         now: Now,
         updates: mpsc::Sender<Update>,
@@ -118,10 +118,14 @@ impl Keepers {
 }
 
 /// The registry that settings describe, which `aws` knows how to ask.
-pub(crate) fn make_registry(settings: &RegistrySettings, aws: &SdkConfig) -> Registry {
+pub(crate) fn make_registry(settings: &RegistrySettings, aws: &Aws) -> Registry {
+    let name = Arc::clone(&settings.name);
     let source = match settings.source.clone() {
-        SourceSettings::Ecr(settings) => Source::Ecr(EcrSource::new(aws, settings)),
-        SourceSettings::File(path) => Source::File(FileSource { path }),
+        SourceSettings::Ecr(settings) => Source::Ecr(EcrSource::new(name, aws, settings)),
+        SourceSettings::EcrPublic(settings) => Source::Ecr(EcrSource::public(name, aws, &settings)),
+        SourceSettings::File(path) => {
+            Source::File(FileSource { path, served: aws.served().clone() })
+        }
     };
     Registry { name: Arc::clone(&settings.name), source }
 }

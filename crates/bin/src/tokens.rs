@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use aws_config::SdkConfig;
-use ecr_refresher_core::{TokenMetrics, aws, clock::Now, keeper::Update};
+use ecr_refresher_core::{TokenMetrics, aws::Aws, clock::Now, keeper::Update};
 use ecr_refresher_sync::{Leadership, Notices};
 use kube::Client;
 use tokio::sync::{mpsc, watch};
@@ -39,7 +38,7 @@ impl Tokens {
     /// # Errors
     /// When a keeper or the engine has ended.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<()> {
-        let aws = aws::load_config().await;
+        let aws = Aws::load().await;
         loop {
             tokio::select! {
                 () = self.leadership.gained() => {}
@@ -54,7 +53,7 @@ impl Tokens {
     }
 
     /// One term. It begins with what the token cache holds, which may be another leader's.
-    async fn lead(&mut self, aws: &SdkConfig, shutdown: &CancellationToken) -> Result<()> {
+    async fn lead(&mut self, aws: &Aws, shutdown: &CancellationToken) -> Result<()> {
         let mut cache = tokio::select! {
             cache = TokenCache::load(&self.client, &self.home, self.now) => cache,
             () = shutdown.cancelled() => return Ok(()),

@@ -19,11 +19,14 @@ pub struct DockerConfig {
 }
 
 impl DockerConfig {
-    /// Merges credentials; where two have the same host, the first one's entry stays.
+    /// Merges credentials. Where two have the same host, one that expires goes before one that does
+    /// not, as it is known to work; else the first one's entry stays.
     ///
     /// `None` when there is not a single entry: an empty document must never replace a good one.
     pub fn merge<'a>(parts: impl IntoIterator<Item = &'a Credentials>) -> Option<Self> {
         let mut merged = Self { entries: BTreeMap::new(), expires_at: None };
+        let mut parts: Vec<_> = parts.into_iter().collect();
+        parts.sort_by_key(|part| part.lifetime.is_none());
         for part in parts {
             for (host, auth) in &part.entries {
                 merged.entries.entry(host.clone()).or_insert_with(|| auth.clone());
@@ -108,6 +111,14 @@ mod tests {
         ];
         assert_eq!(DockerConfig::merge(&parts).unwrap().expires_at(), Some(at(20)));
         assert_eq!(DockerConfig::merge(&parts[2..]).unwrap().expires_at(), None);
+    }
+
+    #[test]
+    fn a_token_goes_before_an_entry_of_a_file_for_the_same_host() {
+        let file = credentials("a.example.com", "file", None);
+        let token = credentials("a.example.com", "token", Some(40));
+        let merged = DockerConfig::merge([&file, &token]).unwrap();
+        assert_eq!(merged.render(), DockerConfig::merge([&token]).unwrap().render());
     }
 
     #[test]

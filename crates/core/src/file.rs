@@ -5,13 +5,15 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{Auth, Credentials, FetchError, Host, Reason};
+use crate::{Auth, Credentials, FetchError, Host, Reason, ecr::Served};
 
 /// A docker `config.json`, as `docker login` writes it: `{"auths": {"HOST": {"auth": "…"}}}`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FileSource {
     /// Where the file is.
     pub path: PathBuf,
+    /// The hosts of the ECR registries, whose entries this file must not have.
+    pub served: Served,
 }
 
 /// Why a docker config file gives no credentials. None of these shows what it holds.
@@ -26,6 +28,10 @@ enum FileError {
     Empty,
     #[error("{host:?}: {problem}")]
     BadEntry { host: String, problem: String },
+    #[error(
+        "it has an entry for {host}, which the registry {registry} serves too; take it out of the file"
+    )]
+    ServedTwice { host: Host, registry: String },
 }
 
 /// The shape of the file; what else is in it is docker's own business.
@@ -46,13 +52,25 @@ impl FileSource {
     /// Reads the file now.
     ///
     /// # Errors
-    /// When it cannot be read, is no docker config, or holds no entry that can be used.
+    /// When it cannot be read, is no docker config, or holds an entry that cannot be used, or
+    /// one for a host that an ECR registry serves.
     pub fn read(&self) -> Result<Credentials, FetchError> {
         let bytes = fs::read(&self.path).map(Zeroizing::new).map_err(FileError::from);
-        let entries = bytes.and_then(|bytes| parse(&bytes)).map_err(|error| {
+        let entries = bytes.and_then(|bytes| self.check(parse(&bytes)?)).map_err(|error| {
             FetchError::new(Reason::File, format!("{}: {error}", self.path.display()))
         })?;
         Ok(Credentials { entries, lifetime: None })
+    }
+
+    fn check(&self, entries: BTreeMap<Host, Auth>) -> Result<BTreeMap<Host, Auth>, FileError> {
+        let twice = entries.keys().find_map(|host| Some((host, self.served.by(host)?)));
+        match twice {
+            Some((host, registry)) => Err(FileError::ServedTwice {
+                host: host.clone(),
+                registry: registry.as_ref().to_owned(),
+            }),
+            None => Ok(entries),
+        }
     }
 }
 
@@ -95,7 +113,7 @@ mod tests {
     fn read(text: &str) -> Result<Credentials, FetchError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        FileSource { path: file.path().to_owned() }.read()
+        FileSource { path: file.path().to_owned(), served: Served::default() }.read()
     }
 
     #[test]
@@ -129,7 +147,23 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_an_error_that_names_it() {
-        let error = FileSource { path: "/nowhere/config.json".into() }.read().unwrap_err();
+        let error = FileSource { path: "/nowhere/config.json".into(), served: Served::default() };
+        let error = error.read().unwrap_err();
         assert!(error.message.contains("/nowhere/config.json"), "{error}");
+    }
+
+    #[test]
+    fn an_entry_for_a_host_of_an_ecr_registry_is_refused_with_both_names() {
+        let served = Served::default();
+        let host = Host::from_endpoint("public.ecr.aws").unwrap();
+        let gallery = served.enter("gallery".into(), vec![host]);
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(br#"{"auths": {"public.ecr.aws": {"auth": "bWU6c2VjcmV0"}}}"#).unwrap();
+        let source = FileSource { path: file.path().to_owned(), served };
+        let error = source.read().unwrap_err();
+        assert_eq!(error.reason, Reason::File);
+        assert!(error.message.contains("public.ecr.aws, which the registry gallery"), "{error}");
+        drop(gallery);
+        assert!(source.read().is_ok());
     }
 }

@@ -15,11 +15,6 @@ pub enum HostError {
     /// It holds something that no host name does.
     #[error("{0:?} is not a registry host, such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com")]
     Malformed(String),
-    /// The account cannot be exchanged, because the host does not begin with one.
-    #[error(
-        "{0:?} does not begin with an AWS account, so no host for another account follows from it"
-    )]
-    NoAccount(String),
 }
 
 impl Host {
@@ -36,17 +31,6 @@ impl Host {
             Ok(Self(bare))
         } else {
             Err(HostError::Malformed(endpoint.chars().take(253).collect()))
-        }
-    }
-
-    /// The same registry's host for another AWS account, given by its twelve digits.
-    ///
-    /// # Errors
-    /// When this host does not begin with an account.
-    pub fn with_account(&self, account: &str) -> Result<Self, HostError> {
-        match self.0.split_once('.') {
-            Some((first, rest)) if is_account(first) => Ok(Self(format!("{account}.{rest}"))),
-            _ => Err(HostError::NoAccount(self.0.clone())),
         }
     }
 
@@ -98,21 +82,5 @@ mod tests {
         {
             assert!(Host::from_endpoint(text).is_err(), "{text:?}");
         }
-    }
-
-    #[test]
-    fn another_accounts_host_differs_in_its_first_label() {
-        let host = Host::from_endpoint("123456789012.dkr.ecr.us-east-1.amazonaws.com").unwrap();
-        let other = host.with_account("999999999999").unwrap();
-        assert_eq!(other.as_str(), "999999999999.dkr.ecr.us-east-1.amazonaws.com");
-    }
-
-    #[test]
-    fn a_host_without_an_account_cannot_change_it() {
-        let host = Host::from_endpoint("public.ecr.aws").unwrap();
-        assert_eq!(
-            host.with_account("999999999999"),
-            Err(HostError::NoAccount("public.ecr.aws".to_owned()))
-        );
     }
 }

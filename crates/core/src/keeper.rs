@@ -42,6 +42,8 @@ pub struct Keeper {
     schedule: Schedule,
     held: Option<Arc<Credentials>>,
     policy: watch::Receiver<Policy>,
+    /// The policy's round when the registry was last asked.
+    round: u64,
     metrics: TokenMetrics,
     now: Now,
 }
@@ -57,7 +59,8 @@ impl Keeper {
         now: Now,
     ) -> Self {
         metrics.announce(&registry.name);
-        Self { registry, schedule: Schedule::default(), held, policy, metrics, now }
+        let round = policy.borrow().round;
+        Self { registry, schedule: Schedule::default(), held, policy, round, metrics, now }
     }
 
     /// Sends an [`Update`] for what is held, and then for each failure and each change. Ends when
@@ -72,7 +75,8 @@ impl Keeper {
         }
         loop {
             let asked = Instant::now();
-            let outcome = self.registry.source.fetch((self.now)()).await;
+            self.round = self.policy.borrow().round;
+            let outcome = self.registry.source.fetch((self.now)(), self.round).await;
             let took = asked.elapsed().as_secs_f64();
             self.metrics.record(&self.registry.name, &outcome, (self.now)(), took);
             let (next, changed) = match outcome {
@@ -99,6 +103,7 @@ impl Keeper {
     /// When to ask next for what is held from the start: a file at once.
     fn resume(&mut self, held: &Credentials) -> Timestamp {
         let now = (self.now)();
+        self.registry.source.hold(held);
         let Some(lifetime) = held.lifetime else { return now };
         self.schedule.succeeded(lifetime);
         self.metrics.hold(&self.registry.name, lifetime);
@@ -151,14 +156,15 @@ impl Keeper {
         next
     }
 
-    /// Waits until `next`, or until another time if the policy changes meanwhile.
+    /// Waits until `next`, or until another time if the policy changes meanwhile, or until another
+    /// registry of the same identity has got a token.
     async fn wait_until(&mut self, mut next: Timestamp) {
-        let round = self.policy.borrow().round;
         loop {
             tokio::select! {
                 () = sleep_until(next, self.now) => return,
+                () = self.registry.source.renewed() => return,
                 Ok(()) = self.policy.changed() => {
-                    if self.policy.borrow().round != round {
+                    if self.policy.borrow().round != self.round {
                         return;
                     }
                     next = self.next_refresh((self.now)()).unwrap_or(next);

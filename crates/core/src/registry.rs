@@ -18,21 +18,37 @@ pub struct Registry {
 /// The kinds of registries.
 #[derive(Debug)]
 pub enum Source {
-    /// A private ECR registry, asked for tokens.
+    /// An ECR registry, private or public, asked for tokens.
     Ecr(EcrSource),
     /// A docker config file.
     File(FileSource),
 }
 
 impl Source {
-    /// Gets credentials now.
+    /// Gets credentials now. Registries that ask AWS as the same identity share their tokens within
+    /// a `round`: with another one, new tokens are fetched.
     ///
     /// # Errors
     /// When the source cannot be reached, refuses, or answers nonsense.
-    pub async fn fetch(&self, now: Timestamp) -> Result<Credentials, FetchError> {
+    pub async fn fetch(&self, now: Timestamp, round: u64) -> Result<Credentials, FetchError> {
         match self {
-            Self::Ecr(ecr) => ecr.fetch(now).await,
+            Self::Ecr(ecr) => ecr.fetch(now, round).await,
             Self::File(file) => file.read(),
+        }
+    }
+
+    /// Waits until there are newer credentials than were last got, at no cost.
+    pub async fn renewed(&self) {
+        match self {
+            Self::Ecr(ecr) => ecr.renewed().await,
+            Self::File(_) => std::future::pending().await,
+        }
+    }
+
+    /// Takes note of credentials that are held without having been got from here.
+    pub fn hold(&self, credentials: &Credentials) {
+        if let Self::Ecr(ecr) = self {
+            ecr.hold(credentials);
         }
     }
 }

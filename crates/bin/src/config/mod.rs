@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use ecr_refresher_core::ecr::EcrSettings;
+use ecr_refresher_core::ecr::{EcrPublicSettings, EcrSettings};
 use ecr_refresher_sync::{PullSecret, Settings};
 use figment::Figment;
 
@@ -88,6 +88,7 @@ impl RegistrySettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SourceSettings {
     Ecr(EcrSettings),
+    EcrPublic(EcrPublicSettings),
     File(PathBuf),
 }
 
@@ -122,5 +123,7 @@ fn parse(
     Ok((config, Places::new(path, tree, secrets_from.is_some_and(environment::is_source))))
 }
 
+#[cfg(test)]
+mod registry_tests;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
+use ecr_refresher_core::ecr::Variant;
 use ecr_refresher_sync::PerNamespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
 use serde::{
@@ -38,6 +39,7 @@ pub(super) struct RawConfig {
 pub(super) struct RawRegistry {
     pub(super) name: String,
     pub(super) ecr: Option<RawEcr>,
+    pub(super) ecr_public: Option<RawEcrPublic>,
     pub(super) file: Option<RawFile>,
 }
 
@@ -47,7 +49,35 @@ pub(super) struct RawEcr {
     pub(super) region: Option<String>,
     #[serde(default)]
     pub(super) accounts: Vec<String>,
+    #[serde(default)]
+    pub(super) variants: Vec<RawVariant>,
+    pub(super) assume_role: Option<RawAssumeRole>,
+    pub(super) credentials_directory: Option<PathBuf>,
     pub(super) endpoint_url: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum RawVariant {
+    Standard,
+    Fips,
+    DualStack,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct RawEcrPublic {
+    pub(super) assume_role: Option<RawAssumeRole>,
+    pub(super) credentials_directory: Option<PathBuf>,
+    pub(super) endpoint_url: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct RawAssumeRole {
+    pub(super) role_arn: String,
+    pub(super) external_id: Option<String>,
+    pub(super) session_name: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -159,6 +189,16 @@ pub(super) enum RawPerNamespace {
     #[default]
     Failing,
     All,
+}
+
+impl From<RawVariant> for Variant {
+    fn from(raw: RawVariant) -> Self {
+        match raw {
+            RawVariant::Standard => Self::Standard,
+            RawVariant::Fips => Self::Fips,
+            RawVariant::DualStack => Self::DualStack,
+        }
+    }
 }
 
 impl From<RawPerNamespace> for PerNamespace {

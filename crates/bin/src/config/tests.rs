@@ -49,11 +49,18 @@ fn the_annotated_example_is_a_good_config_and_holds_every_key() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/config.yaml");
     let text = std::fs::read_to_string(path).unwrap();
     let config = parse_text(&text).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(config.registries.len(), 2);
+    assert_eq!(config.registries.len(), 3);
     for key in [
         "region",
         "accounts",
+        "variants",
+        "assumeRole",
+        "roleArn",
+        "externalId",
+        "sessionName",
+        "credentialsDirectory",
         "endpointUrl",
+        "ecrPublic",
         "path",
         "registries",
         "allow",

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use aws_config::SdkConfig;
 use ecr_refresher_core::{
     Credentials, Registry, Schedule,
+    aws::Aws,
     clock::{Now, sleep_until},
     keeper::Update,
 };
@@ -15,6 +15,8 @@ use crate::{config::Config, keepers::make_registry, token_cache::TokenCache};
 
 /// How often a registry is asked that fails.
 const ATTEMPTS: u32 = 3;
+/// One pass is one round: all registries of an identity share one call.
+const ROUND: u64 = 0;
 /// A token is replaced as early as a daemon might do it, so that a pass at half its life does.
 const JITTER: f64 = 1.0;
 
@@ -23,7 +25,7 @@ const JITTER: f64 = 1.0;
 pub(super) async fn get_all(
     config: &Config,
     cache: &TokenCache,
-    aws: &SdkConfig,
+    aws: &Aws,
     now: Now,
 ) -> Vec<Update> {
     let asked = config.registries.iter().map(|settings| {
@@ -41,6 +43,9 @@ async fn get(
 ) -> Vec<Update> {
     let tell = |outcome| Update { registry: Arc::clone(&registry.name), outcome };
     let mut schedule = Schedule::default();
+    if let Some(held) = &held {
+        registry.source.hold(held);
+    }
     if let Some(held) = &held
         && let Some(lifetime) = held.lifetime
     {
@@ -51,7 +56,7 @@ async fn get(
         schedule.succeeded(lifetime);
     }
     loop {
-        let error = match registry.source.fetch(now()).await {
+        let error = match registry.source.fetch(now(), ROUND).await {
             Ok(credentials) => {
                 info!(registry = %registry.name, "got new credentials");
                 return vec![tell(Ok(Arc::new(credentials)))];

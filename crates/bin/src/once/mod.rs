@@ -4,7 +4,7 @@ mod credentials;
 mod summary;
 
 use anyhow::{Context, Result};
-use ecr_refresher_core::{aws, clock::Now, keeper::Update};
+use ecr_refresher_core::{aws::Aws, clock::Now, keeper::Update};
 use ecr_refresher_sync::{Engine, Leadership, Pass, SyncMetrics};
 use jiff::Timestamp;
 use tokio::{
@@ -43,7 +43,7 @@ async fn pass(args: &RunArgs, mut config: Config) -> Result<Summary> {
     let home = Home::new(&client, &args.home);
     let shutdown = stopped()?;
 
-    let aws = aws::load_config().await;
+    let aws = Aws::load().await;
     let getting = async {
         let mut cache = TokenCache::load(&client, &home, now).await;
         cache.follow(&config.registries);

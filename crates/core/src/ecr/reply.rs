@@ -1,9 +1,10 @@
 //! What ECR's reply means. Pure: a reply and the time go in, credentials or a named error come out.
 
 use aws_sdk_ecr::{primitives::DateTime, types::AuthorizationData};
+use aws_sdk_ecrpublic::types::AuthorizationData as PublicData;
 use jiff::Timestamp;
 
-use crate::{AlreadyExpired, Auth, AuthError, Credentials, Host, HostError, Lifetime};
+use crate::{AlreadyExpired, Auth, AuthError, Host, HostError, Lifetime};
 
 /// Why a reply to `GetAuthorizationToken` gives no credentials. None of these shows the token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,31 +35,49 @@ pub enum ReplyError {
     BadHost(#[from] HostError),
 }
 
-/// Takes the token out of a reply that arrived at `now`, for the hosts of `accounts`, or for the
-/// host that came with it when there are none.
+/// A token, and for what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// The user and the password.
+    pub auth: Auth,
+    /// How long it lives.
+    pub lifetime: Lifetime,
+    /// The host of the registry that came with it; ECR Public names none.
+    pub host: Option<Host>,
+}
+
+/// Takes the token out of private ECR's reply, which arrived at `now`.
 ///
 /// # Errors
 /// When the reply is not exactly one living token for one registry.
-pub fn parse(
-    mut data: Vec<AuthorizationData>,
-    accounts: &[String],
-    now: Timestamp,
-) -> Result<Credentials, ReplyError> {
+pub fn private(mut data: Vec<AuthorizationData>, now: Timestamp) -> Result<Token, ReplyError> {
     if data.len() > 1 {
         return Err(ReplyError::SeveralEntries(data.len()));
     }
     let data = data.pop().ok_or(ReplyError::NoData)?;
-    let auth = Auth::from_encoded(data.authorization_token.ok_or(ReplyError::NoToken)?)?;
-    let expires_at = data.expires_at.and_then(timestamp).ok_or(ReplyError::NoExpiry)?;
-    let lifetime = Lifetime::starting(now, expires_at)?;
+    let token = token(data.authorization_token, data.expires_at, now)?;
     let host = Host::from_endpoint(&data.proxy_endpoint.ok_or(ReplyError::NoHost)?)?;
-    let hosts = if accounts.is_empty() {
-        vec![host]
-    } else {
-        accounts.iter().map(|account| host.with_account(account)).collect::<Result<_, _>>()?
-    };
-    let entries = hosts.into_iter().map(|host| (host, auth.clone())).collect();
-    Ok(Credentials { entries, lifetime: Some(lifetime) })
+    Ok(Token { host: Some(host), ..token })
+}
+
+/// Takes the token out of ECR Public's reply, which arrived at `now`.
+///
+/// # Errors
+/// When the reply holds no living token.
+pub fn public(data: Option<PublicData>, now: Timestamp) -> Result<Token, ReplyError> {
+    let data = data.ok_or(ReplyError::NoData)?;
+    token(data.authorization_token, data.expires_at, now)
+}
+
+fn token(
+    encoded: Option<String>,
+    expires_at: Option<DateTime>,
+    now: Timestamp,
+) -> Result<Token, ReplyError> {
+    let auth = Auth::from_encoded(encoded.ok_or(ReplyError::NoToken)?)?;
+    let expires_at = expires_at.and_then(timestamp).ok_or(ReplyError::NoExpiry)?;
+    let lifetime = Lifetime::starting(now, expires_at)?;
+    Ok(Token { auth, lifetime, host: None })
 }
 
 /// The SDK's time as ours, cut to whole seconds: a token is never taken for living longer.
@@ -87,40 +106,37 @@ mod tests {
             .proxy_endpoint(format!("https://{HOST}"))
     }
 
-    fn parse_one(data: AuthorizationDataBuilder) -> Result<Credentials, ReplyError> {
-        parse(vec![data.build()], &[], now())
+    fn parse_one(data: AuthorizationDataBuilder) -> Result<Token, ReplyError> {
+        private(vec![data.build()], now())
     }
 
     #[test]
-    fn a_good_reply_is_one_entry_for_the_host_that_it_names() {
-        let credentials = parse_one(good()).unwrap();
-        let (host, auth) = credentials.entries.first_key_value().unwrap();
-        assert_eq!(host.as_str(), HOST);
-        assert_eq!(auth.expose(), STANDARD.encode("AWS:secret"));
-        assert_eq!(credentials.lifetime.unwrap().remaining(now()).as_hours(), 12);
+    fn a_good_reply_is_a_token_for_the_host_that_it_names() {
+        let token = parse_one(good()).unwrap();
+        assert_eq!(token.host.unwrap().as_str(), HOST);
+        assert_eq!(token.auth.expose(), STANDARD.encode("AWS:secret"));
+        assert_eq!(token.lifetime.remaining(now()).as_hours(), 12);
     }
 
     #[test]
-    fn each_account_of_the_config_gets_an_entry_with_the_same_token() {
-        let accounts = ["111111111111".to_owned(), "222222222222".to_owned()];
-        let credentials = parse(vec![good().build()], &accounts, now()).unwrap();
-        let hosts: Vec<_> = credentials.entries.keys().map(Host::as_str).collect();
-        assert_eq!(
-            hosts,
-            [
-                "111111111111.dkr.ecr.eu-west-1.amazonaws.com",
-                "222222222222.dkr.ecr.eu-west-1.amazonaws.com"
-            ]
-        );
+    fn ecr_publics_reply_is_a_token_without_a_host() {
+        let data = PublicData::builder()
+            .authorization_token(STANDARD.encode("AWS:secret"))
+            .expires_at(DateTime::from_secs(1_800_043_200));
+        let token = public(Some(data.build()), now()).unwrap();
+        assert_eq!((token.host, token.lifetime.remaining(now()).as_hours()), (None, 12));
+        assert_eq!(public(None, now()).unwrap_err(), ReplyError::NoData);
+        let empty = PublicData::builder().build();
+        assert_eq!(public(Some(empty), now()).unwrap_err(), ReplyError::NoToken);
     }
 
     #[test]
     fn each_way_to_be_wrong_has_its_own_name() {
         let encode = |plain: &str| STANDARD.encode(plain);
         let error = |data| parse_one(data).unwrap_err();
-        assert_eq!(parse(vec![], &[], now()).unwrap_err(), ReplyError::NoData);
+        assert_eq!(private(vec![], now()).unwrap_err(), ReplyError::NoData);
         let two = vec![good().build(), good().build()];
-        assert_eq!(parse(two, &[], now()).unwrap_err(), ReplyError::SeveralEntries(2));
+        assert_eq!(private(two, now()).unwrap_err(), ReplyError::SeveralEntries(2));
         assert_eq!(error(good().set_authorization_token(None)), ReplyError::NoToken);
         assert_eq!(
             error(good().authorization_token("?")),
@@ -144,7 +160,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_reply_makes_it_panic_or_return_nothing(
+        fn no_reply_makes_it_panic_or_gives_half_a_token(
             token in proptest::option::of(".*"),
             seconds in proptest::option::of(any::<i64>()),
             endpoint in proptest::option::of(".*"),
@@ -153,8 +169,8 @@ mod tests {
                 .set_authorization_token(token)
                 .set_expires_at(seconds.map(DateTime::from_secs))
                 .set_proxy_endpoint(endpoint);
-            if let Ok(credentials) = parse_one(data) {
-                prop_assert!(!credentials.entries.is_empty());
+            if let Ok(token) = parse_one(data) {
+                prop_assert!(token.host.is_some() && !token.lifetime.is_expired(now()));
             }
         }
     }

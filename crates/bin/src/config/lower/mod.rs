@@ -1,5 +1,6 @@
 //! From what the file says to what the program uses. All that is wrong is found in one go.
 
+mod identity;
 mod registries;
 mod secrets;
 mod tuning;

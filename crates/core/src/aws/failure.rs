@@ -1,0 +1,194 @@
+//! What a failed call to AWS means: a reason for the metric, and a sentence for the operator.
+
+use std::{error::Error, time::Duration};
+
+use aws_sdk_ecr::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+};
+
+use super::denial::Denial;
+use crate::{Chain, FetchError, Reason, shorten};
+
+/// What was asked of whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// The service, as people call it.
+    pub(crate) service: &'static str,
+    /// The IAM actions that it takes, as a policy names them.
+    pub(crate) actions: &'static str,
+    /// What they are asked on: `*`, or an ARN.
+    pub(crate) resource: &'a str,
+    /// The ARN of who asked, where it is known.
+    pub(crate) identity: Option<&'a str>,
+}
+
+impl Asked<'_> {
+    /// Describes a failure without ever showing a reply's body.
+    pub(crate) fn describe<E>(&self, error: &SdkError<E, HttpResponse>) -> FetchError
+    where
+        E: Error + ProvideErrorMetadata + 'static,
+    {
+        match error {
+            SdkError::ServiceError(failure) => {
+                let code = failure.err().code().unwrap_or_default();
+                self.refused(code, failure.err().message(), failure.raw())
+            }
+            SdkError::ResponseError(_) => self.nonsense(),
+            SdkError::TimeoutError(_) => self.late(),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => self.late(),
+            other => {
+                // The first words of the SDK's own error say only that something failed.
+                let causes = other.source().map(|cause| shorten(&Chain(cause).to_string()));
+                let causes = causes.unwrap_or_else(|| "no answer".to_owned());
+                self.failed(Reason::Network, &format!("could not be asked: {causes}"))
+            }
+        }
+    }
+
+    /// AWS answered with an error.
+    fn refused(&self, code: &str, message: Option<&str>, raw: &HttpResponse) -> FetchError {
+        if raw.status().is_success() {
+            return self.nonsense();
+        }
+        let status = raw.status().as_u16();
+        let reason = reason_of(code, status);
+        let said = match message {
+            Some(message) => format!("{code} (HTTP {status}): {}", shorten(message)),
+            None => format!("{code} (HTTP {status})"),
+        };
+        let said = format!("answered {}", said.trim_start());
+        let retry_after = raw.headers().get("retry-after").and_then(|value| value.parse().ok());
+        let error = match reason {
+            Reason::AccessDenied => self.denied(&said, message.unwrap_or_default()),
+            _ => self.failed(reason, &said),
+        };
+        FetchError { retry_after: retry_after.map(Duration::from_secs), ..error }
+    }
+
+    /// The remedy names what AWS's own words name, and else what is known.
+    fn denied(&self, said: &str, message: &str) -> FetchError {
+        let denial = Denial::parse(message);
+        let identity = denial.as_ref().map(|denial| denial.identity).or(self.identity);
+        let actions = denial.as_ref().map_or(self.actions, |denial| denial.action);
+        let resource = denial.as_ref().and_then(|denial| denial.resource).unwrap_or(self.resource);
+        let identity = identity.unwrap_or("this identity");
+        let role = if actions == "sts:AssumeRole" {
+            ", have the role's trust policy name it, and check `externalId`"
+        } else {
+            ""
+        };
+        let service = self.service;
+        let message = format!("{service} {said}; allow {identity} {actions} on {resource}{role}");
+        FetchError::new(Reason::AccessDenied, message)
+    }
+
+    /// The answer came with a good status, but makes no sense.
+    fn nonsense(&self) -> FetchError {
+        self.failed(Reason::BadResponse, "gave an answer that is none of its own")
+    }
+
+    fn late(&self) -> FetchError {
+        self.failed(Reason::Timeout, "did not answer in time")
+    }
+
+    fn failed(&self, reason: Reason, what: &str) -> FetchError {
+        FetchError::new(reason, format!("{} {what}; {}", self.service, remedy(reason)))
+    }
+}
+
+fn reason_of(code: &str, status: u16) -> Reason {
+    match code {
+        "AccessDeniedException" | "AccessDenied" => Reason::AccessDenied,
+        "ThrottlingException"
+        | "ThrottleException"
+        | "Throttling"
+        | "RequestLimitExceeded"
+        | "TooManyRequestsException" => Reason::Throttled,
+        "ExpiredTokenException"
+        | "ExpiredToken"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "InvalidIdentityToken"
+        | "RequestExpired" => Reason::ExpiredCredentials,
+        _ if status == 429 => Reason::Throttled,
+        _ if status >= 500 => Reason::ServerError,
+        _ => Reason::BadResponse,
+    }
+}
+
+fn remedy(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Throttled => {
+            "it is asked again, ever more seldom: see what else calls AWS so often"
+        }
+        Reason::ExpiredCredentials => "renew the AWS credentials, and check the clock",
+        Reason::Network => "check DNS, egress rules, HTTPS_PROXY and NO_PROXY",
+        Reason::Timeout => "it is asked again: check egress rules and HTTPS_PROXY",
+        Reason::ServerError => "it is asked again: see AWS's health page if this lasts",
+        _ => "check `endpointUrl`, AWS_ENDPOINT_URL and any proxy",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ECR: Asked<'static> = Asked {
+        service: "ECR",
+        actions: "ecr:GetAuthorizationToken",
+        resource: "*",
+        identity: Some("arn:aws:iam::123456789012:user/known"),
+    };
+
+    #[test]
+    fn every_code_has_its_reason() {
+        assert_eq!(reason_of("AccessDeniedException", 400), Reason::AccessDenied);
+        assert_eq!(reason_of("ThrottleException", 400), Reason::Throttled);
+        assert_eq!(reason_of("", 429), Reason::Throttled);
+        assert_eq!(reason_of("ExpiredTokenException", 400), Reason::ExpiredCredentials);
+        assert_eq!(reason_of("ServerException", 500), Reason::ServerError);
+        assert_eq!(reason_of("InvalidParameterException", 400), Reason::BadResponse);
+    }
+
+    #[test]
+    fn a_denial_names_the_action_and_the_arn_of_who_may_not() {
+        let said = "User: arn:aws:iam::123456789012:user/a is not authorized to perform: \
+                    ecr:GetAuthorizationToken on resource: * because no policy allows it";
+        let message = ECR.denied("answered", said).message;
+        assert!(
+            message.ends_with(
+                "; allow arn:aws:iam::123456789012:user/a ecr:GetAuthorizationToken on *"
+            ),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_denial_in_other_words_names_what_is_known() {
+        let message = ECR.denied("answered", "no").message;
+        assert!(
+            message.ends_with(
+                "; allow arn:aws:iam::123456789012:user/known ecr:GetAuthorizationToken on *"
+            ),
+            "{message}"
+        );
+        let role = "arn:aws:iam::123456789012:role/r";
+        let asked =
+            Asked { service: "STS", actions: "sts:AssumeRole", resource: role, identity: None };
+        let message = asked.denied("answered", "").message;
+        assert!(
+            message.contains("allow this identity sts:AssumeRole on arn:aws:iam::123456789012:role/r, have the role's trust policy"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn every_reason_has_a_remedy() {
+        for reason in Reason::ALL {
+            assert!(!remedy(reason).is_empty());
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Credentials that are held until shortly before they expire.
+
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use tokio::sync::Mutex;
+
+use crate::FetchError;
+
+/// How long before they expire credentials are replaced. AWS's own have new ones ready by then.
+const MARGIN: Duration = Duration::from_mins(5);
+
+/// Credentials, or none yet. Who asks while others are being fetched waits for those.
+#[derive(Debug, Default)]
+pub(super) struct Held(Mutex<Option<Credentials>>);
+
+impl Held {
+    /// What is held, or else what `fetch` gives. While that fails, what is held is used to its end.
+    ///
+    /// # Errors
+    /// When nothing alive is held, and `fetch` fails.
+    pub(super) async fn get_or(
+        &self,
+        fetch: impl Future<Output = Result<Credentials, FetchError>>,
+    ) -> Result<Credentials, FetchError> {
+        let mut held = self.0.lock().await;
+        let now = SystemTime::now();
+        let lives = |credentials: &&Credentials, at: SystemTime| {
+            credentials.expiry().is_none_or(|expiry| expiry > at)
+        };
+        if let Some(held) = held.as_ref().filter(|held| lives(held, now + MARGIN)) {
+            return Ok(held.clone());
+        }
+        match fetch.await {
+            Ok(fetched) => Ok(held.insert(fetched).clone()),
+            Err(error) => held.as_ref().filter(|held| lives(held, now)).cloned().ok_or(error),
+        }
+    }
+
+    /// Lets go of these credentials, which AWS has refused.
+    pub(super) async fn forget(&self, refused: &Credentials) {
+        self.0.lock().await.take_if(|held| is_same(held, refused));
+    }
+}
+
+/// Whether AWS would take two credentials for the same.
+pub(super) fn is_same(one: &Credentials, other: &Credentials) -> bool {
+    let parts = |c: &Credentials| {
+        let session = c.session_token().map(str::to_owned);
+        (c.access_key_id().to_owned(), c.secret_access_key().to_owned(), session)
+    };
+    parts(one) == parts(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Reason;
+
+    fn credentials(id: &str, life: Option<u64>) -> Credentials {
+        let expiry = life.map(|life| SystemTime::now() + Duration::from_secs(life));
+        Credentials::new(id, "secret", None, expiry, "test")
+    }
+
+    async fn ask(held: &Held, next: Result<Credentials, FetchError>) -> Result<String, FetchError> {
+        held.get_or(async { next }).await.map(|held| held.access_key_id().to_owned())
+    }
+
+    fn failure() -> Result<Credentials, FetchError> {
+        Err(FetchError::new(Reason::Network, "down"))
+    }
+
+    #[tokio::test]
+    async fn what_lives_is_kept_and_what_is_about_to_expire_is_replaced() {
+        let held = Held::default();
+        assert_eq!(ask(&held, Ok(credentials("one", Some(3_600)))).await.unwrap(), "one");
+        assert_eq!(ask(&held, failure()).await.unwrap(), "one");
+        let held = Held::default();
+        assert_eq!(ask(&held, Ok(credentials("one", Some(60)))).await.unwrap(), "one");
+        assert_eq!(ask(&held, Ok(credentials("two", None))).await.unwrap(), "two");
+        assert_eq!(ask(&held, failure()).await.unwrap(), "two");
+    }
+
+    #[tokio::test]
+    async fn while_no_others_can_be_had_those_held_are_used_to_their_end() {
+        let held = Held::default();
+        assert!(ask(&held, failure()).await.is_err());
+        ask(&held, Ok(credentials("one", Some(60)))).await.unwrap();
+        assert_eq!(ask(&held, failure()).await.unwrap(), "one");
+        let held = Held::default();
+        ask(&held, Ok(credentials("dead", Some(0)))).await.unwrap();
+        assert!(ask(&held, failure()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn only_what_was_refused_is_let_go() {
+        let held = Held::default();
+        ask(&held, Ok(credentials("one", None))).await.unwrap();
+        held.forget(&credentials("other", None)).await;
+        assert_eq!(ask(&held, failure()).await.unwrap(), "one");
+        held.forget(&credentials("one", None)).await;
+        assert!(ask(&held, failure()).await.is_err());
+    }
+}

@@ -1,0 +1,177 @@
+//! As whom AWS is asked, and what to do when it no longer knows that identity.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use tracing::{info, warn};
+
+use super::{
+    RoleSettings, directory,
+    failure::Asked,
+    held::{Held, is_same},
+    role, sdk_chain,
+};
+use crate::{FetchError, Reason};
+
+/// Where base credentials come from.
+#[derive(Debug)]
+pub(super) enum Origin {
+    /// The AWS SDK's chain.
+    Chain(Option<SharedCredentialsProvider>),
+    /// A folder of key files. They are small and local, so they are read whenever they are needed.
+    Directory(PathBuf),
+}
+
+/// The credentials that a process is given. All roles that are assumed with them share them.
+#[derive(Debug)]
+pub(super) struct Base {
+    origin: Origin,
+    held: Held,
+}
+
+impl Base {
+    pub(super) fn new(origin: Origin) -> Self {
+        Self { origin, held: Held::default() }
+    }
+
+    async fn credentials(&self) -> Result<Credentials, FetchError> {
+        match &self.origin {
+            Origin::Chain(chain) => self.held.get_or(sdk_chain::resolve(chain.as_ref())).await,
+            Origin::Directory(directory) => directory::read(directory),
+        }
+    }
+}
+
+/// One principal, as which one region of AWS is asked.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// What all clients share, with the region, and without credentials.
+    sdk: SdkConfig,
+    base: Arc<Base>,
+    role: Option<RoleSettings>,
+    session: Held,
+    introduced: AtomicBool,
+    arn: OnceLock<String>,
+}
+
+impl Identity {
+    pub(super) fn new(
+        sdk: &SdkConfig,
+        region: Option<Region>,
+        base: Arc<Base>,
+        role: Option<RoleSettings>,
+    ) -> Self {
+        Self {
+            sdk: sdk.to_builder().region(region).build(),
+            base,
+            role,
+            session: Held::default(),
+            introduced: AtomicBool::new(false),
+            arn: OnceLock::new(),
+        }
+    }
+
+    /// The region that is asked; `None` when neither the config nor the AWS SDK's chain has one.
+    pub(crate) fn region(&self) -> Option<&Region> {
+        self.sdk.region()
+    }
+
+    /// The ARN, once AWS has told it.
+    pub(crate) fn arn(&self) -> Option<&str> {
+        self.arn.get().map(String::as_str)
+    }
+
+    /// Calls AWS. When it answers that the credentials are expired or unknown, and there are others
+    /// by now, calls once more with those.
+    ///
+    /// # Errors
+    /// When there are no credentials, and as `call` does.
+    pub(crate) async fn call<T, F>(&self, call: impl Fn(SdkConfig) -> F) -> Result<T, FetchError>
+    where
+        F: Future<Output = Result<T, FetchError>>,
+    {
+        let credentials = self.credentials().await?;
+        let outcome = call(self.with(&credentials)).await;
+        match outcome {
+            Err(error) if error.reason == Reason::ExpiredCredentials => {
+                match self.instead_of(&credentials).await {
+                    Some(others) => call(self.with(&others)).await,
+                    None => Err(error),
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Asks AWS, the first time only, who this is, and logs it.
+    pub(crate) async fn introduce(&self) {
+        if self.introduced.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let asked = Asked {
+            service: "STS",
+            actions: "sts:GetCallerIdentity",
+            resource: "*",
+            identity: None,
+        };
+        let told = self
+            .call(|sdk| async move {
+                let reply = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await;
+                reply.map_err(|error| asked.describe(&error))
+            })
+            .await;
+        match told {
+            Ok(told) => {
+                let region = self.region().map(Region::as_ref).unwrap_or_default();
+                let (arn, account) =
+                    (told.arn.unwrap_or_default(), told.account.unwrap_or_default());
+                info!(arn, account, region, "asking AWS as this identity");
+                let _ = self.arn.set(arn);
+            }
+            Err(error) => warn!(reason = %error.reason, "AWS does not say who this is: {error}"),
+        }
+    }
+
+    async fn credentials(&self) -> Result<Credentials, FetchError> {
+        match &self.role {
+            Some(role) => self.session.get_or(self.assume(role)).await,
+            None => self.base.credentials().await,
+        }
+    }
+
+    /// Others than those that AWS has refused, if there are any.
+    async fn instead_of(&self, refused: &Credentials) -> Option<Credentials> {
+        self.session.forget(refused).await;
+        self.base.held.forget(refused).await;
+        let others = self.credentials().await.ok()?;
+        (!is_same(&others, refused)).then_some(others)
+    }
+
+    /// Begins a session of the role. AWS may know the base credentials no longer, as others are there.
+    async fn assume(&self, role: &RoleSettings) -> Result<Credentials, FetchError> {
+        let base = self.base.credentials().await?;
+        match role::assume(&self.with(&base), role).await {
+            Err(error) if error.reason == Reason::ExpiredCredentials => {
+                self.base.held.forget(&base).await;
+                let others = self.base.credentials().await.ok();
+                match others.filter(|others| !is_same(others, &base)) {
+                    Some(others) => role::assume(&self.with(&others), role).await,
+                    None => Err(error),
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn with(&self, credentials: &Credentials) -> SdkConfig {
+        let provider = SharedCredentialsProvider::new(credentials.clone());
+        self.sdk.to_builder().credentials_provider(provider).build()
+    }
+}

@@ -1,0 +1,106 @@
+//! The AWS SDK's own chain of credentials, and what it tried when it found none.
+
+use std::{error::Error, iter, time::Duration};
+
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError},
+};
+use aws_sdk_sts::{
+    error::SdkError,
+    operation::{
+        assume_role::AssumeRoleError, assume_role_with_web_identity::AssumeRoleWithWebIdentityError,
+    },
+};
+use tokio::time::timeout;
+
+use super::failure::Asked;
+use crate::{Chain, FetchError, Reason, shorten};
+
+/// How long the chain may take. Each of its calls has limits of its own, but it may make several.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The variable that names what each link of the chain needs, in the chain's order.
+const LINKS: [(&str, &str); 4] = [
+    ("environment", "AWS_ACCESS_KEY_ID"),
+    ("profile", "AWS_PROFILE"),
+    ("web identity", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+    ("container", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+];
+
+/// Asks the chain.
+///
+/// # Errors
+/// When it has no credentials, or whom it asked refuses or does not answer.
+pub(super) async fn resolve(
+    chain: Option<&SharedCredentialsProvider>,
+) -> Result<Credentials, FetchError> {
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    let Some(chain) = chain else {
+        return Err(describe(&CredentialsError::not_loaded_no_source(), is_set));
+    };
+    match timeout(PATIENCE, chain.provide_credentials()).await {
+        Ok(Ok(credentials)) => Ok(credentials),
+        Ok(Err(error)) => Err(describe(&error, is_set)),
+        Err(_) => Err(FetchError::new(
+            Reason::Timeout,
+            "the AWS SDK's chain of credentials does not answer; off EC2, set \
+             AWS_EC2_METADATA_DISABLED=true",
+        )),
+    }
+}
+
+fn describe(error: &CredentialsError, is_set: impl Fn(&str) -> bool) -> FetchError {
+    let causes =
+        || iter::successors(Some(error as &(dyn Error + 'static)), |error| (*error).source());
+    // A role of a web identity or of a profile may be refused.
+    let refused = causes().find_map(|cause| {
+        let web = cause.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError>>();
+        let role = cause.downcast_ref::<SdkError<AssumeRoleError>>();
+        let asked =
+            |actions| Asked { service: "STS", actions, resource: "the role", identity: None };
+        web.map(|error| asked("sts:AssumeRoleWithWebIdentity").describe(error))
+            .or_else(|| role.map(|error| asked("sts:AssumeRole").describe(error)))
+    });
+    refused.unwrap_or_else(|| {
+        let cause = shorten(&Chain(error).to_string());
+        let message = format!(
+            "no AWS credentials: {cause}; tried {}; give the ServiceAccount an IAM role, or name a \
+             `credentialsDirectory`",
+            tried(is_set)
+        );
+        FetchError::new(Reason::NoCredentials, message)
+    })
+}
+
+/// What the chain tried, in its order, and what it lacked.
+fn tried(is_set: impl Fn(&str) -> bool) -> String {
+    let links = LINKS.iter().map(|(link, variable)| {
+        let state = if is_set(variable) { "set" } else { "not set" };
+        format!("{link} ({variable} {state})")
+    });
+    let off = is_set("AWS_EC2_METADATA_DISABLED");
+    let metadata = if off { "AWS_EC2_METADATA_DISABLED set" } else { "no answer" };
+    links.chain([format!("instance metadata ({metadata})")]).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_chain_tried_is_said() {
+        let error = CredentialsError::not_loaded("nothing there");
+        let error = describe(&error, |name| name == "AWS_PROFILE");
+        assert_eq!(error.reason, Reason::NoCredentials);
+        for part in [
+            "nothing there",
+            "environment (AWS_ACCESS_KEY_ID not set), profile (AWS_PROFILE set)",
+            "web identity (AWS_WEB_IDENTITY_TOKEN_FILE not set)",
+            "instance metadata (no answer)",
+            "give the ServiceAccount an IAM role",
+        ] {
+            assert!(error.message.contains(part), "{part}: {error}");
+        }
+    }
+}
