@@ -5,6 +5,7 @@ mod bad_namespaces;
 mod commands;
 mod control_plane;
 mod events;
+mod identities;
 mod leaks;
 mod namespaces;
 mod once;
@@ -43,6 +44,7 @@ fn scenarios() -> Vec<Scenario> {
         namespaces::tests(),
         rotation::tests(),
         outage::tests(),
+        identities::tests(),
         rights::tests(),
         process::tests(),
         reload::tests(),

@@ -61,7 +61,11 @@ fn entry(token: &IssuedToken, fault: Option<&Fault>) -> Value {
         entry.insert("expiresAt".into(), json!(epoch_seconds));
     }
     if token.service == Service::Ecr {
-        let host = host(&token.account, &token.region);
+        let region = match fault {
+            Some(Fault::OtherRegion(region)) => region,
+            _ => token.region.as_str(),
+        };
+        let host = host(&token.account, region);
         entry.insert("proxyEndpoint".into(), json!(format!("https://{host}")));
     }
     Value::Object(entry)
@@ -181,6 +185,13 @@ mod tests {
         assert!(entries[1]["proxyEndpoint"].as_str().unwrap().contains(SECOND_ACCOUNT));
         let accounts: Vec<_> = table.issued().iter().map(|token| &token.account).collect();
         assert_eq!(accounts, ["123456789012", SECOND_ACCOUNT]);
+    }
+
+    #[test]
+    fn the_host_is_of_another_region_on_request() {
+        let (body, _) = answer(Service::Ecr, Some(&Fault::OtherRegion("cn-north-1")));
+        let host = "https://123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn";
+        assert_eq!(body["authorizationData"][0]["proxyEndpoint"], host);
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub enum Fault {
     /// Two entries with two tokens; the second names a host of another account (ECR only: ECR
     /// Public has one entry by its shape).
     TwoEntries,
+    /// The host is one of this other region (ECR only).
+    OtherRegion(&'static str),
     /// `expiresAt` lies in 2015, and the token is dead.
     AlreadyExpired,
     /// `expiresAt` is left out; the token is good for the usual life.
@@ -77,6 +79,7 @@ impl Fault {
                 | Self::NoColon
                 | Self::NoPassword
                 | Self::TwoEntries
+                | Self::OtherRegion(_)
                 | Self::AlreadyExpired
                 | Self::MissingExpiry
         )
@@ -84,7 +87,9 @@ impl Fault {
 
     fn can_befall(&self, operation: Operation) -> bool {
         match self {
-            Self::TwoEntries => operation == Operation::GetAuthorizationToken,
+            Self::TwoEntries | Self::OtherRegion(_) => {
+                operation == Operation::GetAuthorizationToken
+            }
             _ => !self.is_about_tokens() || operation.gives_token(),
         }
     }
