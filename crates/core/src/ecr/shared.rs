@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use aws_config::{Region, SdkConfig};
-use jiff::Timestamp;
-use tokio::sync::{Mutex, watch};
+use jiff::{SignedDuration, Timestamp};
+use tokio::{
+    sync::{Mutex, watch},
+    time::Instant,
+};
 
 use super::reply::{self, ReplyError, Token};
 use crate::{
-    FetchError, Reason,
+    FetchError, Reason, Schedule,
     aws::{Asked, Identity},
 };
 
@@ -52,7 +55,25 @@ pub(super) struct Answer<T = Result<Token, FetchError>> {
 struct Answers {
     calls: u64,
     token: Option<Answer<Token>>,
-    failure: Option<Answer<FetchError>>,
+    failure: Option<Answer<Failure>>,
+    /// When to call after a failure, for all: the first of many registries to do so by its own dice
+    /// would do it far too soon.
+    schedule: Schedule,
+}
+
+/// A failed call, and when the next one may be made.
+#[derive(Debug, Clone)]
+struct Failure {
+    error: FetchError,
+    retry_at: Timestamp,
+}
+
+impl Failure {
+    /// The error, for who learns of it at `now`.
+    fn at(&self, now: Timestamp) -> FetchError {
+        let wait = self.retry_at.duration_since(now).max(SignedDuration::ZERO);
+        FetchError { retry_after: wait.try_into().ok(), ..self.error.clone() }
+    }
 }
 
 impl SharedTokens {
@@ -72,8 +93,10 @@ impl SharedTokens {
         if let Some(answer) = answers.since(seen, round, now) {
             return answer;
         }
+        let asked = Instant::now();
         let outcome = self.call(now).await;
-        let answer = answers.take(outcome, round);
+        let now = now.saturating_add(asked.elapsed()).unwrap_or(now);
+        let answer = answers.take(outcome, round, now, fastrand::f64());
         if answer.outcome.is_ok() {
             self.newest.send_replace(answer.number);
         }
@@ -151,22 +174,35 @@ impl Answers {
         let failure =
             failure.as_ref().filter(|failure| failure.number > seen && failure.round == round);
         let token = token.map(|token| token.clone().map(Ok));
-        token.or_else(|| failure.map(|failure| failure.clone().map(Err)))
+        token.or_else(|| failure.map(|failure| failure.clone().map(|failure| Err(failure.at(now)))))
     }
 
-    fn take(&mut self, outcome: Result<Token, FetchError>, round: u64) -> Answer {
+    /// Keeps what came of a call that ended at `now`. `random` is in 0..1.
+    fn take(
+        &mut self,
+        outcome: Result<Token, FetchError>,
+        round: u64,
+        now: Timestamp,
+        random: f64,
+    ) -> Answer {
         self.calls += 1;
-        let answer = Answer { number: self.calls, outcome, round };
-        match answer.clone() {
-            Answer { number, outcome: Ok(outcome), round } => {
-                self.token = Some(Answer { number, outcome, round });
+        let number = self.calls;
+        let outcome = match outcome {
+            Ok(token) => {
+                self.schedule.succeeded(token.lifetime);
+                self.token = Some(Answer { number, outcome: token.clone(), round });
                 self.failure = None;
+                Ok(token)
             }
-            Answer { number, outcome: Err(outcome), round } => {
-                self.failure = Some(Answer { number, outcome, round });
+            Err(error) => {
+                let retry_at = self.schedule.failed(now, error.retry_after, random);
+                let failure = Failure { error, retry_at };
+                let error = failure.at(now);
+                self.failure = Some(Answer { number, outcome: failure, round });
+                Err(error)
             }
-        }
-        answer
+        };
+        Answer { number, outcome, round }
     }
 }
 
@@ -213,7 +249,7 @@ mod tests {
     fn an_answer_is_had_once_and_only_in_its_round() {
         let mut answers = Answers::default();
         assert!(answers.since(0, 0, at(1)).is_none());
-        assert_eq!(answers.take(Ok(token()), 0).number, 1);
+        assert_eq!(answers.take(Ok(token()), 0, at(0), 1.0).number, 1);
         assert_eq!(answers.since(0, 0, at(1)).unwrap().number, 1);
         assert!(answers.since(1, 0, at(1)).is_none());
         assert!(answers.since(0, 1, at(1)).is_none());
@@ -223,20 +259,30 @@ mod tests {
     #[test]
     fn a_failure_is_shared_too_so_that_it_is_not_asked_for_again_at_once() {
         let mut answers = Answers::default();
-        answers.take(Err(failure()), 0);
+        answers.take(Err(failure()), 0, at(0), 1.0);
         assert!(answers.since(0, 0, at(1)).unwrap().outcome.is_err());
         assert!(answers.since(1, 0, at(1)).is_none());
     }
 
     #[test]
+    fn all_who_share_a_failure_wait_until_the_same_moment() {
+        let mut answers = Answers::default();
+        let wait = |answer: Answer| answer.outcome.unwrap_err().retry_after.unwrap().as_secs();
+        answers.take(Err(failure()), 0, at(0), 1.0);
+        assert_eq!(wait(answers.take(Err(failure()), 0, at(10), 1.0)), 2);
+        assert_eq!(wait(answers.since(0, 0, at(11)).unwrap()), 1);
+        assert_eq!(wait(answers.since(0, 0, at(20)).unwrap()), 0);
+    }
+
+    #[test]
     fn who_has_had_nothing_gets_the_living_token_also_while_the_next_one_fails() {
         let mut answers = Answers::default();
-        answers.take(Ok(token()), 0);
-        answers.take(Err(failure()), 0);
+        answers.take(Ok(token()), 0, at(0), 1.0);
+        answers.take(Err(failure()), 0, at(0), 1.0);
         assert_eq!(answers.since(0, 0, at(1)).unwrap().number, 1);
         assert_eq!(answers.since(1, 0, at(1)).unwrap().number, 2);
         assert!(answers.since(2, 0, at(1)).is_none());
-        answers.take(Ok(token()), 0);
+        answers.take(Ok(token()), 0, at(0), 1.0);
         assert_eq!(answers.since(1, 0, at(1)).unwrap().number, 3);
     }
 }
