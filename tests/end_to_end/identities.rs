@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use ecr_refresher_tests::{
-    cluster::{self, create_namespace, delete_secret, eventually_secret},
+    cluster::{self, create_namespace, eventually_secret},
     control_plane::ControlPlane,
     daemon::{self, Daemon, Installation},
     fake_aws::{FakeAws, Fault, Operation, Rule, Verdict},
@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use crate::{rollout::HOST, scenario::Scenario};
 
 const LIFE: Duration = Duration::from_secs(8);
-const PATIENCE: Duration = Duration::from_secs(40);
-const REGION: &str = "eu-west-1";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const REGION: &str = "eu-west-1";
 /// What no log may show.
 const SECRET_KEY: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
 
@@ -30,10 +30,10 @@ pub(crate) fn tests() -> Vec<Scenario> {
         Scenario::new("a session that AWS no longer takes is replaced at once", a_dead_session),
         Scenario::new("key files that rotate are read again before the old ones fail", key_files),
         Scenario::new("ECR Public has its token beside a private registry", ecr_public),
-        Scenario::new("two registries of one identity are one call, also when forced", one_call),
         Scenario::new("a host of another region is reported with both", another_region),
         Scenario::new("a file's entry for a host of ECR is refused with both names", served_twice),
         Scenario::new("AWS is asked through the proxy that the environment names", through_a_proxy),
+        Scenario::new("when AWS does not say who asks, tokens come nevertheless", unknown_identity),
     ]
 }
 
@@ -167,50 +167,6 @@ async fn ecr_public(control_plane: Arc<ControlPlane>) -> Result<()> {
     Ok(())
 }
 
-async fn one_call(control_plane: Arc<ControlPlane>) -> Result<()> {
-    let client = control_plane.admin_client();
-    let aws = FakeAws::start().await?;
-    let registries = json!([
-        { "name": "one", "ecr": { "region": REGION, "accounts": ["111111111111"] } },
-        { "name": "two", "ecr": {
-            "region": REGION, "accounts": ["222222222222"], "variants": ["fips", "dualStack"] } },
-    ]);
-    let (installation, daemon) = start(&control_plane, &aws, "shared", registries).await?;
-    let calls = || aws.count(Operation::GetAuthorizationToken);
-    ensure!(calls() == 1, "{} calls", calls());
-    let hosts = [
-        host("111111111111"),
-        format!("222222222222.dkr.ecr-fips.{REGION}.amazonaws.com"),
-        format!("222222222222.dkr-ecr.{REGION}.on.aws"),
-        format!("222222222222.dkr-ecr-fips.{REGION}.on.aws"),
-    ];
-    all_hold_the_latest(&control_plane, &aws, &hosts).await?;
-
-    // Tokens are short from now on, so that it is seen how they are replaced.
-    aws.set_token_life(LIFE);
-    let cache = installation.token_cache();
-    eventually_secret(&client, installation.home(), &cache, PATIENCE, |_| Ok(())).await?;
-    delete_secret(&client, installation.home(), &cache).await?;
-    issues_more(&aws, 1).await?;
-    all_hold_the_latest(&control_plane, &aws, &hosts).await?;
-    ensure!(calls() == 2, "{} calls", calls());
-
-    eventually("some rotations", PATIENCE, async || {
-        ensure!(calls() > 6, "{} calls", calls());
-        Ok(())
-    })
-    .await?;
-    let asked = aws.calls().into_iter();
-    let asked = asked.filter(|call| call.operation == Operation::GetAuthorizationToken);
-    let times: Vec<_> = asked.map(|call| call.at).skip(1).collect();
-    for (one, next) in times.iter().zip(times.iter().skip(1)) {
-        let pause = next.duration_since(*one).as_secs_f64();
-        ensure!(pause > LIFE.as_secs_f64() / 3.0, "two calls within {pause} s");
-    }
-    drop(daemon);
-    Ok(())
-}
-
 async fn another_region(control_plane: Arc<ControlPlane>) -> Result<()> {
     let aws = FakeAws::start().await?;
     aws.set_token_life(LIFE);
@@ -265,6 +221,17 @@ async fn through_a_proxy(control_plane: Arc<ControlPlane>) -> Result<()> {
     Ok(())
 }
 
+async fn unknown_identity(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let aws = FakeAws::start().await?;
+    aws.fail(Rule::always(Fault::AccessDenied).on(Operation::GetCallerIdentity));
+    let registries = json!([{ "name": "main", "ecr": { "region": REGION } }]);
+    let (_installation, daemon) = start(&control_plane, &aws, "unknown", registries).await?;
+    let line = ["\"level\":\"WARN\"", "AWS does not say who this is", "sts:GetCallerIdentity"];
+    in_log(&daemon, &line).await?;
+    ensure!(aws.count(Operation::GetCallerIdentity) == 1);
+    Ok(())
+}
+
 async fn install(
     control_plane: &Arc<ControlPlane>,
     name: &str,
@@ -278,7 +245,7 @@ async fn install(
     Installation::new(control_plane, name, config).await
 }
 
-async fn start_unready(
+pub(crate) async fn start_unready(
     control_plane: &Arc<ControlPlane>,
     aws: &FakeAws,
     name: &str,
@@ -291,7 +258,7 @@ async fn start_unready(
 }
 
 /// Starts a daemon and waits for its one copy, which holds something of each registry.
-async fn start(
+pub(crate) async fn start(
     control_plane: &Arc<ControlPlane>,
     aws: &FakeAws,
     name: &str,
@@ -309,26 +276,8 @@ async fn copy(control_plane: &ControlPlane, name: &str) -> Result<Secret> {
     eventually_secret(&client, &namespace, &secret, PATIENCE, |_| Ok(())).await
 }
 
-/// Waits until the one copy of the test of shared tokens has the newest at all these hosts.
-async fn all_hold_the_latest(
-    control_plane: &ControlPlane,
-    aws: &FakeAws,
-    hosts: &[String],
-) -> Result<()> {
-    let client = control_plane.admin_client();
-    eventually_secret(&client, "shared-a", "shared-pull", PATIENCE, |copy| {
-        let latest = aws.latest_password();
-        for host in hosts {
-            ensure!(Some(cluster::password(copy, host)?) == latest, "{host}");
-        }
-        Ok(())
-    })
-    .await?;
-    Ok(())
-}
-
 /// Waits until more tokens have been issued than there were.
-async fn issues_more(aws: &FakeAws, before: usize) -> Result<()> {
+pub(crate) async fn issues_more(aws: &FakeAws, before: usize) -> Result<()> {
     eventually("a new token", PATIENCE, async || {
         ensure!(aws.issued().len() > before, "there is none");
         Ok(())
@@ -365,6 +314,6 @@ fn rotate(mount: &Path, id: &str) -> Result<()> {
     Ok(())
 }
 
-fn host(account: &str) -> String {
+pub(crate) fn host(account: &str) -> String {
     format!("{account}.dkr.ecr.{REGION}.amazonaws.com")
 }

@@ -21,6 +21,7 @@ mod rollout;
 mod rotation;
 mod scenario;
 mod service_accounts;
+mod sharing;
 mod stalls;
 mod token_cache;
 
@@ -45,6 +46,7 @@ fn scenarios() -> Vec<Scenario> {
         rotation::tests(),
         outage::tests(),
         identities::tests(),
+        sharing::tests(),
         rights::tests(),
         process::tests(),
         reload::tests(),
