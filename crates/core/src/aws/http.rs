@@ -88,7 +88,38 @@ fn is_metadata(url: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{io::Read, net::TcpListener};
+
+    use aws_config::{BehaviorVersion, Region};
+    use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+
     use super::*;
+
+    /// The first byte of a TLS record that holds a handshake (RFC 8446, section 5.1).
+    const HANDSHAKE: u8 = 22;
+
+    #[tokio::test]
+    async fn https_begins_with_a_handshake_of_tls() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let mut first = [0];
+            listener.accept().unwrap().0.read_exact(&mut first).unwrap();
+            first[0]
+        });
+        let keys = Credentials::new("id", "secret", None, None, "test");
+        let config = aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(SharedCredentialsProvider::new(keys))
+            .retry_config(aws_config::retry::RetryConfig::disabled())
+            .endpoint_url(url)
+            .http_client(build(ProxyConfig::disabled))
+            .build();
+        let sts = aws_sdk_sts::Client::from_conf(config);
+        sts.get_caller_identity().send().await.unwrap_err();
+        assert_eq!(server.join().unwrap(), HANDSHAKE);
+    }
 
     #[test]
     fn metadata_addresses_are_never_asked_through_a_proxy() {
