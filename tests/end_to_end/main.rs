@@ -2,6 +2,7 @@
 
 mod api_server;
 mod bad_namespaces;
+mod check;
 mod commands;
 mod control_plane;
 mod events;
@@ -55,6 +56,7 @@ fn scenarios() -> Vec<Scenario> {
         prune::tests(),
         replicas::tests(),
         once::tests(),
+        check::tests(),
         events::tests(),
         service_accounts::tests(),
         restarts::tests(),

@@ -151,10 +151,23 @@ impl Installation {
         self.command_of(&format!("{}-0", self.name), aws)
     }
 
+    /// The command `check --cluster`, with the daemon's rights and its AWS.
+    ///
+    /// # Errors
+    /// As [`Installation::command`].
+    pub fn check_command(&self, aws: &FakeAws) -> Result<Command> {
+        self.subcommand(&["check", "--cluster"], &self.name, aws)
+    }
+
     fn command_of(&self, pod: &str, aws: &FakeAws) -> Result<Command> {
+        self.subcommand(&["run", "--log-format", "json"], pod, aws)
+    }
+
+    fn subcommand(&self, arguments: &[&str], pod: &str, aws: &FakeAws) -> Result<Command> {
         let mut command = Command::new(program()?);
         command
-            .args(["run", "--log-format", "json", "--config"])
+            .args(arguments)
+            .arg("--config")
             .arg(self.config())
             .arg("--kubeconfig")
             .arg(&self.kubeconfig)

@@ -25,7 +25,7 @@ pub(crate) struct Cli {
 enum Command {
     /// Run the daemon, or one pass with `--once`.
     Run(RunArgs),
-    /// Check the config file, and nothing else.
+    /// Check the config file; with `--cluster` also the rights in the cluster and at AWS.
     Check(CheckArgs),
     /// Show every copy with its state and the time it has left; exit code 1 when one is missing,
     /// expired or in conflict.
@@ -105,6 +105,13 @@ pub(crate) struct OnceArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+    /// Ask the API server for the rights that the config needs, and AWS who is asking.
+    #[arg(long = "cluster")]
+    pub(crate) with_cluster: bool,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) home: HomeArgs,
     /// How the result looks.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::{Credentials, FetchError, ecr::EcrSource, file::FileSource};
+use crate::{Credentials, FetchError, aws::Caller, ecr::EcrSource, file::FileSource};
 
 /// A registry of the config: a name, and where its credentials come from.
 #[derive(Debug)]
@@ -34,6 +34,17 @@ impl Source {
         match self {
             Self::Ecr(ecr) => ecr.fetch(now, round).await,
             Self::File(file) => file.read(),
+        }
+    }
+
+    /// As whom AWS knows whoever asks; `None` where AWS is not asked.
+    ///
+    /// # Errors
+    /// The inner one, when AWS cannot be reached, or refuses.
+    pub async fn caller(&self) -> Option<Result<Caller, FetchError>> {
+        match self {
+            Self::Ecr(ecr) => Some(ecr.caller().await),
+            Self::File(_) => None,
         }
     }
 

@@ -3,13 +3,14 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use tokio::sync::OnceCell;
 use tracing::{info, warn};
 
 use super::{
@@ -58,7 +59,16 @@ pub(crate) struct Identity {
     role: Option<RoleSettings>,
     session: Held,
     introduced: AtomicBool,
-    arn: OnceLock<String>,
+    caller: OnceCell<Caller>,
+}
+
+/// A principal, as AWS names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Its ARN.
+    pub arn: String,
+    /// Its account: twelve digits.
+    pub account: String,
 }
 
 impl Identity {
@@ -74,7 +84,7 @@ impl Identity {
             role,
             session: Held::default(),
             introduced: AtomicBool::new(false),
-            arn: OnceLock::new(),
+            caller: OnceCell::new(),
         }
     }
 
@@ -85,7 +95,7 @@ impl Identity {
 
     /// The ARN, once AWS has told it.
     pub(crate) fn arn(&self) -> Option<&str> {
-        self.arn.get().map(String::as_str)
+        self.caller.get().map(|caller| caller.arn.as_str())
     }
 
     /// Calls AWS. When it answers that the credentials are expired or unknown, and there are others
@@ -115,6 +125,24 @@ impl Identity {
         if self.introduced.swap(true, Ordering::Relaxed) {
             return;
         }
+        match self.caller().await {
+            Ok(Caller { arn, account }) => {
+                let region = self.region().map(Region::as_ref).unwrap_or_default();
+                info!(arn, account, region, "asking AWS as this identity");
+            }
+            Err(error) => warn!(reason = %error.reason, "AWS does not say who this is: {error}"),
+        }
+    }
+
+    /// Who this is, by AWS's own words, which are asked for once.
+    ///
+    /// # Errors
+    /// When AWS cannot be reached, or refuses.
+    pub(crate) async fn caller(&self) -> Result<&Caller, FetchError> {
+        self.caller.get_or_try_init(|| self.ask_caller()).await
+    }
+
+    async fn ask_caller(&self) -> Result<Caller, FetchError> {
         let asked = Asked {
             service: "STS",
             actions: "sts:GetCallerIdentity",
@@ -126,17 +154,9 @@ impl Identity {
                 let reply = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await;
                 reply.map_err(|error| asked.describe(&error))
             })
-            .await;
-        match told {
-            Ok(told) => {
-                let region = self.region().map(Region::as_ref).unwrap_or_default();
-                let (arn, account) =
-                    (told.arn.unwrap_or_default(), told.account.unwrap_or_default());
-                info!(arn, account, region, "asking AWS as this identity");
-                let _ = self.arn.set(arn);
-            }
-            Err(error) => warn!(reason = %error.reason, "AWS does not say who this is: {error}"),
-        }
+            .await?;
+        let (arn, account) = (told.arn.unwrap_or_default(), told.account.unwrap_or_default());
+        Ok(Caller { arn, account })
     }
 
     async fn credentials(&self) -> Result<Credentials, FetchError> {

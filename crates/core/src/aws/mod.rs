@@ -22,6 +22,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ecr::config::IdentityCache;
 
+pub use self::identity::Caller;
 use self::identity::{Base, Origin};
 pub use self::settings::{
     IdentitySettings, RoleArn, RoleSettings, is_external_id, is_session_name,

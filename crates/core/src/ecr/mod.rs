@@ -25,7 +25,7 @@ use self::{
 };
 use crate::{
     Credentials, FetchError, Reason,
-    aws::{Aws, IdentitySettings},
+    aws::{Aws, Caller, IdentitySettings},
 };
 
 /// How to ask one ECR region, and which hosts its token is for.
@@ -100,6 +100,14 @@ impl EcrSource {
         let credentials = self.credentials(&answer.outcome?)?;
         self.hold(&credentials);
         Ok(credentials)
+    }
+
+    /// As whom AWS knows whoever asks: one call for all registries of the same identity.
+    ///
+    /// # Errors
+    /// When AWS cannot be reached, or refuses.
+    pub async fn caller(&self) -> Result<Caller, FetchError> {
+        self.tokens.caller().await
     }
 
     /// Waits until another registry of the same identity has got a token that this one has not had.

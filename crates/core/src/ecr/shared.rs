@@ -12,7 +12,7 @@ use tokio::{
 use super::reply::{self, ReplyError, Token};
 use crate::{
     FetchError, Reason, Schedule,
-    aws::{Asked, Identity},
+    aws::{Asked, Caller, Identity},
 };
 
 /// The two APIs that give tokens.
@@ -85,6 +85,11 @@ impl SharedTokens {
     /// The region that is asked, if there is one.
     pub(super) fn region(&self) -> Option<&str> {
         self.identity.region().map(Region::as_ref)
+    }
+
+    /// As whom tokens are asked for, by AWS's own words.
+    pub(super) async fn caller(&self) -> Result<Caller, FetchError> {
+        self.identity.caller().await.cloned()
     }
 
     /// The newest answer of this round, if it has a higher number than `seen`; else calls.

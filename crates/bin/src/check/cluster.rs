@@ -1,0 +1,158 @@
+//! Asks the API server for the rights that a config needs, and AWS who is asking.
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+use ecr_refresher_core::{
+    FetchError,
+    aws::{Aws, Caller},
+};
+use futures::{StreamExt, TryStreamExt, future::join_all, stream};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+use kube::{Api, Client, api::PostParams};
+use serde::Serialize;
+
+use super::rights::{Right, needed};
+use crate::{
+    cli::CheckArgs,
+    config::{Config, RegistrySettings},
+    keepers::make_registry,
+    kubernetes,
+    run::Home,
+    words::plural,
+};
+
+/// How many questions may be asked at once.
+const AT_ONCE: usize = 8;
+
+/// What was found.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Findings {
+    /// How many rights the config needs.
+    rights: usize,
+    missing_rights: Vec<Right>,
+    identities: Vec<Identified>,
+}
+
+/// As whom a registry is asked.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Identified {
+    registry: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+/// Asks both.
+pub(super) async fn look(args: &CheckArgs, config: &Config) -> Result<Findings> {
+    let client = kubernetes::client(&args.cluster, "check").await?;
+    let home = Home::new(&client, &args.home);
+    let rights = needed(config, &home);
+    let count = rights.len();
+    let missing_rights = missing(&client, rights).await?;
+    let identities = identities(&config.registries).await;
+    Ok(Findings { rights: count, missing_rights, identities })
+}
+
+/// The rights that the caller does not have, in their order.
+async fn missing(client: &Client, rights: Vec<Right>) -> Result<Vec<Right>> {
+    let asked = stream::iter(rights).map(|right| async {
+        let allowed = is_allowed(client, &right).await;
+        allowed.map(|allowed| (right, allowed))
+    });
+    let answers: Vec<_> = asked.buffered(AT_ONCE).try_collect().await?;
+    Ok(answers.into_iter().filter(|(_, allowed)| !allowed).map(|(right, _)| right).collect())
+}
+
+async fn is_allowed(client: &Client, right: &Right) -> Result<bool> {
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(ResourceAttributes {
+                verb: Some(right.verb.to_owned()),
+                group: Some(right.group.to_owned()),
+                resource: Some(right.resource.to_owned()),
+                name: right.name.clone(),
+                namespace: right.namespace.clone(),
+                ..ResourceAttributes::default()
+            }),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let api: Api<SelfSubjectAccessReview> = Api::all(client.clone());
+    let answer = api.create(&PostParams::default(), &review).await;
+    let answer = answer.context("the API server does not say which rights there are")?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
+}
+
+/// One call for each identity, however many registries it has.
+async fn identities(registries: &[RegistrySettings]) -> Vec<Identified> {
+    let aws = Aws::load().await;
+    let registries: Vec<_> =
+        registries.iter().map(|settings| make_registry(settings, &aws)).collect();
+    let asked = registries.iter().map(|registry| async {
+        let told = registry.source.caller().await?;
+        Some(Identified::new(&registry.name, told))
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}
+
+impl Identified {
+    fn new(registry: &str, told: Result<Caller, FetchError>) -> Self {
+        let registry = registry.to_owned();
+        let nothing = Self { registry, arn: None, account: None, reason: None, message: None };
+        match told {
+            Ok(Caller { arn, account }) => {
+                Self { arn: Some(arn), account: Some(account), ..nothing }
+            }
+            Err(error) => Self {
+                reason: Some(error.reason.as_str()),
+                message: Some(error.to_string()),
+                ..nothing
+            },
+        }
+    }
+}
+
+impl Findings {
+    /// Whether nothing is missing.
+    pub(super) fn is_good(&self) -> bool {
+        self.missing_rights.is_empty() && self.identities.iter().all(|found| found.arn.is_some())
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String never fails.
+        for found in &self.identities {
+            let Identified { registry, arn, account, reason, message } = found;
+            let _ = match (arn, account, reason, message) {
+                (Some(arn), Some(account), ..) => {
+                    writeln!(text, "registry {registry}: asked as {arn} (account {account})")
+                }
+                (_, _, Some(reason), Some(message)) => {
+                    writeln!(text, "registry {registry}: {reason}: {message}")
+                }
+                _ => Ok(()),
+            };
+        }
+        for right in &self.missing_rights {
+            let _ = writeln!(text, "missing right: {right}");
+        }
+        let rights = plural(self.rights as u64, "right", "rights");
+        let missing = self.missing_rights.len();
+        let _ = match missing {
+            0 => writeln!(text, "all {rights} in the cluster are there"),
+            _ => writeln!(text, "{missing} of {rights} in the cluster are missing"),
+        };
+        text
+    }
+}

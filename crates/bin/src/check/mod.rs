@@ -1,0 +1,73 @@
+//! `check`: is the config file right? With `--cluster`, also: are the rights there that it needs?
+
+mod cluster;
+mod rights;
+
+use serde_json::{Value, json};
+
+use self::cluster::Findings;
+use crate::{
+    cli::{CheckArgs, Failure, Output},
+    config::{self, Config, ConfigError},
+    logging, output,
+    run::runtime,
+    words::plural,
+};
+
+/// Checks the config file, and what else is asked for, and prints the result.
+pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
+    let path = &args.config.config;
+    let config = match (config::load(path), args.output) {
+        (Ok((config, _)), _) => config,
+        (Err(error), Output::Text) => return Err(Failure::Usage(error.to_string())),
+        (Err(error), Output::Json) => {
+            output::print(format!("{}\n", wrong(&error)))?;
+            return Err(Failure::Usage(String::new()));
+        }
+    };
+    let findings = if args.with_cluster {
+        logging::start_if_asked();
+        Some(runtime()?.block_on(cluster::look(args, &config))?)
+    } else {
+        None
+    };
+    output::print(match args.output {
+        Output::Json => format!("{}\n", as_json(&config, findings.as_ref())),
+        Output::Text => {
+            let found = findings.as_ref().map(Findings::text).unwrap_or_default();
+            format!("{} is right: {}\n{found}", path.display(), summary(&config))
+        }
+    })?;
+    if findings.is_none_or(|findings| findings.is_good()) { Ok(()) } else { Err(Failure::Told) }
+}
+
+fn as_json(config: &Config, findings: Option<&Findings>) -> Value {
+    let mut value = json!({
+        "valid": true,
+        "registries": config.registries.iter().map(|registry| &*registry.name).collect::<Vec<_>>(),
+        "secrets": config.sync.secrets.iter().map(|secret| &secret.name).collect::<Vec<_>>(),
+    });
+    if let Some(findings) = findings {
+        value["cluster"] = json!(findings);
+    }
+    value
+}
+
+fn wrong(error: &ConfigError) -> Value {
+    // A list of plain structs always serialises.
+    let mut value = serde_json::to_value(error).unwrap_or_default();
+    value["valid"] = false.into();
+    value
+}
+
+fn summary(config: &Config) -> String {
+    let plural = |count: usize, one: &str, many: &str| plural(count as u64, one, many);
+    let patterns =
+        config.sync.secrets.iter().map(|secret| secret.allow_list.patterns().len()).sum();
+    format!(
+        "{}, {}, {}",
+        plural(config.registries.len(), "registry", "registries"),
+        plural(config.sync.secrets.len(), "pull Secret", "pull Secrets"),
+        plural(patterns, "pattern", "patterns"),
+    )
+}

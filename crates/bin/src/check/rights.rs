@@ -1,0 +1,123 @@
+//! The rights that a config needs. Pure.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde::Serialize;
+
+use crate::{config::Config, run::Home};
+
+/// One right in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Right {
+    pub(super) verb: &'static str,
+    /// The API group; empty for the core group.
+    pub(super) group: &'static str,
+    pub(super) resource: &'static str,
+    /// The one object that it is about; `None` for any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    /// `None` for all namespaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) namespace: Option<String>,
+}
+
+impl fmt::Display for Right {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { verb, group, resource, name, namespace } = self;
+        write!(formatter, "{verb} {resource}")?;
+        if !group.is_empty() {
+            write!(formatter, ".{group}")?;
+        }
+        if let Some(name) = name {
+            write!(formatter, " named {name}")?;
+        }
+        match namespace {
+            Some(namespace) => write!(formatter, " in {namespace}"),
+            None => write!(formatter, " in all namespaces"),
+        }
+    }
+}
+
+/// The rights that the daemon needs for a config: those that the chart gives.
+pub(super) fn needed(config: &Config, home: &Home) -> Vec<Right> {
+    let everywhere = |verb, group, resource, name: Option<&str>| Right {
+        verb,
+        group,
+        resource,
+        name: name.map(str::to_owned),
+        namespace: None,
+    };
+    let at_home = |verb, group, resource, name: Option<&str>| Right {
+        namespace: Some(home.namespace.clone()),
+        ..everywhere(verb, group, resource, name)
+    };
+    let mut rights = vec![
+        everywhere("list", "", "namespaces", None),
+        everywhere("watch", "", "namespaces", None),
+        everywhere("create", "events.k8s.io", "events", None),
+        everywhere("patch", "events.k8s.io", "events", None),
+    ];
+    let prune: &[&str] = if config.sync.prune_after.is_some() { &["delete"] } else { &[] };
+    for secret in &config.sync.secrets {
+        for verb in ["list", "watch", "create", "patch"].iter().chain(prune) {
+            rights.push(everywhere(verb, "", "secrets", Some(&secret.name)));
+        }
+    }
+    let accounts = config.sync.secrets.iter().flat_map(|secret| &secret.service_accounts);
+    for account in accounts.collect::<BTreeSet<_>>() {
+        for verb in ["list", "watch", "patch"] {
+            rights.push(everywhere(verb, "", "serviceaccounts", Some(account)));
+        }
+    }
+    for verb in ["get", "list", "watch", "create", "patch"] {
+        rights.push(at_home(verb, "", "secrets", Some(&home.token_cache())));
+    }
+    if config.leader_election.is_some() {
+        rights.push(at_home("create", "coordination.k8s.io", "leases", None));
+        for verb in ["get", "patch"] {
+            rights.push(at_home(verb, "coordination.k8s.io", "leases", Some(&home.name)));
+        }
+    }
+    rights
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rights(extra: &str) -> Vec<String> {
+        let text = format!(
+            "registries: [{{ name: main, ecr: {{ region: eu-west-1 }} }}]\n\
+             secrets: [{{ name: ecr-pull, namespaces: [a], serviceAccounts: [default] }}]\n{extra}"
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.yaml");
+        std::fs::write(&path, text).unwrap();
+        let (config, _) = crate::config::load(&path).unwrap_or_else(|error| panic!("{error}"));
+        let home = Home { namespace: "home".to_owned(), name: "refresher".to_owned() };
+        needed(&config, &home).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_right_is_told_with_its_object_and_its_namespace() {
+        let rights = rights("");
+        for expected in [
+            "list namespaces in all namespaces",
+            "create events.events.k8s.io in all namespaces",
+            "delete secrets named ecr-pull in all namespaces",
+            "patch serviceaccounts named default in all namespaces",
+            "get secrets named refresher-tokens in home",
+            "create leases.coordination.k8s.io in home",
+            "patch leases.coordination.k8s.io named refresher in home",
+        ] {
+            assert!(rights.iter().any(|right| right == expected), "{expected}: {rights:#?}");
+        }
+    }
+
+    #[test]
+    fn what_the_config_turns_off_needs_no_right() {
+        let rights = rights("prune: { enabled: false }\nleaderElection: { enabled: false }\n");
+        assert!(!rights.iter().any(|right| right.contains("delete") || right.contains("leases")));
+    }
+}
