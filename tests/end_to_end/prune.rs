@@ -45,12 +45,14 @@ async fn pruned(control_plane: Arc<ControlPlane>) -> Result<()> {
     }
     let aws = FakeAws::start().await?;
     let installation = Installation::new(&control_plane, "prune", config("prune", "1s")).await?;
-    let daemon = installation.start_ready(&aws).await?;
+    // Nobody is there to see the edits, so that none can come too late.
+    ensure!(installation.start_ready(&aws).await?.stop().await?.success());
     // A tenant has made this one his own.
     let edit = json!({ "metadata": { "labels": { "app.kubernetes.io/managed-by": "tenant" } } });
     label_namespace(&client, "prune-b", "tier", None).await?;
     patch_secret(&client, "prune-b", "prune-pull", &edit).await?;
     label_namespace(&client, "prune-a", "tier", Some("dev")).await?;
+    let daemon = installation.start_ready(&aws).await?;
     eventually("the copy to go", PATIENCE, async || {
         match cluster::secret(&client, "prune-a", "prune-pull").await? {
             None => Ok(()),

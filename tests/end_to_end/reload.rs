@@ -92,7 +92,7 @@ async fn patterns_are_removed(control_plane: Arc<ControlPlane>) -> Result<()> {
     let aws = FakeAws::start().await?;
     let config = |patterns: &[&str]| {
         let mut config = config("unedit", &json!(patterns));
-        config["prune"] = json!({ "after": "3s" });
+        config["prune"] = json!({ "after": "8s" });
         config
     };
     let all = ["unedit-a", "unedit-b", "unedit-c"];

@@ -26,7 +26,7 @@ pub(crate) const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 /// How long a token lives: 12 hours at AWS, which nobody would watch.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(40);
 /// How long a copy stays that is wanted no more: 10 minutes by default.
-pub(crate) const PRUNE_AFTER: Duration = Duration::from_secs(4);
+pub(crate) const PRUNE_AFTER: Duration = Duration::from_secs(6);
 /// How long a leader that has died is waited for: 15 s by default.
 pub(crate) const LEASE: Duration = Duration::from_secs(6);
 
