@@ -3,12 +3,11 @@
 use std::future::Future;
 
 use anyhow::{Context, Result, anyhow};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    task::JoinSet,
-};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+
+use crate::signals::Signals;
 
 /// The tasks that run, and how they are told to stop.
 #[derive(Debug, Default)]
@@ -50,11 +49,9 @@ impl Tasks {
     /// # Errors
     /// When a task ends by itself, or badly.
     pub(crate) async fn run_until_told_to_stop(mut self) -> Result<()> {
-        let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+        let mut signals = Signals::listen()?;
         let signal = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
+            signal = signals.next() => signal,
             ended = self.next_ended() => return Err(ended),
         };
         info!(signal, "stopping");

@@ -7,10 +7,7 @@ use anyhow::{Context, Result};
 use ecr_refresher_core::{aws::Aws, clock::Now, keeper::Update};
 use ecr_refresher_sync::{Engine, Leadership, Pass, SyncMetrics};
 use jiff::Timestamp;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -20,6 +17,7 @@ use crate::{
     config::{self, Config},
     kubernetes, logging, output,
     run::{Home, identity, runtime},
+    signals::Signals,
     token_cache::TokenCache,
 };
 
@@ -73,16 +71,12 @@ async fn pass(args: &RunArgs, mut config: Config) -> Result<Summary> {
 
 /// Cancelled when the process is told to stop.
 fn stopped() -> Result<CancellationToken> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
+    let mut signals = Signals::listen()?;
     let token = CancellationToken::new();
     let stopped = token.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        info!("stopping");
+        let signal = signals.next().await;
+        info!(signal, "stopping");
         stopped.cancel();
     });
     Ok(token)
