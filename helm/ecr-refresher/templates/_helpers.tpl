@@ -102,6 +102,11 @@ config:
 {{- end }}
 {{- end }}
 
+{{/* "true" unless the config turns leader election off. */}}
+{{- define "ecr-refresher.electsLeader" -}}
+{{- if dig "enabled" true ((.Values.config).leaderElection | default dict) }}true{{ end }}
+{{- end }}
+
 {{/* "true" unless the config turns pruning off. */}}
 {{- define "ecr-refresher.prunes" -}}
 {{- if dig "enabled" true ((.Values.config).prune | default dict) }}true{{ end }}
