@@ -7,6 +7,7 @@ mod commands;
 mod control_plane;
 mod events;
 mod identities;
+mod keyring;
 mod leaks;
 mod namespaces;
 mod once;
@@ -47,6 +48,7 @@ fn scenarios() -> Vec<Scenario> {
         rotation::tests(),
         outage::tests(),
         identities::tests(),
+        keyring::tests(),
         sharing::tests(),
         rights::tests(),
         process::tests(),

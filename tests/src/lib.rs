@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod fake_aws;
 pub mod frozen_proxy;
 pub mod http_client;
+pub mod keyring;
 pub mod process;
 mod program;
 pub mod tools;

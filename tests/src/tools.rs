@@ -23,6 +23,8 @@ pub enum Tool {
     KubeControllerManager,
     /// Renders the chart.
     Helm,
+    /// Says what kubelet would send to a registry: a program of ours around kubelet's own code.
+    Keyring,
 }
 
 /// A Go module with `tool` directives, in a folder of its own under `tests/tools`.
@@ -44,6 +46,7 @@ struct Recipe {
     tool: Tool,
     name: &'static str,
     module: &'static Module,
+    /// A package of a dependency, or one of the module's own, which begins with `./`.
     package: &'static str,
     /// About how long the first build takes on two cores.
     first_build: Duration,
@@ -51,7 +54,7 @@ struct Recipe {
     in_assets: bool,
 }
 
-const RECIPES: [Recipe; 4] = [
+const RECIPES: [Recipe; 5] = [
     Recipe {
         tool: Tool::Etcd,
         name: "etcd",
@@ -84,12 +87,25 @@ const RECIPES: [Recipe; 4] = [
         first_build: Duration::from_secs(30),
         in_assets: false,
     },
+    Recipe {
+        tool: Tool::Keyring,
+        name: "keyring",
+        module: &KUBERNETES,
+        package: "./keyring",
+        // Once the API server has been built, little is left to compile.
+        first_build: Duration::from_secs(15),
+        in_assets: false,
+    },
 ];
 
 impl Tool {
-    /// What the tests need, in the order in which it is built.
-    pub const NEEDED_BY_TESTS: [Self; 4] =
+    /// What the demo needs, in the order in which it is built.
+    pub const NEEDED_BY_DEMO: [Self; 4] =
         [Self::Etcd, Self::KubeApiServer, Self::KubeControllerManager, Self::Helm];
+
+    /// What the tests need, in the order in which it is built.
+    pub const NEEDED_BY_TESTS: [Self; 5] =
+        [Self::Etcd, Self::KubeApiServer, Self::KubeControllerManager, Self::Helm, Self::Keyring];
 
     /// The tool of that program name.
     ///

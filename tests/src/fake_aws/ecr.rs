@@ -17,6 +17,17 @@ pub const SECOND_ACCOUNT: &str = "210987654321";
 /// The expiry that other fakes are known to give: 2015-01-01.
 const LONG_AGO: Timestamp = Timestamp::constant(1_420_070_400, 0);
 
+/// What the names of a partition's regions begin with, and what its hosts end in, where that is not
+/// `amazonaws.com`.
+const SUFFIXES: [(&str, &str); 6] = [
+    ("cn-", "amazonaws.com.cn"),
+    ("eusc-", "amazonaws.eu"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+    ("us-isof-", "csp.hci.ic.gov"),
+];
+
 /// Issues what is asked for and renders the answer, as the fault has it.
 pub(super) fn authorization(
     tokens: &mut TokenTable,
@@ -83,11 +94,8 @@ fn authorization_token(password: &str, fault: Option<&Fault>) -> Value {
 
 /// The registry host of an account in a region, in the partition of that region.
 fn host(account: &str, region: &str) -> String {
-    let suffix = match region.split('-').next() {
-        Some("cn") => "amazonaws.com.cn",
-        Some("eusc") => "amazonaws.eu",
-        _ => "amazonaws.com",
-    };
+    let own = SUFFIXES.iter().find(|(regions, _)| region.starts_with(regions));
+    let suffix = own.map_or("amazonaws.com", |(_, suffix)| suffix);
     format!("{account}.dkr.ecr.{region}.{suffix}")
 }
 

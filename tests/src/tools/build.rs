@@ -115,11 +115,12 @@ fn lock(recipe: &Recipe) -> Result<File> {
     Ok(file)
 }
 
-/// `…/tools/MODULE-HASH/NAME`, where the hash covers all that goes into a build: so an upgrade
-/// builds anew, and going back finds the old program.
+/// `…/tools/MODULE-HASH/NAME`, where the hash covers all that goes into a build: so an upgrade or
+/// an edit builds anew, and going back finds the old program.
 fn cached_path(recipe: &Recipe) -> Result<PathBuf> {
     let module = recipe.module.read()?;
-    let folder = format!("{}-{}", recipe.module.folder, module.hash());
+    let sources = own_sources(&module.folder, recipe.package)?;
+    let folder = format!("{}-{}", recipe.module.folder, module.hash(&sources));
     Ok(cache_folder()?.join("tools").join(folder).join(recipe.name))
 }
 
@@ -133,6 +134,23 @@ fn cache_folder() -> Result<PathBuf> {
         .or_else(of_user)
         .or_else(of_home)
         .context("no place for a cache: set ECR_REFRESHER_CACHE to an absolute path")
+}
+
+/// The Go files of a package that is the module's own, in the order of their names; nothing for one
+/// of a dependency, which go.sum covers.
+fn own_sources(module: &Path, package: &str) -> Result<Vec<String>> {
+    let Some(name) = package.strip_prefix("./") else { return Ok(Vec::new()) };
+    let folder = module.join(name);
+    let failed = || format!("reading {}", folder.display());
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(&folder).with_context(failed)? {
+        let path = entry.with_context(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "go") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    paths.iter().map(|path| fs::read_to_string(path).with_context(failed)).collect()
 }
 
 /// What the files of a module say.
@@ -193,10 +211,12 @@ impl ModuleFiles {
         )
     }
 
-    fn hash(&self) -> String {
+    fn hash(&self, sources: &[String]) -> String {
         use std::env::consts::{ARCH, OS};
+        let link_flags = self.link_flags();
+        let of_module = [&*self.go_mod, &*self.go_sum, &*link_flags, OS, ARCH];
         let mut hasher = Sha256::new();
-        for part in [&self.go_mod, &self.go_sum, &self.link_flags(), OS, ARCH] {
+        for part in of_module.into_iter().chain(sources.iter().map(String::as_str)) {
             hasher.update(part.len().to_le_bytes());
             hasher.update(part);
         }
@@ -243,6 +263,16 @@ mod tests {
              -X k8s.io/component-base/version.gitMajor=1 \
              -X k8s.io/component-base/version.gitMinor=37"
         );
+    }
+
+    #[test]
+    fn an_edit_of_a_program_of_ours_builds_it_anew_and_no_other() {
+        let module = KUBERNETES.read().unwrap();
+        let sources = own_sources(&module.folder, "./keyring").unwrap();
+        let edited = [sources.concat() + "// edited"];
+        assert_ne!(module.hash(&sources), module.hash(&edited));
+        assert_ne!(module.hash(&sources), module.hash(&[]));
+        assert!(own_sources(&module.folder, "k8s.io/kubernetes/cmd/kubelet").unwrap().is_empty());
     }
 
     #[test]

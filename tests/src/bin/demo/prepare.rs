@@ -14,7 +14,7 @@ pub(crate) async fn stage(progress: Progress) -> Result<Stage> {
     announce()?;
     // These show their progress themselves. Builds block, for minutes.
     tokio::task::spawn_blocking(|| {
-        Tool::NEEDED_BY_TESTS.into_iter().try_for_each(|tool| tool.path().map(drop))
+        Tool::NEEDED_BY_DEMO.into_iter().try_for_each(|tool| tool.path().map(drop))
     })
     .await??;
     let program = async { tokio::task::spawn_blocking(daemon::program).await? };
@@ -44,13 +44,13 @@ fn announce() -> Result<()> {
 fn control_plane_line() -> Result<String> {
     let mut missing = Vec::new();
     let mut time = Duration::ZERO;
-    for tool in Tool::NEEDED_BY_TESTS {
+    for tool in Tool::NEEDED_BY_DEMO {
         if let Some(build_time) = tool.build_time()? {
             missing.push(tool.name());
             time += build_time;
         }
     }
-    let all = Tool::NEEDED_BY_TESTS.map(Tool::name).join(", ");
+    let all = Tool::NEEDED_BY_DEMO.map(Tool::name).join(", ");
     Ok(if missing.is_empty() {
         format!("{all}: there already")
     } else {
