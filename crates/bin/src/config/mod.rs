@@ -124,6 +124,8 @@ fn parse(
 }
 
 #[cfg(test)]
+mod page_tests;
+#[cfg(test)]
 mod registry_tests;
 #[cfg(test)]
 mod tests;
