@@ -27,9 +27,11 @@ mod sharing;
 mod stalls;
 mod token_cache;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ecr_refresher_tests::ci::in_ci;
 use ecr_refresher_tests::control_plane::ControlPlane;
 use libtest_mimic::{Arguments, Trial};
 
@@ -75,7 +77,6 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(TEST_THREADS);
 
-    let missing = if arguments.list { None } else { missing() };
     let stage = match Stage::new() {
         Ok(stage) => Arc::new(stage),
         Err(error) => {
@@ -83,13 +84,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let trials: Vec<Trial> = scenarios()
-        .into_iter()
-        .map(|scenario| scenario.on(&stage).with_ignored_flag(missing.is_some()))
-        .collect();
-    if let Some(reason) = missing {
-        println!("no control plane can run here, so these tests are ignored: {reason}");
-    }
+    let trials = trials(&stage, arguments.list);
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(version) = stage.end() {
         let ran = conclusion.num_passed + conclusion.num_failed;
@@ -106,9 +101,25 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Why no control plane can run here. In CI that is no reason to ignore a test: it fails.
-fn missing() -> Option<String> {
-    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
-    let reason = ControlPlane::obtainable().err().filter(|_| !in_ci)?;
-    Some(format!("{reason:#}"))
+/// The scenarios as tests. What this machine cannot run is ignored, which a line says; in CI it fails.
+fn trials(stage: &Arc<Stage>, all: bool) -> Vec<Trial> {
+    let may_ignore = !all && !in_ci();
+    let no_control_plane = ControlPlane::obtainable().err().filter(|_| may_ignore);
+    if let Some(reason) = &no_control_plane {
+        println!("no control plane can run here, so these tests are ignored: {reason:#}");
+    }
+    let mut reasons = BTreeSet::new();
+    let trials = scenarios()
+        .into_iter()
+        .map(|scenario| {
+            let missing = scenario.missing().filter(|_| may_ignore);
+            let ignored = no_control_plane.is_some() || missing.is_some();
+            reasons.extend(missing);
+            scenario.on(stage).with_ignored_flag(ignored)
+        })
+        .collect();
+    if no_control_plane.is_none() {
+        reasons.iter().for_each(|reason| println!("some tests are ignored: {reason}"));
+    }
+    trials
 }

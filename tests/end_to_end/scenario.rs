@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ecr_refresher_tests::control_plane::ControlPlane;
+use ecr_refresher_tests::{control_plane::ControlPlane, tools::Tool};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use libtest_mimic::{Failed, Trial};
@@ -19,6 +19,7 @@ const LIMIT: Duration = Duration::from_mins(5);
 /// One test.
 pub(crate) struct Scenario {
     name: &'static str,
+    needs: &'static [Tool],
     run: Run,
 }
 
@@ -31,7 +32,7 @@ impl Scenario {
     {
         let run: Run =
             Box::new(|stage| async move { test(stage.control_plane().await?).await }.boxed_local());
-        Self { name, run }
+        Self { name, needs: &[], run }
     }
 
     /// A scenario that starts a control plane for itself, because it disturbs it.
@@ -48,7 +49,18 @@ impl Scenario {
             }
             .boxed_local()
         });
-        Self { name, run }
+        Self { name, needs: &[], run }
+    }
+
+    /// The scenario, which needs these tools besides those of the control plane.
+    pub(crate) fn needing(self, needs: &'static [Tool]) -> Self {
+        Self { needs, ..self }
+    }
+
+    /// Why the scenario cannot run here.
+    pub(crate) fn missing(&self) -> Option<String> {
+        let reason = self.needs.iter().find_map(|tool| tool.obtainable().err())?;
+        Some(format!("{reason:#}"))
     }
 
     /// The scenario as a test of the harness.

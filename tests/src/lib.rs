@@ -2,6 +2,7 @@
 //! AWS that speaks the real one's wire protocol, and the daemon as a process between them.
 
 pub mod chart;
+pub mod ci;
 pub mod cluster;
 pub mod control_plane;
 pub mod daemon;

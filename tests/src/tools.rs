@@ -1,16 +1,17 @@
-//! The external programs that tests run: found where the machine has them, else built once.
+//! The external programs that tests run: found where the machine has them, else built or installed
+//! once.
 
 mod build;
+mod debian;
 mod progress;
+mod recipes;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// The environment variable that names a folder with Kubernetes programs, as elsewhere in the
-/// Kubernetes world.
-const ASSETS: &str = "KUBEBUILDER_ASSETS";
+use self::recipes::{RECIPES, Recipe, Source};
 
 /// An external program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,87 +26,52 @@ pub enum Tool {
     Helm,
     /// Says what kubelet would send to a registry: a program of ours around kubelet's own code.
     Keyring,
+    /// Gives Pods their node.
+    KubeScheduler,
+    /// Runs Pods.
+    Kubelet,
+    /// Kubelet's container runtime.
+    Containerd,
+    /// What containerd starts for each Pod.
+    ContainerdShim,
+    /// Starts containers.
+    Runc,
+    /// A registry of images.
+    DockerRegistry,
+    /// A client of registries.
+    Skopeo,
+    /// Scrapes metrics and evaluates alerts.
+    Prometheus,
+    /// Tests alerts.
+    Promtool,
 }
-
-/// A Go module with `tool` directives, in a folder of its own under `tests/tools`.
-struct Module {
-    folder: &'static str,
-    /// The dependency whose version is the version of the module's programs.
-    main: &'static str,
-    /// Whether that version is to be linked in, as Kubernetes' own releases do.
-    stamped: bool,
-}
-
-const KUBERNETES: Module =
-    Module { folder: "kubernetes", main: "k8s.io/kubernetes", stamped: true };
-
-const HELM: Module = Module { folder: "helm", main: "helm.sh/helm/v4", stamped: false };
-
-/// How to get one program.
-struct Recipe {
-    tool: Tool,
-    name: &'static str,
-    module: &'static Module,
-    /// A package of a dependency, or one of the module's own, which begins with `./`.
-    package: &'static str,
-    /// About how long the first build takes on two cores.
-    first_build: Duration,
-    /// Whether the folder of `KUBEBUILDER_ASSETS` may have it.
-    in_assets: bool,
-}
-
-const RECIPES: [Recipe; 5] = [
-    Recipe {
-        tool: Tool::Etcd,
-        name: "etcd",
-        module: &KUBERNETES,
-        package: "go.etcd.io/etcd/server/v3",
-        first_build: Duration::from_mins(1),
-        in_assets: true,
-    },
-    Recipe {
-        tool: Tool::KubeApiServer,
-        name: "kube-apiserver",
-        module: &KUBERNETES,
-        package: "k8s.io/kubernetes/cmd/kube-apiserver",
-        first_build: Duration::from_mins(5),
-        in_assets: true,
-    },
-    Recipe {
-        tool: Tool::KubeControllerManager,
-        name: "kube-controller-manager",
-        module: &KUBERNETES,
-        package: "k8s.io/kubernetes/cmd/kube-controller-manager",
-        first_build: Duration::from_mins(2),
-        in_assets: true,
-    },
-    Recipe {
-        tool: Tool::Helm,
-        name: "helm",
-        module: &HELM,
-        package: "helm.sh/helm/v4/cmd/helm",
-        first_build: Duration::from_secs(30),
-        in_assets: false,
-    },
-    Recipe {
-        tool: Tool::Keyring,
-        name: "keyring",
-        module: &KUBERNETES,
-        package: "./keyring",
-        // Once the API server has been built, little is left to compile.
-        first_build: Duration::from_secs(15),
-        in_assets: false,
-    },
-];
 
 impl Tool {
+    /// All of them: what the tests need, in the order in which it is built.
+    pub const ALL: [Self; RECIPES.len()] = {
+        let mut all = [Self::Etcd; RECIPES.len()];
+        let mut place = 0;
+        while place < all.len() {
+            all[place] = RECIPES[place].tool;
+            place += 1;
+        }
+        all
+    };
+
     /// What the demo needs, in the order in which it is built.
     pub const NEEDED_BY_DEMO: [Self; 4] =
         [Self::Etcd, Self::KubeApiServer, Self::KubeControllerManager, Self::Helm];
 
-    /// What the tests need, in the order in which it is built.
-    pub const NEEDED_BY_TESTS: [Self; 5] =
-        [Self::Etcd, Self::KubeApiServer, Self::KubeControllerManager, Self::Helm, Self::Keyring];
+    /// What a node of a cluster needs, and the registry that it pulls from.
+    pub const NEEDED_BY_NODE: [Self; 7] = [
+        Self::KubeScheduler,
+        Self::Kubelet,
+        Self::Containerd,
+        Self::ContainerdShim,
+        Self::Runc,
+        Self::DockerRegistry,
+        Self::Skopeo,
+    ];
 
     /// The tool of that program name.
     ///
@@ -126,52 +92,62 @@ impl Tool {
         self.recipe().name
     }
 
-    /// The program's path; builds it first where it is neither in the folder that
-    /// `KUBEBUILDER_ASSETS` names nor in the cache. Blocks, possibly for minutes.
+    /// The program's path. One that is built from source is built first where it is neither in the
+    /// folder that `KUBEBUILDER_ASSETS` names nor in the cache; a Debian package is installed first
+    /// where the machine has no such program and this is root. Blocks, possibly for minutes.
     ///
     /// # Errors
-    /// When it cannot be built; says what to install if that is why.
+    /// When it cannot be had; says what to install if that is why.
     pub fn path(self) -> Result<PathBuf> {
         let recipe = self.recipe();
-        match recipe.in_assets_folder() {
-            Some(path) => Ok(path),
-            None => build::cached_or_built(recipe),
+        if let Some(path) = recipe.found() {
+            return Ok(path);
+        }
+        match &recipe.source {
+            Source::Go(program) => build::cached_or_built(recipe.name, program),
+            Source::Debian { package } => debian::installed(recipe.name, package),
         }
     }
 
     /// Whether [`Tool::path`] can be expected to work here, without building anything.
     ///
     /// # Errors
-    /// When the program is not there and cannot be built; says what to install.
+    /// When the program is not there and cannot be had; says what to install.
     pub fn obtainable(self) -> Result<()> {
-        let recipe = self.recipe();
-        if recipe.in_assets_folder().is_some() || build::is_cached(recipe)? {
+        if self.is_there()? {
             return Ok(());
         }
-        build::check_go(recipe)
+        let recipe = self.recipe();
+        match &recipe.source {
+            Source::Go(program) => build::check_go(recipe.name, program),
+            Source::Debian { package } => debian::check(recipe.name, package),
+        }
     }
 
-    /// About how long [`Tool::path`] will build it on two cores; nothing if it is there.
+    /// About how long [`Tool::path`] will take on two cores; nothing if the program is there.
     ///
     /// # Errors
     /// When there is no place for a cache.
     pub fn build_time(self) -> Result<Option<Duration>> {
+        let time = match &self.recipe().source {
+            Source::Go(program) => program.first_build,
+            Source::Debian { .. } => debian::INSTALL_TIME,
+        };
+        Ok((!self.is_there()?).then_some(time))
+    }
+
+    fn is_there(self) -> Result<bool> {
         let recipe = self.recipe();
-        let is_there = recipe.in_assets_folder().is_some() || build::is_cached(recipe)?;
-        Ok((!is_there).then_some(recipe.first_build))
+        Ok(recipe.found().is_some()
+            || match &recipe.source {
+                Source::Go(program) => build::is_cached(recipe.name, program)?,
+                Source::Debian { .. } => false,
+            })
     }
 
     fn recipe(self) -> &'static Recipe {
         // Each tool has its recipe at its own place in the list: a test says so.
         &RECIPES[self as usize]
-    }
-}
-
-impl Recipe {
-    fn in_assets_folder(&self) -> Option<PathBuf> {
-        let folder = std::env::var_os(ASSETS).filter(|_| self.in_assets)?;
-        let path = Path::new(&folder).join(self.name);
-        path.is_file().then_some(path)
     }
 }
 

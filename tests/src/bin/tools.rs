@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+use ecr_refresher_tests::ci::in_ci;
 use ecr_refresher_tests::tools::Tool;
 
 /// Finds or builds the external programs that the tests run.
@@ -37,12 +38,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn build(mut tools: Vec<Tool>) -> Result<()> {
-    if tools.is_empty() {
-        tools = Tool::NEEDED_BY_TESTS.to_vec();
-    }
+fn build(tools: Vec<Tool>) -> Result<()> {
+    let all = tools.is_empty();
+    let tools = if all { Tool::ALL.to_vec() } else { tools };
     for tool in tools {
-        println!("{}: {}", tool.name(), tool.path()?.display());
+        // Tests that need what cannot be had here are skipped; in CI that is a failure.
+        match tool.obtainable() {
+            Err(reason) if all && !in_ci() => println!("{}: left out: {reason:#}", tool.name()),
+            _ => println!("{}: {}", tool.name(), tool.path()?.display()),
+        }
     }
     Ok(())
 }

@@ -8,42 +8,41 @@ use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
-use super::{ASSETS, Module, Recipe};
+use super::recipes::{ASSETS, GoProgram, Module};
 use crate::process::{last_lines, run_to_end};
 
 /// The path of the program in the cache, built first if it is not there.
-pub(super) fn cached_or_built(recipe: &Recipe) -> Result<PathBuf> {
-    let path = cached_path(recipe)?;
+pub(super) fn cached_or_built(name: &str, program: &GoProgram) -> Result<PathBuf> {
+    let path = cached_path(name, program)?;
     if path.is_file() {
         return Ok(path);
     }
-    check_go(recipe)?;
+    check_go(name, program)?;
     let folder = path.parent().context("a cached program has a folder")?;
     fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    let _lock = lock(recipe)?;
+    let _lock = lock(name)?;
     // Another process may have built it while this one waited.
     if !path.is_file() {
-        build(recipe, &path)?;
+        build(name, program, &path)?;
     }
     Ok(path)
 }
 
 /// Whether the program has been built before.
-pub(super) fn is_cached(recipe: &Recipe) -> Result<bool> {
-    Ok(cached_path(recipe)?.is_file())
+pub(super) fn is_cached(name: &str, program: &GoProgram) -> Result<bool> {
+    Ok(cached_path(name, program)?.is_file())
 }
 
 /// Fails when there is no Go, or one too old for the module.
-pub(super) fn check_go(recipe: &Recipe) -> Result<()> {
-    let module = recipe.module.read()?;
+pub(super) fn check_go(name: &str, program: &GoProgram) -> Result<()> {
+    let module = program.module.read()?;
     let needed = module
         .go_version()
         .with_context(|| format!("{} names no Go version", module.folder.display()))?;
     let advice = format!(
-        "building {} needs Go {needed} or newer: install it from https://go.dev/dl/{}",
-        recipe.name,
-        if recipe.in_assets {
-            format!(", or name a folder that has {} in {ASSETS}", recipe.name)
+        "building {name} needs Go {needed} or newer: install it from https://go.dev/dl/{}",
+        if program.in_assets {
+            format!(", or name a folder that has {name} in {ASSETS}")
         } else {
             String::new()
         }
@@ -65,8 +64,8 @@ pub(super) fn check_go(recipe: &Recipe) -> Result<()> {
     Ok(())
 }
 
-fn build(recipe: &Recipe, path: &Path) -> Result<()> {
-    let module = recipe.module.read()?;
+fn build(name: &str, program: &GoProgram, path: &Path) -> Result<()> {
+    let module = program.module.read()?;
     let unfinished = path.with_extension("unfinished");
     let log = path.with_extension("log");
     // What is counted and shown is this build's alone.
@@ -78,16 +77,16 @@ fn build(recipe: &Recipe, path: &Path) -> Result<()> {
         .args(["build", "-v", "-trimpath", "-ldflags", &module.link_flags()])
         .arg("-o")
         .arg(&unfinished)
-        .arg(recipe.package);
+        .arg(program.package);
 
-    let mut progress = Progress::start(recipe.name, recipe.package, recipe.first_build, path);
+    let mut progress = Progress::start(name, program.package, program.first_build, path);
     let status = run_to_end("go build", &command, &log, |elapsed| {
         progress.tick(elapsed, || compiled_packages(&log));
         Ok(())
     })?;
     if !status.success() {
         progress.fail();
-        bail!("building {} failed ({status}):\n{}", recipe.name, last_lines(&log, 30));
+        bail!("building {name} failed ({status}):\n{}", last_lines(&log, 30));
     }
     fs::rename(&unfinished, path).with_context(|| format!("naming {}", path.display()))?;
     progress.finish(compiled_packages(&log));
@@ -101,13 +100,15 @@ fn compiled_packages(log: &Path) -> usize {
 }
 
 /// One build at a time: two would only be slower, and each uses all cores by itself.
-fn lock(recipe: &Recipe) -> Result<File> {
-    let path = cache_folder()?.join("build.lock");
+pub(super) fn lock(name: &str) -> Result<File> {
+    let folder = cache_folder()?;
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let path = folder.join("build.lock");
     let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            eprintln!("{}: waiting for another process that builds", recipe.name);
+            eprintln!("{name}: waiting for another process that builds");
             file.lock()?;
         }
         Err(TryLockError::Error(error)) => return Err(error).context("locking the cache"),
@@ -117,11 +118,11 @@ fn lock(recipe: &Recipe) -> Result<File> {
 
 /// `…/tools/MODULE-HASH/NAME`, where the hash covers all that goes into a build: so an upgrade or
 /// an edit builds anew, and going back finds the old program.
-fn cached_path(recipe: &Recipe) -> Result<PathBuf> {
-    let module = recipe.module.read()?;
-    let sources = own_sources(&module.folder, recipe.package)?;
-    let folder = format!("{}-{}", recipe.module.folder, module.hash(&sources));
-    Ok(cache_folder()?.join("tools").join(folder).join(recipe.name))
+fn cached_path(name: &str, program: &GoProgram) -> Result<PathBuf> {
+    let module = program.module.read()?;
+    let sources = own_sources(&module.folder, program.package)?;
+    let folder = format!("{}-{}", program.module.folder, module.hash(&sources));
+    Ok(cache_folder()?.join("tools").join(folder).join(name))
 }
 
 fn cache_folder() -> Result<PathBuf> {
@@ -238,7 +239,7 @@ fn numbers(version: &str) -> [u32; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::{HELM, KUBERNETES};
+    use crate::tools::recipes::{CONTAINERD, HELM, KUBERNETES};
 
     #[test]
     fn versions_compare_by_number() {
@@ -277,7 +278,7 @@ mod tests {
 
     #[test]
     fn each_module_names_its_go_and_its_main_version() {
-        for module in [KUBERNETES, HELM] {
+        for module in [KUBERNETES, HELM, CONTAINERD] {
             let module = module.read().unwrap();
             assert!(numbers(module.go_version().unwrap()) >= [1, 21, 0]);
             assert!(module.version().starts_with('v'), "{}", module.version());

@@ -70,7 +70,8 @@ impl Progress {
     }
 }
 
-fn spoken(duration: Duration) -> String {
+/// A duration as one would say it.
+pub(super) fn spoken(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match (seconds / 60, seconds % 60) {
         (0, seconds) => format!("{seconds} s"),

@@ -1,0 +1,178 @@
+//! How to get each of the external programs.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Tool, debian};
+
+/// The environment variable that names a folder with Kubernetes programs, as elsewhere in the
+/// Kubernetes world.
+pub(super) const ASSETS: &str = "KUBEBUILDER_ASSETS";
+
+/// A Go module with `tool` directives, in a folder of its own under `tests/tools`.
+pub(super) struct Module {
+    pub(super) folder: &'static str,
+    /// The dependency whose version is the version of the module's programs.
+    pub(super) main: &'static str,
+    /// Whether that version is to be linked in, as Kubernetes' own releases do.
+    pub(super) stamped: bool,
+}
+
+pub(super) const KUBERNETES: Module =
+    Module { folder: "kubernetes", main: "k8s.io/kubernetes", stamped: true };
+
+pub(super) const HELM: Module = Module { folder: "helm", main: "helm.sh/helm/v4", stamped: false };
+
+pub(super) const CONTAINERD: Module =
+    Module { folder: "containerd", main: "github.com/containerd/containerd/v2", stamped: false };
+
+/// How to get one program.
+pub(super) struct Recipe {
+    pub(super) tool: Tool,
+    pub(super) name: &'static str,
+    pub(super) source: Source,
+}
+
+/// Where a program comes from.
+pub(super) enum Source {
+    /// Built from a Go module, into the cache.
+    Go(GoProgram),
+    /// Installed by the system's package manager.
+    Debian { package: &'static str },
+}
+
+/// A program in a Go module.
+pub(super) struct GoProgram {
+    pub(super) module: &'static Module,
+    /// A package of a dependency, or one of the module's own, which begins with `./`.
+    pub(super) package: &'static str,
+    /// About how long the first build takes on two cores.
+    pub(super) first_build: Duration,
+    /// Whether the folder of `KUBEBUILDER_ASSETS` may have it.
+    pub(super) in_assets: bool,
+}
+
+pub(super) const RECIPES: [Recipe; 14] = [
+    Recipe {
+        tool: Tool::Etcd,
+        name: "etcd",
+        source: Source::Go(GoProgram {
+            module: &KUBERNETES,
+            package: "go.etcd.io/etcd/server/v3",
+            first_build: Duration::from_mins(1),
+            in_assets: true,
+        }),
+    },
+    Recipe {
+        tool: Tool::KubeApiServer,
+        name: "kube-apiserver",
+        source: Source::Go(GoProgram {
+            module: &KUBERNETES,
+            package: "k8s.io/kubernetes/cmd/kube-apiserver",
+            first_build: Duration::from_mins(5),
+            in_assets: true,
+        }),
+    },
+    Recipe {
+        tool: Tool::KubeControllerManager,
+        name: "kube-controller-manager",
+        source: Source::Go(GoProgram {
+            module: &KUBERNETES,
+            package: "k8s.io/kubernetes/cmd/kube-controller-manager",
+            first_build: Duration::from_mins(2),
+            in_assets: true,
+        }),
+    },
+    Recipe {
+        tool: Tool::Helm,
+        name: "helm",
+        source: Source::Go(GoProgram {
+            module: &HELM,
+            package: "helm.sh/helm/v4/cmd/helm",
+            first_build: Duration::from_secs(30),
+            in_assets: false,
+        }),
+    },
+    // Once the API server has been built, little is left to compile of the next three.
+    Recipe {
+        tool: Tool::Keyring,
+        name: "keyring",
+        source: Source::Go(GoProgram {
+            module: &KUBERNETES,
+            package: "./keyring",
+            first_build: Duration::from_secs(15),
+            in_assets: false,
+        }),
+    },
+    Recipe {
+        tool: Tool::KubeScheduler,
+        name: "kube-scheduler",
+        source: Source::Go(GoProgram {
+            module: &KUBERNETES,
+            package: "k8s.io/kubernetes/cmd/kube-scheduler",
+            first_build: Duration::from_secs(30),
+            in_assets: false,
+        }),
+    },
+    Recipe {
+        tool: Tool::Kubelet,
+        name: "kubelet",
+        source: Source::Go(GoProgram {
+            module: &KUBERNETES,
+            package: "k8s.io/kubernetes/cmd/kubelet",
+            first_build: Duration::from_secs(30),
+            in_assets: false,
+        }),
+    },
+    Recipe {
+        tool: Tool::Containerd,
+        name: "containerd",
+        source: Source::Go(GoProgram {
+            module: &CONTAINERD,
+            package: "github.com/containerd/containerd/v2/cmd/containerd",
+            first_build: Duration::from_mins(1),
+            in_assets: false,
+        }),
+    },
+    Recipe {
+        tool: Tool::ContainerdShim,
+        name: "containerd-shim-runc-v2",
+        source: Source::Go(GoProgram {
+            module: &CONTAINERD,
+            package: "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+            first_build: Duration::from_secs(10),
+            in_assets: false,
+        }),
+    },
+    Recipe { tool: Tool::Runc, name: "runc", source: Source::Debian { package: "runc" } },
+    Recipe {
+        tool: Tool::DockerRegistry,
+        name: "docker-registry",
+        source: Source::Debian { package: "docker-registry" },
+    },
+    Recipe { tool: Tool::Skopeo, name: "skopeo", source: Source::Debian { package: "skopeo" } },
+    Recipe {
+        tool: Tool::Prometheus,
+        name: "prometheus",
+        source: Source::Debian { package: "prometheus" },
+    },
+    Recipe {
+        tool: Tool::Promtool,
+        name: "promtool",
+        source: Source::Debian { package: "prometheus" },
+    },
+];
+
+impl Recipe {
+    /// The program where the machine has it already, other than in the cache.
+    pub(super) fn found(&self) -> Option<PathBuf> {
+        match &self.source {
+            Source::Go(program) => {
+                let folder = std::env::var_os(ASSETS).filter(|_| program.in_assets)?;
+                let path = Path::new(&folder).join(self.name);
+                path.is_file().then_some(path)
+            }
+            Source::Debian { .. } => debian::find(self.name),
+        }
+    }
+}
