@@ -2,8 +2,10 @@
 //! once.
 
 mod build;
+mod cache;
 mod debian;
 mod progress;
+mod python;
 mod recipes;
 
 use std::path::PathBuf;
@@ -34,12 +36,16 @@ pub enum Tool {
     Containerd,
     /// What containerd starts for each Pod.
     ContainerdShim,
+    /// Waits until it is told to end: a program of ours, for images of Pods.
+    Pause,
     /// Starts containers.
     Runc,
     /// A registry of images.
     DockerRegistry,
     /// A client of registries.
     Skopeo,
+    /// Somebody else's fake of AWS.
+    Moto,
     /// Scrapes metrics and evaluates alerts.
     Prometheus,
     /// Tests alerts.
@@ -63,11 +69,12 @@ impl Tool {
         [Self::Etcd, Self::KubeApiServer, Self::KubeControllerManager, Self::Helm];
 
     /// What a node of a cluster needs, and the registry that it pulls from.
-    pub const NEEDED_BY_NODE: [Self; 7] = [
+    pub const NEEDED_BY_NODE: [Self; 8] = [
         Self::KubeScheduler,
         Self::Kubelet,
         Self::Containerd,
         Self::ContainerdShim,
+        Self::Pause,
         Self::Runc,
         Self::DockerRegistry,
         Self::Skopeo,
@@ -94,7 +101,8 @@ impl Tool {
 
     /// The program's path. One that is built from source is built first where it is neither in the
     /// folder that `KUBEBUILDER_ASSETS` names nor in the cache; a Debian package is installed first
-    /// where the machine has no such program and this is root. Blocks, possibly for minutes.
+    /// where the machine has no such program and this is root; a Python package goes into the cache.
+    /// Blocks, possibly for minutes.
     ///
     /// # Errors
     /// When it cannot be had; says what to install if that is why.
@@ -106,6 +114,7 @@ impl Tool {
         match &recipe.source {
             Source::Go(program) => build::cached_or_built(recipe.name, program),
             Source::Debian { package } => debian::installed(recipe.name, package),
+            Source::Python(program) => python::cached_or_installed(recipe.name, program),
         }
     }
 
@@ -121,6 +130,7 @@ impl Tool {
         match &recipe.source {
             Source::Go(program) => build::check_go(recipe.name, program),
             Source::Debian { package } => debian::check(recipe.name, package),
+            Source::Python(_) => python::check(recipe.name),
         }
     }
 
@@ -132,6 +142,7 @@ impl Tool {
         let time = match &self.recipe().source {
             Source::Go(program) => program.first_build,
             Source::Debian { .. } => debian::INSTALL_TIME,
+            Source::Python(program) => program.first_install,
         };
         Ok((!self.is_there()?).then_some(time))
     }
@@ -142,6 +153,7 @@ impl Tool {
             || match &recipe.source {
                 Source::Go(program) => build::is_cached(recipe.name, program)?,
                 Source::Debian { .. } => false,
+                Source::Python(program) => python::is_cached(program)?,
             })
     }
 

@@ -1,12 +1,12 @@
 //! Building a tool from its Go module, once, into a cache that outlives `cargo clean`.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail};
-use sha2::{Digest, Sha256};
 
+use super::cache;
 use super::progress::Progress;
 use super::recipes::{ASSETS, GoProgram, Module};
 use crate::process::{last_lines, run_to_end};
@@ -20,7 +20,7 @@ pub(super) fn cached_or_built(name: &str, program: &GoProgram) -> Result<PathBuf
     check_go(name, program)?;
     let folder = path.parent().context("a cached program has a folder")?;
     fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    let _lock = lock(name)?;
+    let _lock = cache::lock(name)?;
     // Another process may have built it while this one waited.
     if !path.is_file() {
         build(name, program, &path)?;
@@ -99,42 +99,13 @@ fn compiled_packages(log: &Path) -> usize {
     text.lines().filter(|line| !line.contains(' ')).count()
 }
 
-/// One build at a time: two would only be slower, and each uses all cores by itself.
-pub(super) fn lock(name: &str) -> Result<File> {
-    let folder = cache_folder()?;
-    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let path = folder.join("build.lock");
-    let file = File::create(&path).with_context(|| format!("opening {}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            eprintln!("{name}: waiting for another process that builds");
-            file.lock()?;
-        }
-        Err(TryLockError::Error(error)) => return Err(error).context("locking the cache"),
-    }
-    Ok(file)
-}
-
 /// `…/tools/MODULE-HASH/NAME`, where the hash covers all that goes into a build: so an upgrade or
 /// an edit builds anew, and going back finds the old program.
 fn cached_path(name: &str, program: &GoProgram) -> Result<PathBuf> {
     let module = program.module.read()?;
     let sources = own_sources(&module.folder, program.package)?;
     let folder = format!("{}-{}", program.module.folder, module.hash(&sources));
-    Ok(cache_folder()?.join("tools").join(folder).join(name))
-}
-
-fn cache_folder() -> Result<PathBuf> {
-    let variable =
-        |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let own = || variable("ECR_REFRESHER_CACHE");
-    let of_user = || variable("XDG_CACHE_HOME").map(|folder| folder.join("ecr-refresher"));
-    let of_home = || variable("HOME").map(|folder| folder.join(".cache/ecr-refresher"));
-    own()
-        .or_else(of_user)
-        .or_else(of_home)
-        .context("no place for a cache: set ECR_REFRESHER_CACHE to an absolute path")
+    Ok(cache::tools()?.join(folder).join(name))
 }
 
 /// The Go files of a package that is the module's own, in the order of their names; nothing for one
@@ -216,14 +187,7 @@ impl ModuleFiles {
         use std::env::consts::{ARCH, OS};
         let link_flags = self.link_flags();
         let of_module = [&*self.go_mod, &*self.go_sum, &*link_flags, OS, ARCH];
-        let mut hasher = Sha256::new();
-        for part in of_module.into_iter().chain(sources.iter().map(String::as_str)) {
-            hasher.update(part.len().to_le_bytes());
-            hasher.update(part);
-        }
-        let digest = hasher.finalize();
-        let start = std::array::from_fn(|index| digest[index]);
-        format!("{:016x}", u64::from_be_bytes(start))
+        cache::hash(of_module.into_iter().chain(sources.iter().map(String::as_str)))
     }
 }
 

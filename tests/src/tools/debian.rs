@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::build::lock;
+use super::cache::lock;
 use super::progress::spoken;
 use crate::process::{last_lines, run_to_end};
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::python::PythonProgram;
 use super::{Tool, debian};
 
 /// The environment variable that names a folder with Kubernetes programs, as elsewhere in the
@@ -39,6 +40,8 @@ pub(super) enum Source {
     Go(GoProgram),
     /// Installed by the system's package manager.
     Debian { package: &'static str },
+    /// Installed into a virtual environment in the cache.
+    Python(PythonProgram),
 }
 
 /// A program in a Go module.
@@ -52,7 +55,7 @@ pub(super) struct GoProgram {
     pub(super) in_assets: bool,
 }
 
-pub(super) const RECIPES: [Recipe; 14] = [
+pub(super) const RECIPES: [Recipe; 16] = [
     Recipe {
         tool: Tool::Etcd,
         name: "etcd",
@@ -144,6 +147,16 @@ pub(super) const RECIPES: [Recipe; 14] = [
             in_assets: false,
         }),
     },
+    Recipe {
+        tool: Tool::Pause,
+        name: "pause",
+        source: Source::Go(GoProgram {
+            module: &CONTAINERD,
+            package: "./pause",
+            first_build: Duration::from_secs(5),
+            in_assets: false,
+        }),
+    },
     Recipe { tool: Tool::Runc, name: "runc", source: Source::Debian { package: "runc" } },
     Recipe {
         tool: Tool::DockerRegistry,
@@ -151,6 +164,14 @@ pub(super) const RECIPES: [Recipe; 14] = [
         source: Source::Debian { package: "docker-registry" },
     },
     Recipe { tool: Tool::Skopeo, name: "skopeo", source: Source::Debian { package: "skopeo" } },
+    Recipe {
+        tool: Tool::Moto,
+        name: "moto_server",
+        source: Source::Python(PythonProgram {
+            folder: "moto",
+            first_install: Duration::from_secs(30),
+        }),
+    },
     Recipe {
         tool: Tool::Prometheus,
         name: "prometheus",
@@ -173,6 +194,8 @@ impl Recipe {
                 path.is_file().then_some(path)
             }
             Source::Debian { .. } => debian::find(self.name),
+            // Another version may answer otherwise.
+            Source::Python(_) => None,
         }
     }
 }
