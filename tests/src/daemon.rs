@@ -25,6 +25,9 @@ use crate::{
     wait::eventually,
 };
 
+/// The key that the daemon asks AWS with, unless a test gives it others.
+pub const ACCESS_KEY_ID: &str = "AKIAEXAMPLE";
+
 /// A daemon that is not up by then never will be.
 const UP_WITHIN: Duration = Duration::from_secs(30);
 
@@ -214,7 +217,11 @@ impl Installation {
         self.start_command(&self.command_of(pod, aws)?).await
     }
 
-    async fn start_command(&self, command: &Command) -> Result<Daemon> {
+    /// Starts the daemon by [its command](Self::command), to which something may have been added.
+    ///
+    /// # Errors
+    /// As [`Installation::start`].
+    pub async fn start_command(&self, command: &Command) -> Result<Daemon> {
         let log = logs()?.join(format!("{}-{}.log", self.home, fastrand::u32(..)));
         let mut process = Guarded::spawn("ecr-refresher", command, &log)?;
         let address = eventually("the daemon to serve its metrics", UP_WITHIN, async || {
@@ -337,7 +344,7 @@ impl Daemon {
 pub fn aws_environment(aws: &FakeAws) -> [(&'static str, String); 4] {
     [
         ("AWS_ENDPOINT_URL", aws.endpoint()),
-        ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE".to_owned()),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID.to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "example".to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
     ]

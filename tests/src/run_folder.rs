@@ -1,4 +1,4 @@
-//! The folder of one control plane, which goes when it does.
+//! The folder of one control plane or node, which goes when it does.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-const PREFIX: &str = "ecr-refresher-control-plane-";
+const PREFIX: &str = "ecr-refresher-run-";
 
 /// Locked as long as the folder is in use: the lock ends with the process, however that ends.
 const LOCK: &str = "in-use.lock";
@@ -17,18 +17,18 @@ const KEEP: &str = "ECR_REFRESHER_KEEP";
 
 /// A folder that only its owner can read: it has keys and tokens.
 #[derive(Debug)]
-pub(super) struct RunFolder {
+pub(crate) struct RunFolder {
     folder: TempDir,
     _lock: Option<File>,
 }
 
 impl RunFolder {
-    /// Makes a new one, and removes those of processes that were killed.
-    pub(super) fn create() -> Result<Self> {
+    /// Makes a new one, with `of` in its name, and removes those of processes that were killed.
+    pub(crate) fn create(of: &str) -> Result<Self> {
         let keep = std::env::var_os(KEEP).is_some();
         remove_abandoned();
         let mut folder = tempfile::Builder::new()
-            .prefix(PREFIX)
+            .prefix(&format!("{PREFIX}{of}-"))
             .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .context("making a temporary folder")?;
@@ -38,7 +38,7 @@ impl RunFolder {
         Ok(Self { folder, _lock: lock })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 }
@@ -46,7 +46,7 @@ impl RunFolder {
 impl Drop for RunFolder {
     fn drop(&mut self) {
         if std::env::var_os(KEEP).is_some() {
-            eprintln!("kept the control plane's folder {}", self.path().display());
+            eprintln!("kept the folder {}", self.path().display());
         }
     }
 }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_folder_is_for_its_owner_only_and_goes_when_dropped() {
-        let folder = RunFolder::create().unwrap();
+        let folder = RunFolder::create("test").unwrap();
         let path = folder.path().to_owned();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);

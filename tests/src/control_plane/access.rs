@@ -15,8 +15,11 @@ use tempfile::NamedTempFile;
 
 use super::certificates::AUTHORITY;
 
-/// Where the API server reads the administrator's token, in the control plane's folder.
+/// Where the API server reads the tokens of the administrator and the node, in the control plane's folder.
 pub(super) const TOKENS: &str = "tokens.csv";
+
+/// The name of the only node that there can be.
+pub const NODE: &str = "node";
 
 const KUBECONFIGS: &str = "kubeconfigs";
 const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
@@ -28,10 +31,11 @@ pub(super) struct Access {
     authority: PathBuf,
     kubeconfigs: PathBuf,
     admin: PathBuf,
+    node: PathBuf,
 }
 
 impl Access {
-    /// Makes an administrator and its kubeconfig.
+    /// Makes an administrator and a node, each with its kubeconfig.
     pub(super) fn new(folder: &Path, port: u16) -> Result<Self> {
         let kubeconfigs = folder.join(KUBECONFIGS);
         std::fs::create_dir(&kubeconfigs).context("making the folder of kubeconfigs")?;
@@ -39,17 +43,25 @@ impl Access {
             server: format!("https://127.0.0.1:{port}"),
             authority: folder.join(AUTHORITY),
             admin: kubeconfigs.join("admin.yaml"),
+            node: kubeconfigs.join("node.yaml"),
             kubeconfigs,
         };
-        let token = random_token()?;
-        let line = format!("{token},admin,admin,system:masters\n");
-        std::fs::write(folder.join(TOKENS), line).context("writing the administrator's token")?;
-        access.write(&access.admin, "default", "admin", &token)?;
+        let [admin, node] = [random_token()?, random_token()?];
+        let lines = format!(
+            "{admin},admin,admin,system:masters\n{node},system:node:{NODE},node,system:nodes\n"
+        );
+        std::fs::write(folder.join(TOKENS), lines).context("writing tokens")?;
+        access.write(&access.admin, "default", "admin", &admin)?;
+        access.write(&access.node, "default", NODE, &node)?;
         Ok(access)
     }
 
     pub(super) fn admin_kubeconfig(&self) -> &Path {
         &self.admin
+    }
+
+    pub(super) fn node_kubeconfig(&self) -> &Path {
+        &self.node
     }
 
     /// Asks for a token of the ServiceAccount and writes a kubeconfig with it.

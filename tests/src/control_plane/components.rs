@@ -20,11 +20,16 @@ pub(super) const AUDIT_LOG: &str = "audit.log";
 const AUDIT_POLICY: &str = "audit-policy.yaml";
 const LOGS: &str = "logs";
 
-/// What runs in the controller manager: what namespaces, accounts and quotas need, and no nodes.
+/// What runs in the controller manager: what namespaces, accounts, quotas and workloads need.
 const CONTROLLERS: &[&str] = &[
     "clusterrole-aggregation-controller",
+    "cronjob-controller",
+    "deployment-controller",
+    "disruption-controller",
     "garbage-collector-controller",
+    "job-controller",
     "namespace-controller",
+    "replicaset-controller",
     "resourcequota-controller",
     "root-ca-certificate-publisher-controller",
     "serviceaccount-controller",

@@ -1,7 +1,8 @@
 //! A real Kubernetes control plane on loopback: etcd, kube-apiserver and kube-controller-manager.
 //!
 //! Each has its own folder and ports, so that many can run side by side; and one can be shared by
-//! many tests at once. There are no nodes: a Deployment stays a wish.
+//! many tests at once. There are no nodes, unless a [`Node`](crate::node::Node) is started: a
+//! Deployment stays a wish.
 
 mod access;
 mod audit;
@@ -9,7 +10,6 @@ mod certificates;
 mod component;
 mod components;
 mod ports;
-mod run_folder;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,12 +20,12 @@ use kube::{Api, Client};
 use tokio::sync::Mutex;
 
 use self::access::Access;
-pub use self::access::user_name;
+pub use self::access::{NODE, user_name};
 pub use self::audit::{AuditLog, Filter, Request};
 use self::certificates::Certificates;
 use self::components::{Components, Programs};
 use self::ports::Ports;
-use self::run_folder::RunFolder;
+use crate::run_folder::RunFolder;
 use crate::tools::Tool;
 
 /// A slow or busy machine gets this long for each component.
@@ -76,7 +76,7 @@ impl ControlPlane {
     }
 
     async fn start_on_free_ports(programs: &Programs) -> Result<Self> {
-        let folder = RunFolder::create()?;
+        let folder = RunFolder::create("control-plane")?;
         let ports = Ports::find()?;
         Certificates::generate()?.write(folder.path())?;
         let access = Access::new(folder.path(), ports.api_server)?;
@@ -106,6 +106,12 @@ impl ControlPlane {
     #[must_use]
     pub fn admin_kubeconfig(&self) -> &Path {
         self.access.admin_kubeconfig()
+    }
+
+    /// The kubeconfig of the only node that there can be.
+    #[must_use]
+    pub fn node_kubeconfig(&self) -> &Path {
+        self.access.node_kubeconfig()
     }
 
     /// A new kubeconfig that is exactly this ServiceAccount, by a token of one day, with its

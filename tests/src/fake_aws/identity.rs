@@ -140,6 +140,7 @@ impl Identities {
             .map(|session| &session.identity)
             .or_else(|| self.named.get(&scope.access_key_id))
             .cloned()
+            .or_else(|| session_of_others(&scope.access_key_id))
             .unwrap_or_else(|| Identity::new(DEFAULT_ACCOUNT, DEFAULT_ARN));
         let checked = check_service(operation, &scope).and_then(|()| {
             session.map_or(Ok(()), |session| {
@@ -149,6 +150,29 @@ impl Identities {
         let Scope { access_key_id, region, .. } = scope;
         (Caller { identity, region, access_key_id }, checked)
     }
+}
+
+/// The identity of a session that another fake gave out: its account is in the key's id, as in those
+/// of the real AWS.
+fn session_of_others(access_key_id: &str) -> Option<Identity> {
+    let account = account_in(access_key_id.strip_prefix("ASIA")?)?;
+    let arn = format!("arn:aws:sts::{account}:assumed-role/unknown/unknown");
+    Some(Identity::new(account, arn))
+}
+
+/// Half the account, with the highest bit set, is the first 40 bits of the id in base32. The next
+/// digit is in the upper half of the alphabet for an odd account.
+fn account_in(id: &str) -> Option<String> {
+    let digit = |letter: u8| match letter {
+        b'A'..=b'Z' => Some(u64::from(letter - b'A')),
+        b'2'..=b'7' => Some(u64::from(letter - b'2') + 26),
+        _ => None,
+    };
+    let (half, rest) = id.as_bytes().split_at_checked(8)?;
+    let half = half.iter().try_fold(0, |sum, &letter| Some(sum << 5 | digit(letter)?))?;
+    let odd = u64::from(digit(*rest.first()?)? >= 16);
+    let account = half.checked_sub(1 << 39)? * 2 + odd;
+    (account < 1_000_000_000_000).then(|| format!("{account:012}"))
 }
 
 fn check_service(operation: Operation, scope: &Scope) -> Result<(), Problem> {
@@ -220,6 +244,16 @@ mod tests {
         let identity = Identity::new("2", "arn:aws:iam::2:user/b");
         identities.add("AKIA2".into(), identity.clone());
         assert_eq!(ask(&identities, &signed("AKIA2", None), 1).0.identity, identity);
+    }
+
+    #[test]
+    fn the_account_of_a_session_of_others_is_in_its_keys_id() {
+        // Of a session that moto gave out.
+        let (caller, _) = ask(&Identities::default(), &signed("ASIARTXV5AHDUA35ZWHU", None), 1);
+        assert_eq!(caller.identity.account, "111111111111");
+        assert_eq!(account_in("QAAAAAAAQ"), Some("000000000001".to_owned()));
+        assert_eq!(account_in("7777777777"), None);
+        assert_eq!(account_in("OLD"), None);
     }
 
     #[test]

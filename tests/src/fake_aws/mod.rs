@@ -1,4 +1,5 @@
-//! A fake of AWS on loopback: ECR, ECR Public and STS, in the wire protocols of the official SDKs.
+//! A fake of AWS on loopback: ECR, ECR Public and STS, in the wire protocols of the official SDKs, and
+//! in front of a real registry the registries that take their tokens.
 //!
 //! Each test starts its own and points the SDK's `endpoint_url` (or `AWS_ENDPOINT_URL`) at it:
 //!
@@ -21,9 +22,11 @@
 mod ecr;
 mod fault;
 mod identity;
+mod metadata;
 mod operation;
 mod password;
 mod problem;
+mod registry;
 #[cfg(test)]
 mod sdk_tests;
 mod server;
@@ -46,11 +49,14 @@ use tokio::task::JoinHandle;
 pub use self::ecr::SECOND_ACCOUNT;
 pub use self::fault::{Fault, Rule};
 pub use self::identity::{DEFAULT_ACCOUNT, DEFAULT_ARN, Identity};
+pub use self::metadata::POD_IDENTITY_PATH;
 pub use self::operation::{Operation, Service};
 pub use self::password::{PASSWORD_MARKER, TOKEN_MARKER, leak_needles, leaks_password};
+pub use self::registry::RegistryRequest;
 pub use self::state::Call;
 pub use self::tokens::{IssuedToken, Verdict};
 
+use self::metadata::PodIdentity;
 use self::state::State;
 use self::tokens::Registry;
 
@@ -75,6 +81,12 @@ impl FakeAws {
         let state = Arc::new(Mutex::new(State::default()));
         let server = tokio::spawn(server::serve(listener, Arc::clone(&state)));
         Ok(Self { address, state, server })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The URL for the SDK's `endpoint_url`, for all services alike.
@@ -107,6 +119,18 @@ impl FakeAws {
     /// Has `AssumeRole` refuse the role to those who do not name this external id.
     pub fn require_external_id(&self, role_arn: impl Into<String>, id: impl Into<String>) {
         self.lock().sts.external_ids.insert(role_arn.into(), id.into());
+    }
+
+    /// Has EKS Pod Identity's agent, at [`POD_IDENTITY_PATH`], know a Pod by `token` and give it
+    /// credentials of the role.
+    pub fn serve_pod_identity(&self, role_arn: impl Into<String>, token: impl Into<String>) {
+        let identity = PodIdentity { role: role_arn.into(), token: token.into() };
+        self.lock().metadata.pod = Some(identity);
+    }
+
+    /// Has EC2's metadata, version 2 alone, give credentials of the role.
+    pub fn serve_instance_metadata(&self, role_arn: impl Into<String>) {
+        self.lock().metadata.machine = Some(role_arn.into());
     }
 
     /// The fault for every request until [healed](Self::heal).
@@ -146,6 +170,17 @@ impl FakeAws {
     #[must_use]
     pub fn public_verdict(&self, user: &str, password: &str) -> Verdict {
         self.lock().tokens.verdict(Registry::Public, user, password, Timestamp::now())
+    }
+
+    /// Has the registries pass on to a real one what comes with a token that is good.
+    pub fn front(&self, registry: SocketAddr) {
+        self.lock().registry = Some(registry);
+    }
+
+    /// All requests to registries so far, the oldest first: refused ones too.
+    #[must_use]
+    pub fn registry_requests(&self) -> Vec<RegistryRequest> {
+        self.lock().registry_requests.clone()
     }
 
     /// All tokens issued so far, the oldest first.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::bail;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
@@ -15,11 +15,16 @@ use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::metadata::{self, MetadataRequest};
+use super::registry;
 use super::state::State;
 use super::wire::{Answer, Reply, Request};
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+const METADATA_TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
+const METADATA_TOKEN_TTL: HeaderName =
+    HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 type SharedState = Arc<Mutex<State>>;
@@ -58,11 +63,12 @@ async fn answer(
     request: hyper::Request<Incoming>,
     state: SharedState,
 ) -> anyhow::Result<Response<Full<Bytes>>> {
-    // All of AWS's operations are a POST to the root; other paths are free for other services.
+    if request.uri().path().starts_with(registry::PATH) {
+        return registry::answer(request, state).await;
+    }
+    // All of AWS's operations are a POST to the root.
     if request.method() != Method::POST || request.uri().path() != "/" {
-        let mut response = Response::new(Full::default());
-        *response.status_mut() = StatusCode::NOT_FOUND;
-        return Ok(response);
+        return answer_metadata(&request, &state);
     }
     let request = read(request).await?;
     let answer = lock(&state).answer(&request, Timestamp::now());
@@ -73,11 +79,29 @@ async fn answer(
     }
 }
 
+fn answer_metadata(
+    request: &hyper::Request<Incoming>,
+    state: &SharedState,
+) -> anyhow::Result<Response<Full<Bytes>>> {
+    let request = MetadataRequest {
+        method: request.method().as_str(),
+        path: request.uri().path(),
+        authorization: header(request.headers(), AUTHORIZATION),
+        metadata_token: header(request.headers(), METADATA_TOKEN),
+    };
+    let answer = metadata::answer(request, &mut lock(state), Timestamp::now());
+    let (status, body) = answer.unwrap_or((StatusCode::NOT_FOUND.as_u16(), String::new()));
+    let response = Response::builder().status(status).header(METADATA_TOKEN_TTL, "21600");
+    Ok(response.body(Full::new(Bytes::from(body)))?)
+}
+
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
 async fn read(request: hyper::Request<Incoming>) -> anyhow::Result<Request> {
     let (head, body) = request.into_parts();
-    let header = |name: HeaderName| {
-        head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-    };
+    let header = |name| header(&head.headers, name).map(str::to_owned);
     Ok(Request {
         target: header(TARGET),
         authorization: header(AUTHORIZATION),

@@ -1,5 +1,6 @@
 //! All that the fake remembers, and the one step that answers a request from it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,8 +8,10 @@ use jiff::Timestamp;
 use super::ecr;
 use super::fault::{Fault, FaultPlan};
 use super::identity::{Caller, Identities};
+use super::metadata;
 use super::operation::{Operation, Service};
 use super::problem::Problem;
+use super::registry::RegistryRequest;
 use super::sts;
 use super::tokens::TokenTable;
 use super::wire::{Answer, Form, Protocol, Reply, Request, request_id};
@@ -45,8 +48,12 @@ pub(super) struct State {
     pub(super) tokens: TokenTable,
     pub(super) identities: Identities,
     pub(super) sts: sts::Settings,
+    pub(super) metadata: metadata::Settings,
     pub(super) faults: FaultPlan,
     pub(super) calls: Vec<Call>,
+    /// The real registry behind those of the fake.
+    pub(super) registry: Option<SocketAddr>,
+    pub(super) registry_requests: Vec<RegistryRequest>,
 }
 
 impl Default for State {
@@ -56,8 +63,11 @@ impl Default for State {
             tokens: TokenTable::default(),
             identities: Identities::default(),
             sts: sts::Settings::default(),
+            metadata: metadata::Settings::default(),
             faults: FaultPlan::default(),
             calls: Vec::new(),
+            registry: None,
+            registry_requests: Vec::new(),
         }
     }
 }

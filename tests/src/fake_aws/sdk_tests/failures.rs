@@ -109,7 +109,7 @@ async fn what_is_no_call_to_aws_is_not_found_and_not_recorded() {
 
     let aws = FakeAws::start().await.unwrap();
     let mut stream = tokio::net::TcpStream::connect(aws.address).await.unwrap();
-    let request = b"GET /v2/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request = b"GET /other/ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

@@ -1,0 +1,173 @@
+//! A real registry on loopback, open to all, and skopeo as its client.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::process::Guarded;
+use crate::tools::Tool;
+use crate::wait::eventually;
+
+const READY_WITHIN: Duration = Duration::from_mins(1);
+
+/// What the registry logs once it listens.
+const LISTENING: &str = "listening on ";
+
+/// A running registry (CNCF Distribution), which dies with this value.
+pub struct ImageRegistry {
+    _process: Guarded,
+    address: SocketAddr,
+    _folder: TempDir,
+}
+
+impl ImageRegistry {
+    /// Starts an empty one on a free port. Blocks while it is installed, where it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be had, ends early or is not ready in time.
+    pub async fn start() -> Result<Self> {
+        let program = tokio::task::spawn_blocking(|| Tool::DockerRegistry.path()).await??;
+        let folder = TempDir::new()?;
+        let config = folder.path().join("config.yaml");
+        std::fs::write(&config, config_file(folder.path()))?;
+        let mut command = Command::new(program);
+        command.arg("serve").arg(&config);
+        let log = folder.path().join("log");
+        let mut process = Guarded::spawn("docker-registry", &command, &log)?;
+        let listens = eventually("the registry to listen", READY_WITHIN, async || {
+            address_in(&std::fs::read_to_string(&log)?)
+        });
+        let address = tokio::select! {
+            address = listens => address.with_context(|| process.log_tail())?,
+            status = process.ended() => bail!("it ended with {}: {}", status?, process.log_tail()),
+        };
+        Ok(Self { _process: process, address, _folder: folder })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Puts the image of an OCI layout into it as `NAME:TAG`.
+    ///
+    /// # Errors
+    /// When it does not take it.
+    pub async fn push(&self, layout: &Path, name: &str) -> Result<()> {
+        let source = format!("oci:{}", layout.display());
+        let target = format!("docker://{}/{name}", self.address);
+        let mut skopeo = Skopeo::new().await?;
+        skopeo.command.args(["copy", "--dest-tls-verify=false", &source, &target]);
+        skopeo.succeed().await.map(drop)
+    }
+}
+
+/// One run of skopeo.
+pub struct Skopeo {
+    command: Command,
+    // It is not to find the credentials of whoever runs the tests.
+    home: TempDir,
+}
+
+impl Skopeo {
+    /// A run without arguments. Blocks while skopeo is installed, where it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub async fn new() -> Result<Self> {
+        let program = tokio::task::spawn_blocking(|| Tool::Skopeo.path()).await??;
+        let home = TempDir::new()?;
+        let mut command = Command::new(program);
+        command
+            .env("HOME", home.path())
+            .env("XDG_RUNTIME_DIR", home.path())
+            .env_remove("REGISTRY_AUTH_FILE")
+            .arg("--insecure-policy");
+        for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+            command.env_remove(proxy);
+        }
+        Ok(Self { command, home })
+    }
+
+    /// Has it reach every registry through `proxy`, over plain HTTP, with the credentials of a
+    /// docker config document and no others.
+    ///
+    /// # Errors
+    /// When the document cannot be written for it.
+    pub fn with_credentials(mut self, document: &[u8], proxy: &str) -> Result<Self> {
+        let file = self.home.path().join("config.json");
+        std::fs::write(&file, document)?;
+        self.command.env("HTTP_PROXY", proxy).env("HTTPS_PROXY", proxy);
+        self.command.env("REGISTRY_AUTH_FILE", file);
+        Ok(self)
+    }
+
+    /// Reads an image's manifest.
+    ///
+    /// # Errors
+    /// When the registry does not give it; skopeo's words.
+    pub async fn inspect(mut self, image: &str) -> Result<String> {
+        let source = format!("docker://{image}");
+        self.command.args(["inspect", "--raw", "--tls-verify=false", &source]);
+        let output = self.succeed().await?;
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Copies an image with all its layers into a folder.
+    ///
+    /// # Errors
+    /// When the registry does not give it; skopeo's words.
+    pub async fn copy(mut self, image: &str, folder: &Path) -> Result<()> {
+        let source = format!("docker://{image}");
+        let target = format!("dir:{}", folder.display());
+        self.command.args(["copy", "--src-tls-verify=false", &source, &target]);
+        self.succeed().await.map(drop)
+    }
+
+    async fn succeed(mut self) -> Result<Output> {
+        let output = tokio::task::spawn_blocking(move || {
+            let output = self.command.output();
+            // Not earlier: skopeo reads what is in it.
+            drop(self.home);
+            output
+        });
+        let output = output.await?.context("starting skopeo")?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "skopeo: {}", errors.trim());
+        Ok(output)
+    }
+}
+
+fn config_file(folder: &Path) -> String {
+    let storage: PathBuf = folder.join("storage");
+    serde_json::json!({
+        "version": "0.1",
+        "log": { "level": "info", "accesslog": { "disabled": true } },
+        "storage": { "filesystem": { "rootdirectory": storage } },
+        "http": { "addr": "127.0.0.1:0", "secret": "not-needed-by-one-alone" },
+    })
+    .to_string()
+}
+
+fn address_in(log: &str) -> Result<SocketAddr> {
+    let address = log.split_once(LISTENING).context("it does not listen yet")?.1;
+    let end = address.find(|letter: char| !letter.is_ascii_digit() && !".:".contains(letter));
+    Ok(address[..end.unwrap_or(address.len())].parse()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_read_off_the_log() {
+        let log = "time=\"x\" level=info msg=\"listening on 127.0.0.1:41233\" go.version=go1.19\n";
+        assert_eq!(address_in(log).unwrap(), SocketAddr::from(([127, 0, 0, 1], 41233)));
+        assert!(address_in("starting").is_err());
+    }
+}

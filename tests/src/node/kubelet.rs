@@ -1,0 +1,61 @@
+//! kubelet's configuration, all of it in the node's own folder.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use super::containerd;
+use crate::control_plane::NODE;
+
+const CONFIG: &str = "kubelet.json";
+
+pub(super) fn configure(folder: &Path) -> Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("finding a free port")?;
+    let port = listener.local_addr()?.port();
+    let config = json!({
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "address": "127.0.0.1",
+        "port": port,
+        "readOnlyPort": 0,
+        "healthzPort": 0,
+        // Nobody is known to it, so nobody may ask it for anything.
+        "authentication": { "anonymous": { "enabled": false }, "webhook": { "enabled": false } },
+        "authorization": { "mode": "AlwaysAllow" },
+        "containerRuntimeEndpoint": format!("unix://{}", containerd::socket(folder).display()),
+        "podLogsDir": folder.join("pod-logs"),
+        "volumePluginDir": folder.join("volume-plugins"),
+        // The machine's control groups, swap and packet filter are left as they are.
+        "failCgroupV1": false,
+        "cgroupDriver": "cgroupfs",
+        "cgroupsPerQOS": false,
+        "enforceNodeAllocatable": [],
+        "failSwapOn": false,
+        "localStorageCapacityIsolation": false,
+        "makeIPTablesUtilChains": false,
+        // Whatever else fills the machine is not the tests' business.
+        "evictionHard": {
+            "memory.available": "0%", "nodefs.available": "0%", "nodefs.inodesFree": "0%",
+            "imagefs.available": "0%", "imagefs.inodesFree": "0%",
+        },
+        "imageGCHighThresholdPercent": 100,
+        // Pods of many tests start side by side.
+        "serializeImagePulls": false,
+        "registryPullQPS": 0,
+        "syncFrequency": "10s",
+    });
+    fs::write(folder.join(CONFIG), config.to_string()).context("writing kubelet's configuration")
+}
+
+pub(super) fn flags(folder: &Path, kubeconfig: &Path) -> [String; 5] {
+    [
+        format!("--config={}", folder.join(CONFIG).display()),
+        format!("--kubeconfig={}", kubeconfig.display()),
+        format!("--root-dir={}", folder.join("kubelet").display()),
+        format!("--cert-dir={}", folder.join("kubelet-certificates").display()),
+        format!("--hostname-override={NODE}"),
+    ]
+}
