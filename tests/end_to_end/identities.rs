@@ -232,7 +232,7 @@ async fn unknown_identity(control_plane: Arc<ControlPlane>) -> Result<()> {
     Ok(())
 }
 
-async fn install(
+pub(crate) async fn install(
     control_plane: &Arc<ControlPlane>,
     name: &str,
     registries: Value,
@@ -286,7 +286,7 @@ pub(crate) async fn issues_more(aws: &FakeAws, before: usize) -> Result<()> {
 }
 
 /// Waits until one line of a daemon's log holds all of these.
-async fn in_log(daemon: &Daemon, parts: &[&str]) -> Result<()> {
+pub(crate) async fn in_log(daemon: &Daemon, parts: &[&str]) -> Result<()> {
     eventually("a line in the log", PATIENCE, async || {
         let log = daemon.log()?;
         let found = log.lines().any(|line| parts.iter().all(|part| line.contains(part)));
@@ -296,7 +296,7 @@ async fn in_log(daemon: &Daemon, parts: &[&str]) -> Result<()> {
     .await
 }
 
-async fn failures(daemon: &Daemon, reason: &str) -> Result<f64> {
+pub(crate) async fn failures(daemon: &Daemon, reason: &str) -> Result<f64> {
     let series = format!(
         r#"ecr_refresher_token_requests_total{{reason="{reason}",registry="main",result="failure"}}"#
     );

@@ -15,6 +15,7 @@ mod outage;
 mod ownership;
 mod process;
 mod prune;
+mod registry;
 mod reload;
 mod replicas;
 mod restarts;
@@ -42,7 +43,7 @@ const TEST_THREADS: usize = 8;
 
 fn scenarios() -> Vec<Scenario> {
     [
-        // It waits for longest, so it begins first.
+        // They take longest, so they begin first.
         stalls::tests(),
         control_plane::tests(),
         rollout::tests(),
@@ -51,6 +52,7 @@ fn scenarios() -> Vec<Scenario> {
         outage::tests(),
         identities::tests(),
         keyring::tests(),
+        registry::tests(),
         sharing::tests(),
         rights::tests(),
         process::tests(),
@@ -119,7 +121,9 @@ fn trials(stage: &Arc<Stage>, all: bool) -> Vec<Trial> {
         })
         .collect();
     if no_control_plane.is_none() {
-        reasons.iter().for_each(|reason| println!("some tests are ignored: {reason}"));
+        for reason in reasons {
+            println!("some tests are ignored: {reason}");
+        }
     }
     trials
 }
