@@ -9,6 +9,7 @@ mod events;
 mod identities;
 mod keyring;
 mod leaks;
+mod moto;
 mod namespaces;
 mod once;
 mod outage;
@@ -51,6 +52,7 @@ fn scenarios() -> Vec<Scenario> {
         rotation::tests(),
         outage::tests(),
         identities::tests(),
+        moto::tests(),
         keyring::tests(),
         registry::tests(),
         sharing::tests(),
