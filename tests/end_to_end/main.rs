@@ -5,6 +5,7 @@ mod bad_namespaces;
 mod check;
 mod commands;
 mod control_plane;
+mod credentials;
 mod events;
 mod identities;
 mod keyring;
@@ -52,6 +53,7 @@ fn scenarios() -> Vec<Scenario> {
         rotation::tests(),
         outage::tests(),
         identities::tests(),
+        credentials::tests(),
         moto::tests(),
         keyring::tests(),
         registry::tests(),
