@@ -12,6 +12,7 @@ mod keyring;
 mod leaks;
 mod moto;
 mod namespaces;
+mod node;
 mod once;
 mod outage;
 mod ownership;
@@ -47,6 +48,7 @@ fn scenarios() -> Vec<Scenario> {
     [
         // They take longest, so they begin first.
         stalls::tests(),
+        node::tests(),
         control_plane::tests(),
         rollout::tests(),
         namespaces::tests(),

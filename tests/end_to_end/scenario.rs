@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ecr_refresher_tests::{control_plane::ControlPlane, tools::Tool};
+use ecr_refresher_tests::{control_plane::ControlPlane, node::Node, tools::Tool};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use libtest_mimic::{Failed, Trial};
@@ -20,6 +20,7 @@ const LIMIT: Duration = Duration::from_mins(5);
 pub(crate) struct Scenario {
     name: &'static str,
     needs: &'static [Tool],
+    on_node: bool,
     run: Run,
 }
 
@@ -32,7 +33,24 @@ impl Scenario {
     {
         let run: Run =
             Box::new(|stage| async move { test(stage.control_plane().await?).await }.boxed_local());
-        Self { name, needs: &[], run }
+        Self { name, needs: &[], on_node: false, run }
+    }
+
+    /// A scenario on the node that all share, which is one of the shared control plane.
+    pub(crate) fn on_node<F, T>(name: &'static str, test: T) -> Self
+    where
+        F: Future<Output = Result<()>> + 'static,
+        T: FnOnce(Arc<ControlPlane>, Arc<Node>) -> F + Send + 'static,
+    {
+        let run: Run = Box::new(|stage| {
+            async move {
+                let control_plane = stage.control_plane().await?;
+                let node = stage.node().await?;
+                in_time(test(control_plane, node)).await
+            }
+            .boxed_local()
+        });
+        Self { name, needs: &[], on_node: true, run }
     }
 
     /// A scenario that starts a control plane for itself, because it disturbs it.
@@ -49,7 +67,7 @@ impl Scenario {
             }
             .boxed_local()
         });
-        Self { name, needs: &[], run }
+        Self { name, needs: &[], on_node: false, run }
     }
 
     /// The scenario, which needs these tools besides those of the control plane.
@@ -59,7 +77,9 @@ impl Scenario {
 
     /// Why the scenario cannot run here.
     pub(crate) fn missing(&self) -> Option<String> {
-        let reason = self.needs.iter().find_map(|tool| tool.obtainable().err())?;
+        let tool = || self.needs.iter().try_for_each(|tool| tool.obtainable());
+        let node = || if self.on_node { Node::obtainable() } else { Ok(()) };
+        let reason = tool().and_then(|()| node()).err()?;
         Some(format!("{reason:#}"))
     }
 
@@ -79,11 +99,16 @@ async fn in_time(test: impl Future<Output = Result<()>>) -> Result<()> {
         .with_context(|| format!("the test still ran after {LIMIT:?}"))?
 }
 
-/// What scenarios run on: one runtime, and one control plane that starts with the first that
-/// needs it.
+/// One that did not start would not do so for the next test either.
+type Shared<T> = OnceCell<Result<Arc<T>, String>>;
+
+/// What scenarios run on: one runtime, one control plane that starts with the first that needs it,
+/// and likewise its node.
 pub(crate) struct Stage {
     runtime: Runtime,
-    control_plane: OnceCell<Result<Arc<ControlPlane>, String>>,
+    // Dropped in this order: a node needs its control plane.
+    node: Shared<Node>,
+    control_plane: Shared<ControlPlane>,
     version: Mutex<Option<String>>,
 }
 
@@ -92,17 +117,26 @@ impl Stage {
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             runtime: Runtime::new()?,
+            node: OnceCell::new(),
             control_plane: OnceCell::new(),
             version: Mutex::default(),
         })
     }
 
     async fn control_plane(&self) -> Result<Arc<ControlPlane>> {
-        // One that did not start would not do so for the next test either.
         let started = self.control_plane.get_or_init(|| async {
             let control_plane = start().await.map_err(|error| format!("{error:?}"))?;
             self.saw(&control_plane);
             Ok(Arc::new(control_plane))
+        });
+        started.await.clone().map_err(anyhow::Error::msg)
+    }
+
+    async fn node(&self) -> Result<Arc<Node>> {
+        let control_plane = self.control_plane().await?;
+        let started = self.node.get_or_init(|| async {
+            let node = start_node(&control_plane).await.map_err(|error| format!("{error:?}"))?;
+            Ok(Arc::new(node))
         });
         started.await.clone().map_err(anyhow::Error::msg)
     }
@@ -125,4 +159,12 @@ async fn start() -> Result<ControlPlane> {
     let control_plane = ControlPlane::start().await?;
     println!("started it in {:.1} s", start.elapsed().as_secs_f64());
     Ok(control_plane)
+}
+
+async fn start_node(control_plane: &ControlPlane) -> Result<Node> {
+    println!("starting a node");
+    let start = Instant::now();
+    let node = Node::start(control_plane).await?;
+    println!("started the node in {:.1} s", start.elapsed().as_secs_f64());
+    Ok(node)
 }
