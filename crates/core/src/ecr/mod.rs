@@ -1,6 +1,8 @@
 //! Tokens from Amazon ECR: private registries, and ECR Public.
 
 mod hosts;
+#[cfg(test)]
+mod mangled_replies;
 mod plan;
 pub mod reply;
 mod served;
