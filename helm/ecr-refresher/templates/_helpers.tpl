@@ -28,11 +28,17 @@ app.kubernetes.io/name: {{ include "ecr-refresher.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
+{{/* Labels of every resource. Ours win: a selector counts on them. */}}
 {{- define "ecr-refresher.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{ include "ecr-refresher.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- $labels := fromYaml (include "ecr-refresher.selectorLabels" .) }}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
+{{- $_ := set $labels "app.kubernetes.io/version" .Chart.AppVersion }}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" .Release.Service }}
+{{- merge $labels .Values.commonLabels | toYaml }}
+{{- end }}
+
+{{- define "ecr-refresher.podLabels" -}}
+{{- merge (fromYaml (include "ecr-refresher.labels" .)) .Values.podLabels | toYaml }}
 {{- end }}
 
 {{- define "ecr-refresher.serviceAccountName" -}}
@@ -40,82 +46,40 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{- define "ecr-refresher.image" -}}
+{{- with .Values.global.imageRegistry | default .Values.image.registry }}{{ . }}/{{ end }}
 {{- with .Values.image }}
 {{- .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ with .digest }}@{{ . }}{{ end }}
 {{- end }}
 {{- end }}
 
-{{/*
-Refuses a config without which the chart cannot be rendered. The daemon checks the rest, and says more about it. A Secret's
-name is needed here because a rule with an empty `resourceNames` would grant every Secret of the cluster.
-*/}}
-{{- define "ecr-refresher.validateConfig" -}}
-{{- $config := .Values.config | default dict }}
-{{- $missing := list }}
-{{- if not $config.registries }}
-{{- $missing = append $missing "config.registries" }}
+{{/* The pull Secrets of the daemon's own image, each once, as a Pod lists them; nothing if there are none. */}}
+{{- define "ecr-refresher.imagePullSecrets" -}}
+{{- $secrets := list }}
+{{- range concat (.Values.global.imagePullSecrets | default list) (.Values.imagePullSecrets | default list) }}
+{{- $secrets = append $secrets (ternary . (dict "name" .) (kindIs "map" .)) }}
 {{- end }}
-{{- if not $config.secrets }}
-{{- $missing = append $missing "config.secrets" }}
-{{- end }}
-{{- range $i, $secret := $config.secrets }}
-{{- if not $secret.name }}
-{{- $missing = append $missing (printf "config.secrets[%d].name" $i) }}
-{{- end }}
-{{- end }}
-{{- if $missing }}
-{{- fail (printf `
-
-missing in the values: %s
-
-The least that works:
-
-config:
-  registries:
-    - name: main
-      ecr: { region: eu-west-1 }
-  secrets:
-    - name: ecr-pull
-      namespaces: ["team-*", payments]
-` (join ", " $missing)) }}
+{{- with $secrets }}
+{{- . | uniq | toYaml }}
 {{- end }}
 {{- end }}
 
-{{/* The names of the pull Secrets, sorted and each once: the only Secrets that the daemon may touch outside its namespace. */}}
-{{- define "ecr-refresher.pullSecretNames" -}}
-{{- include "ecr-refresher.validateConfig" . }}
-{{- $names := list }}
-{{- range .Values.config.secrets }}
-{{- $names = append $names .name }}
-{{- end }}
-{{- $names | sortAlpha | uniq | toYaml }}
+{{/* Where the config file is, and the docker config files beside it. */}}
+{{- define "ecr-refresher.configDirectory" -}}
+/etc/ecr-refresher
 {{- end }}
 
-{{/* The names of the ServiceAccounts that get a pull Secret, sorted and each once; nothing if there are none. */}}
-{{- define "ecr-refresher.patchedServiceAccountNames" -}}
-{{- $names := list }}
-{{- range (.Values.config).secrets }}
-{{- $names = concat $names (.serviceAccounts | default list) }}
+{{/* The Secret with static keys; nothing if there are none. */}}
+{{- define "ecr-refresher.credentialsSecret" -}}
+{{- with .Values.aws.credentials }}
+{{- if .existingSecret }}
+{{- .existingSecret }}
+{{- else if .accessKeyId }}
+{{- include "ecr-refresher.fullname" $ }}-aws
 {{- end }}
-{{- with $names }}
-{{- . | sortAlpha | uniq | toYaml }}
 {{- end }}
 {{- end }}
 
-{{/* "true" unless the config turns leader election off. */}}
-{{- define "ecr-refresher.electsLeader" -}}
-{{- if dig "enabled" true ((.Values.config).leaderElection | default dict) }}true{{ end }}
-{{- end }}
-
-{{/* "true" unless the config turns pruning off. */}}
-{{- define "ecr-refresher.prunes" -}}
-{{- if dig "enabled" true ((.Values.config).prune | default dict) }}true{{ end }}
-{{- end }}
-
-{{- define "ecr-refresher.port" -}}
-{{- $listen := (.Values.config).listen | default "0.0.0.0:8080" | toString }}
-{{- if not (regexMatch `:[0-9]+$` $listen) }}
-{{- fail (printf "config.listen: %q is not an address and a port, such as 0.0.0.0:8080" $listen) }}
-{{- end }}
-{{- regexFind `[0-9]+$` $listen }}
+{{/* Where the static keys are mounted, each as a file. */}}
+{{- define "ecr-refresher.credentialsDirectory" -}}
+/var/run/secrets/aws
 {{- end }}

@@ -1,0 +1,176 @@
+{{/* The template of the Pod, for the Deployment and the CronJob. */}}
+{{- define "ecr-refresher.podTemplate" -}}
+{{- $isDaemon := eq .Values.mode "daemon" -}}
+metadata:
+  labels:
+    {{- include "ecr-refresher.podLabels" . | nindent 4 }}
+  {{- $annotations := .Values.podAnnotations }}
+  {{- if $isDaemon }}
+  {{- $annotations = merge (dict "checksum/restart" (include "ecr-refresher.restartChecksum" .)) $annotations }}
+  {{- end }}
+  {{- with $annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  serviceAccountName: {{ include "ecr-refresher.serviceAccountName" . }}
+  automountServiceAccountToken: true
+  # The config can be overridden by variables; the namespace's Services should have no say in it.
+  enableServiceLinks: false
+  {{- with include "ecr-refresher.imagePullSecrets" . }}
+  imagePullSecrets:
+    {{- . | nindent 4 }}
+  {{- end }}
+  {{- if not $isDaemon }}
+  restartPolicy: Never
+  {{- end }}
+  {{- with .Values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- if .Values.hostNetwork }}
+  hostNetwork: true
+  {{- end }}
+  {{- with .Values.dnsPolicy | default (ternary "ClusterFirstWithHostNet" "" .Values.hostNetwork) }}
+  dnsPolicy: {{ . }}
+  {{- end }}
+  terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  securityContext:
+    {{- toYaml .Values.podSecurityContext | nindent 4 }}
+  containers:
+    - name: ecr-refresher
+      image: {{ include "ecr-refresher.image" . | quote }}
+      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      args:
+        - run
+        {{- if not $isDaemon }}
+        - --once
+        - --timeout={{ .Values.cronJob.timeout }}
+        {{- end }}
+        {{- with .Values.extraArgs }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      env:
+        - name: POD_NAMESPACE
+          valueFrom:
+            fieldRef:
+              fieldPath: metadata.namespace
+        # Who holds the Lease: a container that starts again is the same replica.
+        - name: POD_NAME
+          valueFrom:
+            fieldRef:
+              fieldPath: metadata.name
+        - name: ECR_REFRESHER_NAME
+          value: {{ include "ecr-refresher.fullname" . | quote }}
+        {{- with .Values.aws.region }}
+        - name: AWS_REGION
+          value: {{ . | quote }}
+        {{- end }}
+        {{- with .Values.extraEnv }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- with .Values.extraEnvFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- if $isDaemon }}
+      ports:
+        - name: http
+          containerPort: {{ include "ecr-refresher.port" . }}
+      livenessProbe:
+        httpGet:
+          path: /healthz
+          port: http
+        {{- with .Values.livenessProbe }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      readinessProbe:
+        httpGet:
+          path: /readyz
+          port: http
+        {{- with .Values.readinessProbe }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      {{- end }}
+      {{- with .Values.resources }}
+      resources:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      securityContext:
+        {{- toYaml .Values.securityContext | nindent 8 }}
+      volumeMounts:
+        # Whole directories: a file mounted by subPath would never change.
+        - name: config
+          mountPath: {{ include "ecr-refresher.configDirectory" . }}
+          readOnly: true
+        {{- if include "ecr-refresher.credentialsSecret" . }}
+        - name: aws-credentials
+          mountPath: {{ include "ecr-refresher.credentialsDirectory" . }}
+          readOnly: true
+        {{- end }}
+        {{- with .Values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+  volumes:
+    # A Secret that is gone does not keep the Pod from starting: the token cache may have what is needed, and if not, the
+    # daemon says which registry misses what.
+    - name: config
+      projected:
+        sources:
+          - configMap:
+              name: {{ include "ecr-refresher.fullname" . }}
+          {{- range $name, $file := .Values.registryFiles }}
+          - secret:
+              name: {{ $file.secretName }}
+              optional: true
+              items:
+                - key: {{ $file.key | default ".dockerconfigjson" }}
+                  path: registries/{{ $name }}.json
+          {{- end }}
+    {{- with include "ecr-refresher.credentialsSecret" . }}
+    - name: aws-credentials
+      secret:
+        secretName: {{ . }}
+        optional: true
+    {{- end }}
+    {{- with .Values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- if $isDaemon }}
+  {{- with include "ecr-refresher.topologySpreadConstraints" . }}
+  topologySpreadConstraints:
+    {{- . | nindent 4 }}
+  {{- end }}
+  {{- end }}
+  {{- with .Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{/* How the Pods are spread; nothing for a single one. During a roll-out the old Pods do not count. */}}
+{{- define "ecr-refresher.topologySpreadConstraints" -}}
+{{- $constraints := .Values.topologySpreadConstraints }}
+{{- if and (not $constraints) (gt (int .Values.replicas) 1) }}
+{{- $constraints = list (dict
+  "maxSkew" 1
+  "topologyKey" "kubernetes.io/hostname"
+  "whenUnsatisfiable" "ScheduleAnyway"
+  "matchLabelKeys" (list "pod-template-hash")) }}
+{{- end }}
+{{- $ours := dict "matchLabels" (fromYaml (include "ecr-refresher.selectorLabels" .)) }}
+{{- $completed := list }}
+{{- range $constraints }}
+{{- $completed = append $completed (hasKey . "labelSelector" | ternary . (set (deepCopy .) "labelSelector" $ours)) }}
+{{- end }}
+{{- with $completed }}
+{{- toYaml . }}
+{{- end }}
+{{- end }}
