@@ -55,7 +55,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{/* The pull Secrets of the daemon's own image, each once, as a Pod lists them; nothing if there are none. */}}
 {{- define "ecr-refresher.imagePullSecrets" -}}
 {{- $secrets := list }}
-{{- range concat (.Values.global.imagePullSecrets | default list) (.Values.imagePullSecrets | default list) }}
+{{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets }}
 {{- $secrets = append $secrets (ternary . (dict "name" .) (kindIs "map" .)) }}
 {{- end }}
 {{- with $secrets }}
