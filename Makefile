@@ -7,6 +7,8 @@ CACHE := $(or $(ECR_REFRESHER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ecr-
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo/bin/cargo-deny
 TOOLS := cargo run --locked --quiet --package ecr-refresher-tests --bin tools --
+HELM_DOCS := go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 --log-level warning --chart-search-root helm/ecr-refresher \
+	--template-files ../../docs/values.md.gotmpl --sort-values-order file
 
 .PHONY: help
 help: ## List the targets
@@ -29,7 +31,13 @@ lint: $(CARGO_DENY) ## Check format, lints, docs, dependencies and the chart
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	$(CARGO_DENY) --locked check bans licenses sources
-	$$($(TOOLS) path helm) lint --strict helm/ecr-refresher --values helm/ecr-refresher/ci/default-values.yaml
+	helm=$$($(TOOLS) path helm) && for values in helm/ecr-refresher/ci/*-values.yaml; do \
+		$$helm lint --strict --quiet helm/ecr-refresher --values $$values || exit 1; done
+	$(HELM_DOCS) --dry-run | diff docs/values.md - || { echo "docs/values.md is out of date: run \`make values\`"; exit 1; }
+
+.PHONY: values
+values: ## Write docs/values.md out of the chart's comments
+	$(HELM_DOCS) --output-file ../../docs/values.md
 
 .PHONY: advisories
 advisories: $(CARGO_DENY) ## Look for known vulnerabilities (asks github.com)
