@@ -47,6 +47,12 @@ advisories: $(CARGO_DENY) ## Look for known vulnerabilities (asks github.com)
 bench: ## Measure the index
 	cargo bench --locked --package ecr-refresher-benches
 
+.PHONY: schema
+schema: ## Write the JSON Schema of the config file, also into that of the chart's values
+	schema="$$(cargo run --locked --quiet --package ecr-refresher -- schema)" && \
+		printf '%s\n' "$$schema" >config/schema.json
+	cargo run --locked --quiet --package ecr-refresher-tests --bin chart-schema
+
 .PHONY: fmt
 fmt: ## Format the code
 	cargo fmt --all

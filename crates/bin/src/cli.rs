@@ -6,7 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::SignedDuration;
 
-use crate::{check, completions, config::is_namespace, inspect, logging::LogFormat, once, run};
+use crate::{
+    check, completions, config::is_namespace, inspect, logging::LogFormat, once, run, schema,
+};
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -34,6 +36,8 @@ enum Command {
     Plan(PlanArgs),
     /// Say why a namespace has its copies or has none; exit code 1 when one is not as it is to be.
     Explain(ExplainArgs),
+    /// Print the JSON Schema of the config file, for editors.
+    Schema,
     /// Print a script that completes the command line in a shell.
     Completions(CompletionsArgs),
 }
@@ -204,6 +208,7 @@ impl Cli {
             Command::Status(args) => inspect::status(&args),
             Command::Plan(args) => inspect::plan(&args),
             Command::Explain(args) => inspect::explain(&args),
+            Command::Schema => schema::execute(),
             Command::Completions(args) => completions::execute(&args),
         };
         match result {

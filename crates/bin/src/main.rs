@@ -16,6 +16,7 @@ mod once;
 mod output;
 mod reload;
 mod run;
+mod schema;
 mod signals;
 mod tasks;
 mod token_cache;

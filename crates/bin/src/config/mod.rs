@@ -11,6 +11,7 @@ mod names;
 mod places;
 mod problem;
 mod raw;
+mod schema;
 mod yaml;
 
 use std::{
@@ -30,6 +31,7 @@ pub(crate) use self::{
     names::is_namespace,
     places::{Places, Spot},
     problem::ConfigError,
+    schema::schema,
 };
 use self::{raw::RawConfig, yaml::Tree};
 
@@ -127,5 +129,7 @@ fn parse(
 mod page_tests;
 #[cfg(test)]
 mod registry_tests;
+#[cfg(test)]
+mod schema_tests;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use ecr_refresher_core::Reason;
 use figment::providers::Env;
 use serde_json::Value;
 
-use super::parse;
+use super::{parse, schema_tests::assert_valid};
 
 fn page() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/registries.md");
@@ -25,6 +25,7 @@ fn assert_good(text: &str, block: &str) {
     if let Err(error) = config {
         panic!("{error}\n{block}");
     }
+    assert_valid(text);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! The types that mirror the config file, before anything is checked but their shape.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, fmt, path::PathBuf};
 
 use ecr_refresher_core::ecr::Variant;
 use ecr_refresher_sync::PerNamespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
     de::{
@@ -13,50 +14,83 @@ use serde::{
     },
 };
 
-/// The whole file.
-#[derive(Debug, Deserialize)]
+use super::schema;
+
+/// The config file of ecr-refresher.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(title = "ecr-refresher")]
 pub(super) struct RawConfig {
+    /// Where credentials come from.
     #[serde(default)]
+    #[schemars(!default, length(min = 1))]
     pub(super) registries: Vec<RawRegistry>,
+    /// What is written, and where.
     #[serde(default)]
+    #[schemars(!default, length(min = 1))]
     pub(super) secrets: Vec<RawSecret>,
+    /// When tokens are fetched, and how fast their copies are written.
     #[serde(default)]
     pub(super) refresh: RawRefresh,
+    /// What becomes of copies that are wanted no more.
     #[serde(default)]
     pub(super) prune: RawPrune,
+    /// How copies are written.
     #[serde(default)]
     pub(super) writer: RawWriter,
+    /// Of several replicas, one calls AWS and writes.
     #[serde(default)]
     pub(super) leader_election: RawLeaderElection,
+    /// What the metrics show.
     #[serde(default)]
     pub(super) metrics: RawMetrics,
+    /// Where metrics and probes are served.
+    #[schemars(regex(pattern = schema::ADDRESS), extend("default" = "0.0.0.0:8080"))]
     pub(super) listen: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A source of credentials: exactly one of `ecr`, `ecrPublic` and `file`.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schemars(extend("oneOf" = schema::one_source()))]
 pub(super) struct RawRegistry {
+    /// What pull Secrets, the log and the metrics call it.
+    #[schemars(length(min = 1))]
     pub(super) name: String,
+    /// A private Amazon ECR registry.
     pub(super) ecr: Option<RawEcr>,
+    /// public.ecr.aws.
     pub(super) ecr_public: Option<RawEcrPublic>,
+    /// A docker config.json. Its hosts must be others than those of the ECR registries.
     pub(super) file: Option<RawFile>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawEcr {
+    /// The region; by default `AWS_REGION`, or whatever else the AWS SDK finds.
+    #[schemars(regex(pattern = schema::REGION))]
     pub(super) region: Option<String>,
+    /// Whose hosts to write; by default the host that ECR returns.
     #[serde(default)]
+    #[schemars(inner(regex(pattern = schema::ACCOUNT)))]
     pub(super) accounts: Vec<String>,
+    /// Forms of hosts to write. All three are four hosts.
     #[serde(default)]
+    #[schemars(extend("default" = ["standard"]))]
     pub(super) variants: Vec<RawVariant>,
+    /// Ask as this role; by default as whoever the credentials are of.
     pub(super) assume_role: Option<RawAssumeRole>,
+    /// A folder with the files `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (and
+    /// `AWS_SESSION_TOKEN`), read anew for each token; by default whatever the AWS SDK finds.
+    #[schemars(regex(pattern = schema::ABSOLUTE_PATH))]
     pub(super) credentials_directory: Option<PathBuf>,
+    /// By default the region's own.
+    #[schemars(regex(pattern = schema::HTTP_URL))]
     pub(super) endpoint_url: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum RawVariant {
     Standard,
@@ -64,46 +98,74 @@ pub(super) enum RawVariant {
     DualStack,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawEcrPublic {
+    /// Ask as this role; by default as whoever the credentials are of.
     pub(super) assume_role: Option<RawAssumeRole>,
+    /// A folder of key files, as for `ecr`; by default whatever the AWS SDK finds.
+    #[schemars(regex(pattern = schema::ABSOLUTE_PATH))]
     pub(super) credentials_directory: Option<PathBuf>,
+    /// By default that of us-east-1.
+    #[schemars(regex(pattern = schema::HTTP_URL))]
     pub(super) endpoint_url: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawAssumeRole {
+    /// Such as `arn:aws:iam::123456789012:role/puller`.
+    #[schemars(regex(pattern = schema::ROLE_ARN))]
     pub(super) role_arn: String,
+    /// What the role's trust policy asks for; by default none.
+    #[schemars(regex(pattern = schema::EXTERNAL_ID))]
     pub(super) external_id: Option<String>,
+    /// What AWS's logs show.
+    #[schemars(regex(pattern = schema::SESSION_NAME), extend("default" = "ecr-refresher"))]
     pub(super) session_name: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawFile {
+    /// Where it is. It is read again when it changes.
     pub(super) path: PathBuf,
 }
 
-#[derive(Debug, Deserialize)]
+/// A pull Secret.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawSecret {
+    /// The name of the Secret, in every namespace.
+    #[schemars(regex(pattern = schema::SUBDOMAIN), length(max = 253))]
     pub(super) name: String,
+    /// The names of the registries that it is for; by default all.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub(super) registries: Option<Vec<String>>,
+    /// Which namespaces get it. A plain list is short for `allow`.
     #[serde(default)]
+    #[schemars(!default)]
     pub(super) namespaces: RawNamespaces,
+    /// ServiceAccounts whose Pods pull with the Secret; by default none.
     #[serde(default)]
+    #[schemars(
+        inner(regex(pattern = schema::SUBDOMAIN), length(max = 253)),
+        extend("uniqueItems" = true)
+    )]
     pub(super) service_accounts: Vec<String>,
+    /// A foreign Secret of that name: `skip` leaves it alone, `adopt` takes it over.
     #[serde(default)]
+    #[schemars(extend("default" = "skip"))]
     pub(super) on_conflict: RawOnConflict,
+    /// Labels of the copies, beside our own; by default none.
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
+    /// Annotations of the copies, beside our own; by default none.
     #[serde(default)]
     pub(super) annotations: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum RawOnConflict {
     #[default]
@@ -121,24 +183,29 @@ pub(super) struct RawNamespaces {
     pub(super) is_list: bool,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawSelector {
+    /// Labels with their values.
     #[serde(default)]
     pub(super) match_labels: BTreeMap<String, String>,
+    /// Conditions on labels.
     #[serde(default)]
     pub(super) match_expressions: Vec<RawExpression>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawExpression {
+    /// The label.
     pub(super) key: String,
+    /// How the label's value and `values` relate.
     pub(super) operator: RawOperator,
+    /// For `In` and `NotIn` only.
     pub(super) values: Option<Vec<String>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub(super) enum RawOperator {
     In,
     NotIn,
@@ -146,43 +213,63 @@ pub(super) enum RawOperator {
     DoesNotExist,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawRefresh {
+    /// Fetch the next token at this fraction of the life of the current one.
+    #[schemars(range(min = 0.05, max = 0.95), extend("default" = 0.5))]
     pub(super) at_fraction: Option<f64>,
+    /// Write the copies of a new token over this time, up to `1h`.
+    #[schemars(regex(pattern = schema::TIME), extend("default" = "5m"))]
     pub(super) spread: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawPrune {
+    /// Delete copies that are wanted no more.
+    #[schemars(extend("default" = true))]
     pub(super) enabled: Option<bool>,
+    /// But not before this has passed: an edit undone in time costs nothing.
+    #[schemars(regex(pattern = schema::TIME), extend("default" = "10m"))]
     pub(super) after: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawWriter {
+    /// Writes under way at once, at most.
+    #[schemars(range(min = 1, max = 256), extend("default" = 32))]
     pub(super) concurrency: Option<u64>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawLeaderElection {
+    /// Without it, there must be one replica only.
+    #[schemars(extend("default" = true))]
     pub(super) enabled: Option<bool>,
+    /// When the leader is gone, another one leads after this.
+    #[schemars(regex(pattern = schema::TIME), extend("default" = "15s"))]
     pub(super) lease_duration: Option<String>,
+    /// A leader that cannot renew its lease stops after this.
+    #[schemars(regex(pattern = schema::TIME), extend("default" = "10s"))]
     pub(super) renew_deadline: Option<String>,
+    /// How often the lease is renewed.
+    #[schemars(regex(pattern = schema::TIME), extend("default" = "2s"))]
     pub(super) retry_period: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawMetrics {
+    /// For which copies there is a series each.
     #[serde(default)]
+    #[schemars(extend("default" = "failing"))]
     pub(super) per_namespace: RawPerNamespace,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum RawPerNamespace {
     Off,
@@ -230,13 +317,29 @@ impl<'de> Deserialize<'de> for RawNamespaces {
     }
 }
 
-#[derive(Deserialize)]
+impl JsonSchema for RawNamespaces {
+    fn schema_name() -> Cow<'static, str> {
+        "Namespaces".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mapping = generator.subschema_for::<NamespacesMap>();
+        let list = &mapping.as_value()["properties"]["allow"];
+        json_schema!({ "anyOf": [list, mapping] })
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct NamespacesMap {
+    /// Globs over the whole name: `*`, `?`, `[a-z]` and `{a,b}`.
     #[serde(default)]
+    #[schemars(!default, length(min = 1))]
     allow: Vec<String>,
+    /// Globs of the names that get none; by default none.
     #[serde(default)]
     deny: Vec<String>,
+    /// And-ed with the globs, as in Kubernetes; by default everything.
     #[serde(default)]
     selector: RawSelector,
 }

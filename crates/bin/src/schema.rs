@@ -1,0 +1,26 @@
+//! `schema`: what the config file may say, for editors.
+
+use crate::{cli::Failure, config, output};
+
+/// Prints the JSON Schema of the config file.
+pub(crate) fn execute() -> Result<(), Failure> {
+    output::print(text())
+}
+
+fn text() -> String {
+    format!("{:#}\n", config::schema())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn the_committed_schema_is_what_is_printed() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/schema.json");
+        let committed = fs::read_to_string(path).unwrap();
+        assert!(committed == text(), "config/schema.json is out of step: run `make schema`");
+    }
+}
