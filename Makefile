@@ -6,6 +6,14 @@
 CACHE := $(or $(ECR_REFRESHER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ecr-refresher)
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo/bin/cargo-deny
+
+# The image, and the one binary in it: static, for this machine's architecture.
+IMAGE ?= ecr-refresher:dev
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+ARCH := $(subst aarch64,arm64,$(subst x86_64,amd64,$(shell uname -m)))
+MUSL := $(subst arm64,aarch64,$(subst amd64,x86_64,$(ARCH)))-unknown-linux-musl
+# Whose certificates the image trusts: those that this machine does.
+CA_BUNDLE ?= /etc/ssl/certs/ca-certificates.crt
 TOOLS := cargo run --locked --quiet --package ecr-refresher-tests --bin tools --
 HELM_DOCS := go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 --log-level warning --chart-search-root helm/ecr-refresher \
 	--template-files ../../docs/values.md.gotmpl --sort-values-order file
@@ -46,6 +54,28 @@ advisories: $(CARGO_DENY) ## Look for known vulnerabilities (asks github.com)
 .PHONY: bench
 bench: ## Measure the index
 	cargo bench --locked --package ecr-refresher-benches
+
+.PHONY: binary
+binary: ## Build the static binary, optimised, into dist: about 10 minutes
+	@rustup target list --installed | grep -qx $(MUSL) || rustup target add $(MUSL)
+	@command -v musl-gcc >/dev/null || { echo "there is no musl-gcc here: install it, on Debian with \`apt-get install musl-tools\`" >&2; exit 1; }
+	CC_$(subst -,_,$(MUSL))=musl-gcc cargo $(if $(shell command -v cargo-auditable),auditable) build \
+		--locked --release --package ecr-refresher --target $(MUSL)
+	install -D -m 755 -t dist/$(ARCH) $(or $(CARGO_TARGET_DIR),target)/$(MUSL)/release/ecr-refresher
+
+.PHONY: image
+image: binary ## Build the image with docker, podman or buildah
+	@test -r $(CA_BUNDLE) || { echo "there are no certificates at $(CA_BUNDLE): name a bundle in CA_BUNDLE" >&2; exit 1; }
+	install -m 644 $(CA_BUNDLE) dist/ca-certificates.crt
+	@for builder in docker podman buildah; do \
+		if $$builder info >/dev/null 2>&1; then \
+			echo "Building $(IMAGE) with $$builder."; \
+			exec $$builder build --tag $(IMAGE) --build-arg TARGETARCH=$(ARCH) \
+				--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .; \
+		fi; \
+	done; \
+	echo "neither docker nor podman nor buildah works here: install one of them, on Debian with \`apt-get install buildah\`" >&2; \
+	exit 1
 
 .PHONY: schema
 schema: ## Write the JSON Schema of the config file, also into that of the chart's values
