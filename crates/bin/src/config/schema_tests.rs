@@ -193,6 +193,21 @@ fn nothing_is_refused_that_the_program_accepts() {
 }
 
 #[test]
+fn whatever_is_not_of_the_programs_shape_is_refused() {
+    let validator = validator();
+    let mut refused = 0;
+    for config in mutations(&example()) {
+        let problems = read(&config).err().map(|error| error.to_string()).unwrap_or_default();
+        let shape = ["unknown key", "is missing", "is no value of", "belongs"];
+        if shape.iter().any(|words| problems.contains(words)) {
+            refused += 1;
+            assert!(!validator.is_valid(&config), "{problems}\n{config:#}");
+        }
+    }
+    assert!(refused > 500, "{refused}");
+}
+
+#[test]
 fn the_defaults_are_those_of_the_program() {
     let role = json!({ "roleArn": "arn:aws:iam::123456789012:role/puller" });
     // That no variants are the standard one is decided later.
@@ -242,6 +257,7 @@ fn mutations(value: &Value) -> Vec<Value> {
     let mut mutations: Vec<_> = others.into_iter().filter(|other| !by_order(other)).collect();
     match value {
         Value::Object(map) => {
+            mutations.push(with(value, "/unknown", json!(1)));
             for (key, below) in map {
                 let mut without = map.clone();
                 without.remove(key);
