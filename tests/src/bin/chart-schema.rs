@@ -1,6 +1,6 @@
 //! Takes the JSON Schema of the config file over into that of the chart's values, as `config`.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -10,19 +10,13 @@ const VALUES: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../helm/ecr-refresher/values.schema.json");
 
 fn main() -> Result<()> {
-    if let Some(text) = merged()? {
-        fs::write(VALUES, text).with_context(|| format!("writing {VALUES}"))?;
-    }
-    Ok(())
+    fs::write(VALUES, merged()?).with_context(|| format!("writing {VALUES}"))
 }
 
-/// What the chart's schema is to be; nothing if the chart has none.
-fn merged() -> Result<Option<String>> {
-    if !Path::new(VALUES).exists() {
-        return Ok(None);
-    }
+/// What the chart's schema is to be.
+fn merged() -> Result<String> {
     let values = merge(read(VALUES)?, read(CONFIG)?);
-    Ok(Some(format!("{values:#}\n")))
+    Ok(format!("{values:#}\n"))
 }
 
 fn read(path: &str) -> Result<Value> {
@@ -36,6 +30,14 @@ fn merge(mut values: Value, mut config: Value) -> Value {
         // Of a document, and not of a part.
         root.remove("$schema");
         root.remove("title");
+        // The chart refuses an empty config by itself, and shows the least that works.
+        root.remove("required");
+    }
+    for list in ["registries", "secrets"] {
+        let list = config.pointer_mut(&format!("/properties/{list}"));
+        if let Some(list) = list.and_then(Value::as_object_mut) {
+            list.remove("minItems");
+        }
     }
     values["properties"]["config"] = config;
     values
@@ -49,10 +51,8 @@ mod tests {
 
     #[test]
     fn the_charts_schema_holds_that_of_the_config_file() {
-        if let Some(text) = merged().unwrap() {
-            let committed = fs::read_to_string(VALUES).unwrap();
-            assert!(committed == text, "{VALUES} is out of step: run `make schema`");
-        }
+        let committed = fs::read_to_string(VALUES).unwrap();
+        assert!(committed == merged().unwrap(), "{VALUES} is out of step: run `make schema`");
     }
 
     #[test]
@@ -65,9 +65,15 @@ mod tests {
                 "podLabels": { "$ref": "#/$defs/labels" },
             },
         });
-        let config = json!({ "$schema": "…", "title": "…", "required": ["registries"] });
+        let config = json!({
+            "$schema": "…",
+            "title": "…",
+            "required": ["registries"],
+            "properties": { "registries": { "minItems": 1, "type": "array" } },
+        });
         let merged = merge(values.clone(), config);
-        assert_eq!(merged["properties"]["config"], json!({ "required": ["registries"] }));
+        let expected = json!({ "properties": { "registries": { "type": "array" } } });
+        assert_eq!(merged["properties"]["config"], expected);
         assert_eq!(merged["properties"]["podLabels"], values["properties"]["podLabels"]);
         assert_eq!(merged["$defs"], values["$defs"]);
     }
