@@ -1,4 +1,4 @@
-//! Pods on a real node pull with what a copy holds: kubelet and containerd have the last word.
+//! Pods on real nodes pull with what a copy holds: kubelet and containerd have the last word.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use ecr_refresher_tests::{
     daemon::{ACCESS_KEY_ID, Installation},
     fake_aws::{FakeAws, Verdict},
     image,
-    node::Node,
+    node::Nodes,
     pods::{PullsWith, RunningPod},
     tools::Tool,
     wait::eventually,
@@ -34,17 +34,17 @@ const LIFE: Duration = Duration::from_secs(12);
 const SIDE_BY_SIDE: usize = 3;
 
 pub(crate) fn tests() -> Vec<Scenario> {
-    vec![Scenario::on_node(
+    vec![Scenario::on_nodes(
         "Pods started at any moment over 10 rotations all run, and none once the token is dead",
         ten_rotations,
     )]
 }
 
-async fn ten_rotations(control_plane: Arc<ControlPlane>, node: Arc<Node>) -> Result<()> {
+async fn ten_rotations(control_plane: Arc<ControlPlane>, nodes: Arc<Nodes>) -> Result<()> {
     let client = control_plane.admin_client();
     let aws = FakeAws::start().await?;
     aws.add_identity(ACCESS_KEY_ID, ACCOUNT, format!("arn:aws:iam::{ACCOUNT}:user/puller"));
-    serve_image(&node, &aws).await?;
+    serve_image(&nodes, &aws).await?;
     aws.set_token_life(LIFE);
     create_namespace(&client, "node-old", &[]).await?;
     let installation = Installation::new(&control_plane, "node", config()).await?;
@@ -69,7 +69,7 @@ async fn ten_rotations(control_plane: Arc<ControlPlane>, node: Arc<Node>) -> Res
             starts(&client, &image, namespace, format!("pod-{pods}"), pulls_with)
         });
         let started = stream::iter(batch).buffer_unordered(SIDE_BY_SIDE).try_collect::<()>();
-        started.await.with_context(|| node.last_words())?;
+        started.await.with_context(|| nodes.last_words())?;
     }
     ensure!(pods > 2 * ROTATIONS, "only {pods} Pods were started");
     all_pulls_were_good(&aws, pods)?;
@@ -99,13 +99,13 @@ fn config() -> serde_json::Value {
 }
 
 /// Puts the image into the registry behind the fake, and the fake where containerd looks for ECR.
-async fn serve_image(node: &Node, aws: &FakeAws) -> Result<()> {
+async fn serve_image(nodes: &Nodes, aws: &FakeAws) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let program = tokio::task::spawn_blocking(|| Tool::Pause.path()).await??;
     image::write_layout(folder.path(), &program)?;
-    node.registry().push(folder.path(), IMAGE).await?;
-    aws.front(node.registry().address());
-    node.resolve(&host(ACCOUNT), aws.address())
+    nodes.registry().push(folder.path(), IMAGE).await?;
+    aws.front(nodes.registry().address());
+    nodes.resolve(&host(ACCOUNT), aws.address()).await
 }
 
 /// Waits until a Pod of the namespace can pull, by its own words or its account's.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ecr_refresher_tests::{control_plane::ControlPlane, node::Node, tools::Tool};
+use ecr_refresher_tests::{control_plane::ControlPlane, node::Nodes, tools::Tool};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use libtest_mimic::{Failed, Trial};
@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_mins(5);
 pub(crate) struct Scenario {
     name: &'static str,
     needs: &'static [Tool],
-    on_node: bool,
+    on_nodes: bool,
     run: Run,
 }
 
@@ -33,24 +33,24 @@ impl Scenario {
     {
         let run: Run =
             Box::new(|stage| async move { test(stage.control_plane().await?).await }.boxed_local());
-        Self { name, needs: &[], on_node: false, run }
+        Self { name, needs: &[], on_nodes: false, run }
     }
 
-    /// A scenario on the node that all share, which is one of the shared control plane.
-    pub(crate) fn on_node<F, T>(name: &'static str, test: T) -> Self
+    /// A scenario on the nodes that all share, which are those of the shared control plane.
+    pub(crate) fn on_nodes<F, T>(name: &'static str, test: T) -> Self
     where
         F: Future<Output = Result<()>> + 'static,
-        T: FnOnce(Arc<ControlPlane>, Arc<Node>) -> F + Send + 'static,
+        T: FnOnce(Arc<ControlPlane>, Arc<Nodes>) -> F + Send + 'static,
     {
         let run: Run = Box::new(|stage| {
             async move {
                 let control_plane = stage.control_plane().await?;
-                let node = stage.node().await?;
-                in_time(test(control_plane, node)).await
+                let nodes = stage.nodes().await?;
+                in_time(test(control_plane, nodes)).await
             }
             .boxed_local()
         });
-        Self { name, needs: &[], on_node: true, run }
+        Self { name, needs: &[], on_nodes: true, run }
     }
 
     /// A scenario that starts a control plane for itself, because it disturbs it.
@@ -67,7 +67,7 @@ impl Scenario {
             }
             .boxed_local()
         });
-        Self { name, needs: &[], on_node: false, run }
+        Self { name, needs: &[], on_nodes: false, run }
     }
 
     /// The scenario, which needs these tools besides those of the control plane.
@@ -78,8 +78,8 @@ impl Scenario {
     /// Why the scenario cannot run here.
     pub(crate) fn missing(&self) -> Option<String> {
         let tool = || self.needs.iter().try_for_each(|tool| tool.obtainable());
-        let node = || if self.on_node { Node::obtainable() } else { Ok(()) };
-        let reason = tool().and_then(|()| node()).err()?;
+        let nodes = || if self.on_nodes { Nodes::obtainable() } else { Ok(()) };
+        let reason = tool().and_then(|()| nodes()).err()?;
         Some(format!("{reason:#}"))
     }
 
@@ -103,11 +103,11 @@ async fn in_time(test: impl Future<Output = Result<()>>) -> Result<()> {
 type Shared<T> = OnceCell<Result<Arc<T>, String>>;
 
 /// What scenarios run on: one runtime, one control plane that starts with the first that needs it,
-/// and likewise its node.
+/// and likewise its nodes.
 pub(crate) struct Stage {
     runtime: Runtime,
-    // Dropped in this order: a node needs its control plane.
-    node: Shared<Node>,
+    // Dropped in this order: nodes need their control plane.
+    nodes: Shared<Nodes>,
     control_plane: Shared<ControlPlane>,
     version: Mutex<Option<String>>,
 }
@@ -117,7 +117,7 @@ impl Stage {
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             runtime: Runtime::new()?,
-            node: OnceCell::new(),
+            nodes: OnceCell::new(),
             control_plane: OnceCell::new(),
             version: Mutex::default(),
         })
@@ -132,11 +132,11 @@ impl Stage {
         started.await.clone().map_err(anyhow::Error::msg)
     }
 
-    async fn node(&self) -> Result<Arc<Node>> {
+    async fn nodes(&self) -> Result<Arc<Nodes>> {
         let control_plane = self.control_plane().await?;
-        let started = self.node.get_or_init(|| async {
-            let node = start_node(&control_plane).await.map_err(|error| format!("{error:?}"))?;
-            Ok(Arc::new(node))
+        let started = self.nodes.get_or_init(|| async {
+            let nodes = start_nodes(&control_plane).await.map_err(|error| format!("{error:?}"))?;
+            Ok(Arc::new(nodes))
         });
         started.await.clone().map_err(anyhow::Error::msg)
     }
@@ -161,10 +161,10 @@ async fn start() -> Result<ControlPlane> {
     Ok(control_plane)
 }
 
-async fn start_node(control_plane: &ControlPlane) -> Result<Node> {
-    println!("starting a node");
+async fn start_nodes(control_plane: &ControlPlane) -> Result<Nodes> {
+    println!("starting nodes");
     let start = Instant::now();
-    let node = Node::start(control_plane).await?;
-    println!("started the node in {:.1} s", start.elapsed().as_secs_f64());
-    Ok(node)
+    let nodes = Nodes::start(control_plane).await?;
+    println!("started the nodes in {:.1} s", start.elapsed().as_secs_f64());
+    Ok(nodes)
 }

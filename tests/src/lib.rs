@@ -12,6 +12,7 @@ pub mod http_client;
 pub mod image;
 pub mod image_registry;
 pub mod keyring;
+mod loopback;
 pub mod moto;
 pub mod node;
 pub mod pods;

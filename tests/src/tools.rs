@@ -40,6 +40,8 @@ pub enum Tool {
     Pause,
     /// Starts containers.
     Runc,
+    /// Passes connections on.
+    Socat,
     /// A registry of images.
     DockerRegistry,
     /// A client of registries.
@@ -69,13 +71,14 @@ impl Tool {
         [Self::Etcd, Self::KubeApiServer, Self::KubeControllerManager, Self::Helm];
 
     /// What a node of a cluster needs, and the registry that it pulls from.
-    pub const NEEDED_BY_NODE: [Self; 8] = [
+    pub const NEEDED_BY_NODE: [Self; 9] = [
         Self::KubeScheduler,
         Self::Kubelet,
         Self::Containerd,
         Self::ContainerdShim,
         Self::Pause,
         Self::Runc,
+        Self::Socat,
         Self::DockerRegistry,
         Self::Skopeo,
     ];

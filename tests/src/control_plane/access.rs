@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -15,11 +16,11 @@ use tempfile::NamedTempFile;
 
 use super::certificates::AUTHORITY;
 
-/// Where the API server reads the tokens of the administrator and the node, in the control plane's folder.
+/// Where the API server reads the tokens of the administrator and the nodes, in the control plane's folder.
 pub(super) const TOKENS: &str = "tokens.csv";
 
-/// The name of the only node that there can be.
-pub const NODE: &str = "node";
+/// The names of the nodes that there can be.
+pub const NODES: [&str; 2] = ["node-a", "node-b"];
 
 const KUBECONFIGS: &str = "kubeconfigs";
 const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
@@ -31,11 +32,10 @@ pub(super) struct Access {
     authority: PathBuf,
     kubeconfigs: PathBuf,
     admin: PathBuf,
-    node: PathBuf,
 }
 
 impl Access {
-    /// Makes an administrator and a node, each with its kubeconfig.
+    /// Makes an administrator and the nodes, each with its kubeconfig.
     pub(super) fn new(folder: &Path, port: u16) -> Result<Self> {
         let kubeconfigs = folder.join(KUBECONFIGS);
         std::fs::create_dir(&kubeconfigs).context("making the folder of kubeconfigs")?;
@@ -43,16 +43,17 @@ impl Access {
             server: format!("https://127.0.0.1:{port}"),
             authority: folder.join(AUTHORITY),
             admin: kubeconfigs.join("admin.yaml"),
-            node: kubeconfigs.join("node.yaml"),
             kubeconfigs,
         };
-        let [admin, node] = [random_token()?, random_token()?];
-        let lines = format!(
-            "{admin},admin,admin,system:masters\n{node},system:node:{NODE},node,system:nodes\n"
-        );
-        std::fs::write(folder.join(TOKENS), lines).context("writing tokens")?;
-        access.write(&access.admin, "default", "admin", &admin)?;
-        access.write(&access.node, "default", NODE, &node)?;
+        let token = random_token()?;
+        let mut tokens = vec![format!("{token},admin,admin,system:masters")];
+        access.write(&access.admin, "default", "admin", &token)?;
+        for node in NODES {
+            let token = random_token()?;
+            tokens.push(format!("{token},system:node:{node},{node},system:nodes"));
+            access.write(&access.node_kubeconfig(node), "default", node, &token)?;
+        }
+        std::fs::write(folder.join(TOKENS), tokens.join("\n")).context("writing tokens")?;
         Ok(access)
     }
 
@@ -60,8 +61,13 @@ impl Access {
         &self.admin
     }
 
-    pub(super) fn node_kubeconfig(&self) -> &Path {
-        &self.node
+    pub(super) fn node_kubeconfig(&self, node: &str) -> PathBuf {
+        self.kubeconfigs.join(format!("{node}.yaml"))
+    }
+
+    /// Where the API server listens.
+    pub(super) fn address(&self) -> Result<SocketAddr> {
+        Ok(self.server.trim_start_matches("https://").parse()?)
     }
 
     /// Asks for a token of the ServiceAccount and writes a kubeconfig with it.

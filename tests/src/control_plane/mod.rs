@@ -1,7 +1,7 @@
 //! A real Kubernetes control plane on loopback: etcd, kube-apiserver and kube-controller-manager.
 //!
 //! Each has its own folder and ports, so that many can run side by side; and one can be shared by
-//! many tests at once. There are no nodes, unless a [`Node`](crate::node::Node) is started: a
+//! many tests at once. There are no nodes, unless [`Nodes`](crate::node::Nodes) are started: a
 //! Deployment stays a wish.
 
 mod access;
@@ -11,6 +11,7 @@ mod component;
 mod components;
 mod ports;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use kube::{Api, Client};
 use tokio::sync::Mutex;
 
 use self::access::Access;
-pub use self::access::{NODE, user_name};
+pub use self::access::{NODES, user_name};
 pub use self::audit::{AuditLog, Filter, Request};
 use self::certificates::Certificates;
 use self::components::{Components, Programs};
@@ -108,10 +109,18 @@ impl ControlPlane {
         self.access.admin_kubeconfig()
     }
 
-    /// The kubeconfig of the only node that there can be.
+    /// The kubeconfig of one of [`NODES`].
     #[must_use]
-    pub fn node_kubeconfig(&self) -> &Path {
-        self.access.node_kubeconfig()
+    pub fn node_kubeconfig(&self, node: &str) -> PathBuf {
+        self.access.node_kubeconfig(node)
+    }
+
+    /// Where the API server listens.
+    ///
+    /// # Errors
+    /// Never, as it is on loopback.
+    pub fn address(&self) -> Result<SocketAddr> {
+        self.access.address()
     }
 
     /// A new kubeconfig that is exactly this ServiceAccount, by a token of one day, with its

@@ -1,25 +1,21 @@
 //! kubelet's configuration, all of it in the node's own folder.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::json;
 
 use super::containerd;
-use crate::control_plane::NODE;
+use super::machine::ADDRESS;
 
 const CONFIG: &str = "kubelet.json";
 
 pub(super) fn configure(folder: &Path) -> Result<()> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("finding a free port")?;
-    let port = listener.local_addr()?.port();
     let config = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "address": "127.0.0.1",
-        "port": port,
         "readOnlyPort": 0,
         "healthzPort": 0,
         // Nobody is known to it, so nobody may ask it for anything.
@@ -50,12 +46,13 @@ pub(super) fn configure(folder: &Path) -> Result<()> {
     fs::write(folder.join(CONFIG), config.to_string()).context("writing kubelet's configuration")
 }
 
-pub(super) fn flags(folder: &Path, kubeconfig: &Path) -> [String; 5] {
+pub(super) fn flags(name: &str, folder: &Path, kubeconfig: &Path) -> [String; 6] {
     [
         format!("--config={}", folder.join(CONFIG).display()),
         format!("--kubeconfig={}", kubeconfig.display()),
         format!("--root-dir={}", folder.join("kubelet").display()),
         format!("--cert-dir={}", folder.join("kubelet-certificates").display()),
-        format!("--hostname-override={NODE}"),
+        format!("--hostname-override={name}"),
+        format!("--node-ip={ADDRESS}"),
     ]
 }

@@ -55,7 +55,7 @@ pub(super) struct GoProgram {
     pub(super) in_assets: bool,
 }
 
-pub(super) const RECIPES: [Recipe; 16] = [
+pub(super) const RECIPES: [Recipe; 17] = [
     Recipe {
         tool: Tool::Etcd,
         name: "etcd",
@@ -158,6 +158,7 @@ pub(super) const RECIPES: [Recipe; 16] = [
         }),
     },
     Recipe { tool: Tool::Runc, name: "runc", source: Source::Debian { package: "runc" } },
+    Recipe { tool: Tool::Socat, name: "socat", source: Source::Debian { package: "socat" } },
     Recipe {
         tool: Tool::DockerRegistry,
         name: "docker-registry",
