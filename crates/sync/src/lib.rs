@@ -30,6 +30,7 @@ mod report;
 mod settings;
 mod sighting;
 mod watch;
+mod watch_backoff;
 mod writer;
 
 pub use account::ObservedAccount;

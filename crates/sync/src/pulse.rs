@@ -24,6 +24,8 @@ use tokio::time::{Instant, timeout};
 use tower::{BoxError, service_fn};
 use tower_http::timeout::{TimeoutBody, TimeoutError};
 
+use crate::watch_backoff::WatchBackoff;
+
 /// After how many seconds the API server is to end a watch, which is then taken up again where it
 /// was. It sends bookmarks too, one a minute, but none while the resource has not changed since the
 /// watch began: in a quiet cluster the end is all there is to hear.
@@ -82,7 +84,7 @@ impl Pulse {
     {
         let pulse = self.clone();
         watcher(api(self.client(client)), config.timeout(TERM))
-            .default_backoff()
+            .backoff(WatchBackoff::default())
             .inspect_err(move |_| pulse.failed())
             .boxed()
     }
