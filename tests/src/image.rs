@@ -55,7 +55,7 @@ fn digest(content: &[u8]) -> String {
 }
 
 /// The architecture by its name among images.
-fn architecture() -> &'static str {
+pub(crate) fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

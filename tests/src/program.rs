@@ -1,9 +1,11 @@
 //! The daemon's binary, built when it is needed.
 
-use std::{path::PathBuf, process::Command, sync::OnceLock};
+use std::{env::consts::ARCH, path::PathBuf, process::Command, sync::OnceLock};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+
+use crate::tools::Tool;
 
 /// The daemon's binary: the one that `ECR_REFRESHER_BINARY` names, or else one of the profile of these
 /// tests, built first if need be.
@@ -13,12 +15,31 @@ use serde_json::Value;
 pub fn program() -> Result<PathBuf> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let named = || std::env::var_os("ECR_REFRESHER_BINARY").map(PathBuf::from);
+    let build = || build(&mut cargo());
     let program = PROGRAM
         .get_or_init(|| named().map_or_else(build, Ok).map_err(|error| format!("{error:#}")));
     program.clone().map_err(anyhow::Error::msg)
 }
 
-fn build() -> Result<PathBuf> {
+/// The daemon's binary, linked statically as in its image; built first if need be.
+///
+/// # Errors
+/// When it cannot be built.
+pub(crate) fn static_program() -> Result<PathBuf> {
+    let target = format!("{ARCH}-unknown-linux-musl");
+    let listed = Command::new("rustup").args(["target", "list", "--installed"]).output();
+    let listed = listed.context("rustup cannot be run: it has the library of static programs")?;
+    if !String::from_utf8_lossy(&listed.stdout).lines().any(|line| line == target) {
+        let added = Command::new("rustup").args(["target", "add", &target]).output()?;
+        let errors = String::from_utf8_lossy(&added.stderr);
+        ensure!(added.status.success(), "rustup target add {target} failed: {errors}");
+    }
+    let compiler = format!("CC_{}", target.replace('-', "_"));
+    build(cargo().args(["--target", &target]).env(compiler, Tool::MuslGcc.path()?))
+}
+
+/// `cargo build` of the daemon, in the profile of these tests.
+fn cargo() -> Command {
     let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
     let mut cargo = Command::new(env!("CARGO"));
     // What an outer cargo says of this package. Build scripts of dependencies run again when it
@@ -29,19 +50,16 @@ fn build() -> Result<PathBuf> {
             cargo.env_remove(&key);
         }
     }
-    let output = cargo
-        .args([
-            "build",
-            "--package",
-            "ecr-refresher",
-            "--message-format",
-            "json-render-diagnostics",
-            "--profile",
-        ])
-        .arg(profile)
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .output()
-        .context("starting cargo")?;
+    cargo
+        .args(["build", "--package", "ecr-refresher", "--profile", profile])
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    cargo
+}
+
+/// Runs it, and returns what it built.
+fn build(cargo: &mut Command) -> Result<PathBuf> {
+    let output = cargo.output().context("starting cargo")?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "the daemon cannot be built: {errors}");
     let messages = serde_json::Deserializer::from_slice(&output.stdout).into_iter::<Value>();

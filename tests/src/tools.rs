@@ -46,6 +46,10 @@ pub enum Tool {
     DockerRegistry,
     /// A client of registries.
     Skopeo,
+    /// Builds images.
+    Buildah,
+    /// A C compiler for static programs.
+    MuslGcc,
     /// Somebody else's fake of AWS.
     Moto,
     /// Scrapes metrics and evaluates alerts.
@@ -82,6 +86,9 @@ impl Tool {
         Self::DockerRegistry,
         Self::Skopeo,
     ];
+
+    /// What the daemon's image is built with.
+    pub const NEEDED_BY_IMAGE: [Self; 2] = [Self::Buildah, Self::MuslGcc];
 
     /// The tool of that program name.
     ///

@@ -55,7 +55,7 @@ pub(super) struct GoProgram {
     pub(super) in_assets: bool,
 }
 
-pub(super) const RECIPES: [Recipe; 17] = [
+pub(super) const RECIPES: [Recipe; 19] = [
     Recipe {
         tool: Tool::Etcd,
         name: "etcd",
@@ -165,6 +165,12 @@ pub(super) const RECIPES: [Recipe; 17] = [
         source: Source::Debian { package: "docker-registry" },
     },
     Recipe { tool: Tool::Skopeo, name: "skopeo", source: Source::Debian { package: "skopeo" } },
+    Recipe { tool: Tool::Buildah, name: "buildah", source: Source::Debian { package: "buildah" } },
+    Recipe {
+        tool: Tool::MuslGcc,
+        name: "musl-gcc",
+        source: Source::Debian { package: "musl-tools" },
+    },
     Recipe {
         tool: Tool::Moto,
         name: "moto_server",

@@ -1,0 +1,86 @@
+//! The daemon's image, built from its Dockerfile as `make image` does it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+
+use crate::image::architecture;
+use crate::program;
+use crate::tools::Tool;
+
+const DOCKERFILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../Dockerfile");
+
+/// Where Debian and its kin keep the certificates of the authorities that they trust.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// An image as an OCI layout, in a folder that goes with it.
+pub struct DaemonImage {
+    folder: TempDir,
+}
+
+impl DaemonImage {
+    /// Builds it around a static binary in the profile of these tests. Blocks, the first time for
+    /// minutes.
+    ///
+    /// # Errors
+    /// When the binary or the image cannot be built.
+    pub fn build() -> Result<Self> {
+        let folder = TempDir::new()?;
+        let context = folder.path().join("context");
+        write_context(&context)?;
+        let image = Self { folder };
+        let version = concat!("VERSION=", env!("CARGO_PKG_VERSION"));
+        let architecture = format!("TARGETARCH={}", architecture());
+        let mut build = image.buildah()?;
+        build.args(["build", "--quiet", "--tag", "ecr-refresher"]);
+        build.args(["--build-arg", &architecture, "--build-arg", version]).arg(&context);
+        run(&mut build)?;
+        let layout = format!("oci:{}", image.layout().display());
+        // What is in an archive that is not compressed can be looked at.
+        run(image.buildah()?.args(["push", "--disable-compression", "ecr-refresher", &layout]))?;
+        Ok(image)
+    }
+
+    /// The folder of the OCI layout.
+    #[must_use]
+    pub fn layout(&self) -> PathBuf {
+        self.folder.path().join("layout")
+    }
+
+    /// buildah, with storage of its own.
+    fn buildah(&self) -> Result<Command> {
+        let mut command = Command::new(Tool::Buildah.path()?);
+        command
+            .arg("--root")
+            .arg(self.folder.path().join("storage"))
+            .arg("--runroot")
+            .arg(self.folder.path().join("run"))
+            .args(["--storage-driver", "vfs"])
+            .env("HOME", self.folder.path());
+        Ok(command)
+    }
+}
+
+/// What the Dockerfile copies, and the Dockerfile itself.
+fn write_context(context: &Path) -> Result<()> {
+    let of_architecture = context.join("dist").join(architecture());
+    fs::create_dir_all(&of_architecture)?;
+    fs::copy(DOCKERFILE, context.join("Dockerfile")).context("copying the Dockerfile")?;
+    let authorities = context.join("dist/ca-certificates.crt");
+    fs::copy(AUTHORITIES, authorities).with_context(|| format!("copying {AUTHORITIES}"))?;
+    let program = program::static_program()?;
+    // With what is for debuggers it is six times as large.
+    let mut strip = Command::new("strip");
+    run(strip.arg("-o").arg(of_architecture.join("ecr-refresher")).arg(program))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let name = command.get_program().display().to_string();
+    let output = command.output().with_context(|| format!("starting {name}"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{name} failed: {}", errors.trim());
+    Ok(())
+}
