@@ -10,6 +10,7 @@ mod events;
 mod identities;
 mod keyring;
 mod leaks;
+mod monitoring;
 mod moto;
 mod namespaces;
 mod node;
@@ -56,6 +57,7 @@ fn scenarios() -> Vec<Scenario> {
         outage::tests(),
         identities::tests(),
         credentials::tests(),
+        monitoring::tests(),
         moto::tests(),
         keyring::tests(),
         registry::tests(),
