@@ -112,6 +112,9 @@ pub(crate) struct CheckArgs {
     /// Ask the API server for the rights that the config needs, and AWS who is asking.
     #[arg(long = "cluster")]
     pub(crate) with_cluster: bool,
+    /// Ask for the rights of `run --once`, and not for those of the daemon.
+    #[arg(long, requires = "with_cluster")]
+    pub(crate) once: bool,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
     #[command(flatten)]

@@ -14,7 +14,7 @@ use k8s_openapi::api::authorization::v1::{
 use kube::{Api, Client, api::PostParams};
 use serde::Serialize;
 
-use super::rights::{Right, needed};
+use super::rights::{Right, Runs, needed};
 use crate::{
     cli::CheckArgs,
     config::{Config, RegistrySettings},
@@ -56,7 +56,8 @@ struct Identified {
 pub(super) async fn look(args: &CheckArgs, config: &Config) -> Result<Findings> {
     let client = kubernetes::client(&args.cluster, "check").await?;
     let home = Home::new(&client, &args.home);
-    let rights = needed(config, &home);
+    let runs = if args.once { Runs::Once } else { Runs::Always };
+    let rights = needed(config, &home, runs);
     let count = rights.len();
     let missing_rights = missing(&client, rights).await?;
     let identities = identities(&config.registries).await;

@@ -39,8 +39,17 @@ impl fmt::Display for Right {
     }
 }
 
-/// The rights that the daemon needs for a config: those that the chart gives.
-pub(super) fn needed(config: &Config, home: &Home) -> Vec<Right> {
+/// Who needs them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runs {
+    /// The daemon.
+    Always,
+    /// One pass. It tells no Events, elects no leader, and has no grace to wait for.
+    Once,
+}
+
+/// The rights that a config needs: those that the chart gives in either mode.
+pub(super) fn needed(config: &Config, home: &Home, runs: Runs) -> Vec<Right> {
     let everywhere = |verb, group, resource, name: Option<&str>| Right {
         verb,
         group,
@@ -52,13 +61,18 @@ pub(super) fn needed(config: &Config, home: &Home) -> Vec<Right> {
         namespace: Some(home.namespace.clone()),
         ..everywhere(verb, group, resource, name)
     };
+    let always = runs == Runs::Always;
     let mut rights = vec![
         everywhere("list", "", "namespaces", None),
         everywhere("watch", "", "namespaces", None),
-        everywhere("create", "events.k8s.io", "events", None),
-        everywhere("patch", "events.k8s.io", "events", None),
     ];
-    let prune: &[&str] = if config.sync.prune_after.is_some() { &["delete"] } else { &[] };
+    if always {
+        for verb in ["create", "patch"] {
+            rights.push(everywhere(verb, "events.k8s.io", "events", None));
+        }
+    }
+    let prunes = config.sync.prune_after.is_some_and(|after| always || after.is_zero());
+    let prune: &[&str] = if prunes { &["delete"] } else { &[] };
     for secret in &config.sync.secrets {
         for verb in ["list", "watch", "create", "patch"].iter().chain(prune) {
             rights.push(everywhere(verb, "", "secrets", Some(&secret.name)));
@@ -70,10 +84,11 @@ pub(super) fn needed(config: &Config, home: &Home) -> Vec<Right> {
             rights.push(everywhere(verb, "", "serviceaccounts", Some(account)));
         }
     }
-    for verb in ["get", "list", "watch", "create", "patch"] {
+    let follow: &[&str] = if always { &["list", "watch"] } else { &[] };
+    for verb in ["get", "create", "patch"].iter().chain(follow) {
         rights.push(at_home(verb, "", "secrets", Some(&home.token_cache())));
     }
-    if config.leader_election.is_some() {
+    if always && config.leader_election.is_some() {
         rights.push(at_home("create", "coordination.k8s.io", "leases", None));
         for verb in ["get", "patch"] {
             rights.push(at_home(verb, "coordination.k8s.io", "leases", Some(&home.name)));
@@ -86,7 +101,7 @@ pub(super) fn needed(config: &Config, home: &Home) -> Vec<Right> {
 mod tests {
     use super::*;
 
-    fn rights(extra: &str) -> Vec<String> {
+    fn rights(extra: &str, runs: Runs) -> Vec<String> {
         let text = format!(
             "registries: [{{ name: main, ecr: {{ region: eu-west-1 }} }}]\n\
              secrets: [{{ name: ecr-pull, namespaces: [a], serviceAccounts: [default] }}]\n{extra}"
@@ -96,12 +111,12 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let (config, _) = crate::config::load(&path).unwrap_or_else(|error| panic!("{error}"));
         let home = Home { namespace: "home".to_owned(), name: "refresher".to_owned() };
-        needed(&config, &home).iter().map(ToString::to_string).collect()
+        needed(&config, &home, runs).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_right_is_told_with_its_object_and_its_namespace() {
-        let rights = rights("");
+        let rights = rights("", Runs::Always);
         for expected in [
             "list namespaces in all namespaces",
             "create events.events.k8s.io in all namespaces",
@@ -117,7 +132,20 @@ mod tests {
 
     #[test]
     fn what_the_config_turns_off_needs_no_right() {
-        let rights = rights("prune: { enabled: false }\nleaderElection: { enabled: false }\n");
+        let off = "prune: { enabled: false }\nleaderElection: { enabled: false }\n";
+        let rights = rights(off, Runs::Always);
         assert!(!rights.iter().any(|right| right.contains("delete") || right.contains("leases")));
+    }
+
+    #[test]
+    fn one_pass_needs_less() {
+        let rights = |extra| rights(extra, Runs::Once);
+        let has = |rights: &[String], word: &str| rights.iter().any(|right| right.contains(word));
+        let with_grace = rights("");
+        for word in ["events", "leases", "delete", "watch secrets named refresher-tokens"] {
+            assert!(!has(&with_grace, word), "{with_grace:#?}");
+        }
+        assert!(has(&with_grace, "get secrets named refresher-tokens in home"));
+        assert!(has(&rights("prune: { after: 0s }\n"), "delete secrets named ecr-pull"));
     }
 }
