@@ -63,7 +63,8 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let log = folder.path().join("log");
     let mut command = Command::new("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+    // In this run level, services that a package brings are not started.
+    command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").args(arguments);
     let status = run_to_end("apt-get", &command, &log, |_| Ok(()))?;
     let words = arguments.join(" ");
     ensure!(status.success(), "apt-get {words} failed ({status}):\n{}", last_lines(&log, 15));
