@@ -4,6 +4,7 @@
 mod build;
 mod cache;
 mod debian;
+mod go_files;
 mod progress;
 mod python;
 mod recipes;
@@ -15,7 +16,7 @@ use anyhow::{Context, Result};
 
 use self::recipes::{RECIPES, Recipe, Source};
 
-/// An external program.
+/// An external program, or files of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
     /// The store of the control plane.
@@ -56,6 +57,8 @@ pub enum Tool {
     Prometheus,
     /// Tests alerts.
     Promtool,
+    /// The kinds of the Prometheus operator: a folder of their definitions, and no program.
+    PrometheusOperatorKinds,
 }
 
 impl Tool {
@@ -111,8 +114,8 @@ impl Tool {
 
     /// The program's path. One that is built from source is built first where it is neither in the
     /// folder that `KUBEBUILDER_ASSETS` names nor in the cache; a Debian package is installed first
-    /// where the machine has no such program and this is root; a Python package goes into the cache.
-    /// Blocks, possibly for minutes.
+    /// where the machine has no such program and this is root; a Python package goes into the cache;
+    /// files of a Go module are downloaded into Go's own. Blocks, possibly for minutes.
     ///
     /// # Errors
     /// When it cannot be had; says what to install if that is why.
@@ -123,6 +126,7 @@ impl Tool {
         }
         match &recipe.source {
             Source::Go(program) => build::cached_or_built(recipe.name, program),
+            Source::GoFiles(files) => go_files::cached_or_downloaded(recipe.name, files),
             Source::Debian { package } => debian::installed(recipe.name, package),
             Source::Python(program) => python::cached_or_installed(recipe.name, program),
         }
@@ -138,7 +142,8 @@ impl Tool {
         }
         let recipe = self.recipe();
         match &recipe.source {
-            Source::Go(program) => build::check_go(recipe.name, program),
+            Source::Go(program) => build::check_go(recipe.name, program.module, program.in_assets),
+            Source::GoFiles(files) => build::check_go(recipe.name, files.module, false),
             Source::Debian { package } => debian::check(recipe.name, package),
             Source::Python(_) => python::check(recipe.name),
         }
@@ -151,6 +156,7 @@ impl Tool {
     pub fn build_time(self) -> Result<Option<Duration>> {
         let time = match &self.recipe().source {
             Source::Go(program) => program.first_build,
+            Source::GoFiles(_) => go_files::DOWNLOAD_TIME,
             Source::Debian { .. } => debian::INSTALL_TIME,
             Source::Python(program) => program.first_install,
         };
@@ -162,6 +168,7 @@ impl Tool {
         Ok(recipe.found().is_some()
             || match &recipe.source {
                 Source::Go(program) => build::is_cached(recipe.name, program)?,
+                Source::GoFiles(files) => go_files::is_cached(files),
                 Source::Debian { .. } => false,
                 Source::Python(program) => python::is_cached(program)?,
             })

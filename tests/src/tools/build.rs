@@ -17,7 +17,7 @@ pub(super) fn cached_or_built(name: &str, program: &GoProgram) -> Result<PathBuf
     if path.is_file() {
         return Ok(path);
     }
-    check_go(name, program)?;
+    check_go(name, program.module, program.in_assets)?;
     let folder = path.parent().context("a cached program has a folder")?;
     fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     let _lock = cache::lock(name)?;
@@ -34,14 +34,14 @@ pub(super) fn is_cached(name: &str, program: &GoProgram) -> Result<bool> {
 }
 
 /// Fails when there is no Go, or one too old for the module.
-pub(super) fn check_go(name: &str, program: &GoProgram) -> Result<()> {
-    let module = program.module.read()?;
+pub(super) fn check_go(name: &str, module: &Module, in_assets: bool) -> Result<()> {
+    let module = module.read()?;
     let needed = module
         .go_version()
         .with_context(|| format!("{} names no Go version", module.folder.display()))?;
     let advice = format!(
-        "building {name} needs Go {needed} or newer: install it from https://go.dev/dl/{}",
-        if program.in_assets {
+        "to get {name} takes Go {needed} or newer: install it from https://go.dev/dl/{}",
+        if in_assets {
             format!(", or name a folder that has {name} in {ASSETS}")
         } else {
             String::new()
@@ -136,7 +136,7 @@ struct ModuleFiles {
 
 impl Module {
     fn read(&self) -> Result<ModuleFiles> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools").join(self.folder);
+        let folder = self.path();
         let read = |name| {
             let path = folder.join(name);
             fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
@@ -203,7 +203,7 @@ fn numbers(version: &str) -> [u32; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::recipes::{CONTAINERD, HELM, KUBERNETES};
+    use crate::tools::recipes::{CONTAINERD, HELM, KUBERNETES, PROMETHEUS_OPERATOR};
 
     #[test]
     fn versions_compare_by_number() {
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn each_module_names_its_go_and_its_main_version() {
-        for module in [KUBERNETES, HELM, CONTAINERD] {
+        for module in [KUBERNETES, HELM, CONTAINERD, PROMETHEUS_OPERATOR] {
             let module = module.read().unwrap();
             assert!(numbers(module.go_version().unwrap()) >= [1, 21, 0]);
             assert!(module.version().starts_with('v'), "{}", module.version());

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::go_files::GoFiles;
 use super::python::PythonProgram;
 use super::{Tool, debian};
 
@@ -10,7 +11,7 @@ use super::{Tool, debian};
 /// Kubernetes world.
 pub(super) const ASSETS: &str = "KUBEBUILDER_ASSETS";
 
-/// A Go module with `tool` directives, in a folder of its own under `tests/tools`.
+/// A Go module that pins what is needed, in a folder of its own under `tests/tools`.
 pub(super) struct Module {
     pub(super) folder: &'static str,
     /// The dependency whose version is the version of the module's programs.
@@ -27,6 +28,19 @@ pub(super) const HELM: Module = Module { folder: "helm", main: "helm.sh/helm/v4"
 pub(super) const CONTAINERD: Module =
     Module { folder: "containerd", main: "github.com/containerd/containerd/v2", stamped: false };
 
+pub(super) const PROMETHEUS_OPERATOR: Module = Module {
+    folder: "prometheus-operator",
+    main: "github.com/prometheus-operator/prometheus-operator",
+    stamped: false,
+};
+
+impl Module {
+    /// Where its go.mod and go.sum are.
+    pub(super) fn path(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tools").join(self.folder)
+    }
+}
+
 /// How to get one program.
 pub(super) struct Recipe {
     pub(super) tool: Tool,
@@ -38,6 +52,8 @@ pub(super) struct Recipe {
 pub(super) enum Source {
     /// Built from a Go module, into the cache.
     Go(GoProgram),
+    /// Files of a Go module, as they are.
+    GoFiles(GoFiles),
     /// Installed by the system's package manager.
     Debian { package: &'static str },
     /// Installed into a virtual environment in the cache.
@@ -55,7 +71,7 @@ pub(super) struct GoProgram {
     pub(super) in_assets: bool,
 }
 
-pub(super) const RECIPES: [Recipe; 19] = [
+pub(super) const RECIPES: [Recipe; 20] = [
     Recipe {
         tool: Tool::Etcd,
         name: "etcd",
@@ -189,6 +205,14 @@ pub(super) const RECIPES: [Recipe; 19] = [
         name: "promtool",
         source: Source::Debian { package: "prometheus" },
     },
+    Recipe {
+        tool: Tool::PrometheusOperatorKinds,
+        name: "prometheus-operator-kinds",
+        source: Source::GoFiles(GoFiles {
+            module: &PROMETHEUS_OPERATOR,
+            folder: "example/prometheus-operator-crd",
+        }),
+    },
 ];
 
 impl Recipe {
@@ -201,8 +225,8 @@ impl Recipe {
                 path.is_file().then_some(path)
             }
             Source::Debian { .. } => debian::find(self.name),
-            // Another version may answer otherwise.
-            Source::Python(_) => None,
+            // Another version may be another thing.
+            Source::GoFiles(_) | Source::Python(_) => None,
         }
     }
 }
