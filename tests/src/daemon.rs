@@ -20,6 +20,7 @@ use crate::{
     control_plane::{ControlPlane, user_name},
     fake_aws::FakeAws,
     frozen_proxy::FrozenProxy,
+    helm::{Helm, Release},
     http_client,
     process::Guarded,
     wait::eventually,
@@ -62,12 +63,37 @@ impl Installation {
         let namespace = home.clone();
         let rendering = move || chart::render(&values, &release, &namespace);
         let objects = tokio::task::spawn_blocking(rendering).await??;
-        let config = chart::install(&control_plane.admin_client(), &home, &objects).await?;
-        let service_account = name_of(&objects, "ServiceAccount")?;
-        let name = daemon_name(&objects)?;
+        chart::install(&control_plane.admin_client(), &home, &objects).await?;
+        Self::of(control_plane, home, &objects).await
+    }
+
+    /// As [`Installation::new`], by a real `helm install` with `values`. What its Deployment asks
+    /// for nobody runs, so that the daemon is a process here too.
+    ///
+    /// # Errors
+    /// When Helm or the API server refuses.
+    pub async fn released(
+        control_plane: &Arc<ControlPlane>,
+        helm: &Helm,
+        release: Release<'_>,
+        values: &Value,
+    ) -> Result<Self> {
+        let installed = helm.install(release, values).await?;
+        Self::of(control_plane, release.namespace.to_owned(), &installed.objects).await
+    }
+
+    /// The installation that consists of these objects.
+    async fn of(
+        control_plane: &Arc<ControlPlane>,
+        home: String,
+        objects: &[Value],
+    ) -> Result<Self> {
+        let service_account = &chart::find(objects, "ServiceAccount")?["metadata"]["name"];
+        let service_account = service_account.as_str().context("it has no name")?.to_owned();
+        let name = chart::daemon_name(objects)?;
         let kubeconfig = control_plane.kubeconfig_for(&home, &service_account).await?;
         let folder = TempDir::new()?;
-        std::fs::write(folder.path().join("config.yaml"), config)?;
+        std::fs::write(folder.path().join("config.yaml"), chart::config(objects)?)?;
         let client = control_plane.client_for(&home, &service_account).await?;
         eventually("the daemon's rights to be in force", UP_WITHIN, async || {
             Api::<Namespace>::all(client.clone()).list(&ListParams::default().limit(1)).await?;
@@ -368,21 +394,4 @@ fn address_in(log: &str) -> Result<String> {
             .then(|| line["address"].as_str().map(str::to_owned))?
     });
     addresses.next().context("it does not serve them yet")
-}
-
-fn name_of(objects: &[Value], kind: &str) -> Result<String> {
-    let object = objects.iter().find(|object| object["kind"] == kind);
-    let name = object.and_then(|object| object["metadata"]["name"].as_str());
-    Ok(name.with_context(|| format!("the chart renders no {kind}"))?.to_owned())
-}
-
-/// The name that the chart gives to the daemon.
-fn daemon_name(objects: &[Value]) -> Result<String> {
-    let deployment = objects.iter().find(|object| object["kind"] == "Deployment");
-    let deployment = deployment.context("the chart renders no Deployment")?;
-    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    let variables = container["env"].as_array().context("its container has no variables")?;
-    let name = variables.iter().find(|variable| variable["name"] == "ECR_REFRESHER_NAME");
-    let name = name.and_then(|variable| variable["value"].as_str());
-    Ok(name.context("its container has no ECR_REFRESHER_NAME")?.to_owned())
 }
