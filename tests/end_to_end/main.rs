@@ -2,6 +2,10 @@
 
 mod api_server;
 mod bad_namespaces;
+mod chart_manifests;
+mod chart_options;
+mod chart_rights;
+mod chart_values;
 mod check;
 mod commands;
 mod control_plane;
@@ -58,6 +62,10 @@ fn scenarios() -> Vec<Scenario> {
         identities::tests(),
         credentials::tests(),
         monitoring::tests(),
+        chart_options::tests(),
+        chart_values::tests(),
+        chart_manifests::tests(),
+        chart_rights::tests(),
         moto::tests(),
         keyring::tests(),
         registry::tests(),
@@ -99,7 +107,7 @@ fn main() -> ExitCode {
     if let Some(version) = stage.end() {
         let ran = conclusion.num_passed + conclusion.num_failed;
         let tests = if ran == 1 { "test" } else { "tests" };
-        println!("{ran} {tests} ran on the control plane (kube-apiserver {version})");
+        println!("{ran} {tests} ran, with kube-apiserver {version}");
     }
     match leaks::search() {
         Ok(searched) => println!("no password is in the {searched} logs of daemons, at TRACE"),

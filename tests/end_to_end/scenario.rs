@@ -36,6 +36,16 @@ impl Scenario {
         Self { name, needs: &[], on_nodes: false, run }
     }
 
+    /// A scenario that needs no control plane.
+    pub(crate) fn apart<F, T>(name: &'static str, test: T) -> Self
+    where
+        F: Future<Output = Result<()>> + 'static,
+        T: FnOnce() -> F + Send + 'static,
+    {
+        let run: Run = Box::new(|_| in_time(test()).boxed_local());
+        Self { name, needs: &[], on_nodes: false, run }
+    }
+
     /// A scenario on the nodes that all share, which are those of the shared control plane.
     pub(crate) fn on_nodes<F, T>(name: &'static str, test: T) -> Self
     where
