@@ -4,7 +4,10 @@ mod api_server;
 mod bad_namespaces;
 mod chart_manifests;
 mod chart_options;
+mod chart_releases;
 mod chart_rights;
+mod chart_side_by_side;
+mod chart_uninstall;
 mod chart_values;
 mod check;
 mod commands;
@@ -66,6 +69,9 @@ fn scenarios() -> Vec<Scenario> {
         chart_values::tests(),
         chart_manifests::tests(),
         chart_rights::tests(),
+        chart_releases::tests(),
+        chart_uninstall::tests(),
+        chart_side_by_side::tests(),
         moto::tests(),
         keyring::tests(),
         registry::tests(),

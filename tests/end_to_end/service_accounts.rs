@@ -44,17 +44,22 @@ fn config(name: &str, accounts: &Value) -> Value {
     })
 }
 
+/// The account's `imagePullSecrets`.
+pub(crate) async fn names(client: &Client, namespace: &str, account: &str) -> Result<Vec<String>> {
+    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let entries = api.get(account).await?.image_pull_secrets.unwrap_or_default();
+    Ok(entries.into_iter().map(|entry| entry.name).collect())
+}
+
 /// Waits until the account's `imagePullSecrets` are these.
-async fn eventually_names(
+pub(crate) async fn eventually_names(
     client: &Client,
     namespace: &str,
     account: &str,
     expected: &[&str],
 ) -> Result<()> {
-    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     eventually("the names in imagePullSecrets", PATIENCE, async || {
-        let entries = api.get(account).await?.image_pull_secrets.unwrap_or_default();
-        let names: Vec<_> = entries.into_iter().map(|entry| entry.name).collect();
+        let names = names(client, namespace, account).await?;
         ensure!(names == expected, "{names:?} in {namespace}");
         Ok(())
     })
