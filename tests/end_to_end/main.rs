@@ -2,8 +2,10 @@
 
 mod api_server;
 mod bad_namespaces;
+mod chart_account_policy;
 mod chart_manifests;
 mod chart_options;
+mod chart_policy;
 mod chart_releases;
 mod chart_rights;
 mod chart_side_by_side;
@@ -72,6 +74,8 @@ fn scenarios() -> Vec<Scenario> {
         chart_releases::tests(),
         chart_uninstall::tests(),
         chart_side_by_side::tests(),
+        chart_policy::tests(),
+        chart_account_policy::tests(),
         moto::tests(),
         keyring::tests(),
         registry::tests(),
