@@ -24,10 +24,11 @@ const LEAST: [&str; 10] = [
 ];
 
 /// What each option adds to these kinds (+), and what it takes away (-).
-const KINDS: [(&str, &[&str]); 13] = [
+const KINDS: [(&str, &[&str]); 14] = [
     ("default", &[]),
     ("service-monitor", &["+ServiceMonitor"]),
     ("pod-monitor", &["+PodMonitor"]),
+    ("alerts", &["+PrometheusRule", "+ConfigMap"]),
     ("network-policy", &["+NetworkPolicy"]),
     ("two-replicas", &["+PodDisruptionBudget"]),
     ("static-keys", &["+Secret"]),

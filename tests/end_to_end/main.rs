@@ -17,6 +17,8 @@ mod control_plane;
 mod credentials;
 mod events;
 mod identities;
+mod image;
+mod installed;
 mod keyring;
 mod leaks;
 mod monitoring;
@@ -58,6 +60,7 @@ fn scenarios() -> Vec<Scenario> {
     [
         // They take longest, so they begin first.
         stalls::tests(),
+        installed::tests(),
         node::tests(),
         control_plane::tests(),
         rollout::tests(),
@@ -67,6 +70,7 @@ fn scenarios() -> Vec<Scenario> {
         identities::tests(),
         credentials::tests(),
         monitoring::tests(),
+        image::tests(),
         chart_options::tests(),
         chart_values::tests(),
         chart_manifests::tests(),

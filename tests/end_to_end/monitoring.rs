@@ -25,7 +25,7 @@ const ALERT_TESTS: &str =
 
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
-        Scenario::new("promtool sees each alert fire when it is to, and not before", promtool)
+        Scenario::apart("promtool sees each alert fire when it is to, and not before", promtool)
             .needing(&[Tool::Promtool]),
         Scenario::new("every expression of alerts and panels has data of a daemon", all_have_data)
             .needing(&[Tool::Prometheus]),
@@ -34,7 +34,7 @@ pub(crate) fn tests() -> Vec<Scenario> {
     ]
 }
 
-async fn promtool(_: Arc<ControlPlane>) -> Result<()> {
+async fn promtool() -> Result<()> {
     let values = json!({ "prometheusRule": { "enabled": true } });
     let rules = rules("ecr-refresher", "ecr-refresher", config("ecr-pull"), values).await?;
     let folder = tempfile::tempdir()?;

@@ -39,8 +39,7 @@ impl DaemonImage {
         build.args(["--build-arg", &architecture, "--build-arg", version]).arg(&context);
         run(&mut build)?;
         let layout = format!("oci:{}", image.layout().display());
-        // What is in an archive that is not compressed can be looked at.
-        run(image.buildah()?.args(["push", "--disable-compression", "ecr-refresher", &layout]))?;
+        run(image.buildah()?.args(["push", "ecr-refresher", &layout]))?;
         Ok(image)
     }
 
