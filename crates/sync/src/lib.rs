@@ -20,6 +20,7 @@ mod leadership;
 mod list;
 mod look;
 mod manifest;
+mod maybe_time;
 mod metrics;
 mod notice;
 mod observed;

@@ -85,7 +85,7 @@ impl fmt::Debug for Manifest {
 /// The first 128 bits of the SHA-256: the chance that two contents share them is nil.
 fn hash(bytes: &[u8]) -> ContentHash {
     let digest = Sha256::digest(bytes);
-    ContentHash(digest.iter().take(16).fold(0, |hash, &byte| hash << 8 | u128::from(byte)))
+    ContentHash(std::array::from_fn(|index| digest[index]))
 }
 
 /// A Secret as it is applied.

@@ -39,15 +39,16 @@ pub enum Ownership {
     },
 }
 
-/// A UID of Kubernetes, in few bytes.
+/// A UID of Kubernetes, in few bytes: not a `u128`, which may stand only at every 16th.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Uid(u128);
+pub struct Uid([u8; 16]);
 
 impl Uid {
     /// Takes a UUID in its usual form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let uid = u128::from_str_radix(&text.replace('-', ""), 16).map(Self).ok()?;
+        let number = u128::from_str_radix(&text.replace('-', ""), 16).ok()?;
+        let uid = Self(number.to_be_bytes());
         // What cannot be written as it was read could not be named in a precondition.
         (uid.to_string() == text).then_some(uid)
     }
@@ -55,7 +56,7 @@ impl Uid {
 
 impl fmt::Display for Uid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex = format!("{:032x}", self.0);
+        let hex = format!("{:032x}", u128::from_be_bytes(self.0));
         let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
         formatter.write_str(&parts.join("-"))
     }
@@ -63,16 +64,17 @@ impl fmt::Display for Uid {
 
 /// The content of a copy: the first 128 bits of a SHA-256 over all that is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ContentHash(pub u128);
+pub struct ContentHash(pub [u8; 16]);
 
 impl ContentHash {
     /// The annotation's value.
     pub(crate) fn to_hex(self) -> String {
-        format!("{:032x}", self.0)
+        format!("{:032x}", u128::from_be_bytes(self.0))
     }
 
     fn from_hex(text: &str) -> Option<Self> {
-        u128::from_str_radix(text, 16).ok().map(Self)
+        let number = u128::from_str_radix(text, 16).ok()?;
+        Some(Self(number.to_be_bytes()))
     }
 }
 
@@ -168,7 +170,7 @@ mod tests {
         assert_eq!(observed.resource_version, 42);
         let expected = Ownership::Ours {
             labelled: true,
-            content: Some(ContentHash(255)),
+            content: Some(ContentHash(255_u128.to_be_bytes())),
             expires_at: Some("2026-11-23T12:00:00Z".parse().unwrap()),
             owned_fields: 5,
         };

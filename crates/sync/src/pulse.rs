@@ -30,6 +30,8 @@ use crate::watch_backoff::WatchBackoff;
 /// was. It sends bookmarks too, one a minute, but none while the resource has not changed since the
 /// watch began: in a quiet cluster the end is all there is to hear.
 const TERM: u32 = 60;
+/// How many objects of a list are asked for at once: while they are taken in, all are in memory.
+const PAGE: u32 = 250;
 /// How long the API server may be silent. It has ended a watch by then, and given up on any other
 /// request, which it does after 60 s. A second later the watcher would give up too, and tell nobody.
 const SILENCE: Duration = Duration::from_secs(64);
@@ -83,7 +85,7 @@ impl Pulse {
         K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     {
         let pulse = self.clone();
-        watcher(api(self.client(client)), config.timeout(TERM))
+        watcher(api(self.client(client)), config.timeout(TERM).page_size(PAGE))
             .backoff(WatchBackoff::default())
             .inspect_err(move |_| pulse.failed())
             .boxed()

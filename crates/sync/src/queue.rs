@@ -72,6 +72,10 @@ impl<K: Copy + Ord + Hash> Queue<K> {
         }
         let (_, _, key) = self.ready.pop_first()?;
         self.tickets.remove(&key);
+        if self.tickets.is_empty() {
+            // After a refresh of all copies it has room for all, and none of it is needed for hours.
+            self.tickets.shrink_to_fit();
+        }
         Some(key)
     }
 

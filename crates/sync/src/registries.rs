@@ -89,7 +89,7 @@ mod tests {
         Update { registry: registry.into(), outcome }
     }
 
-    fn content(registries: &Registries, secret: &PullSecret) -> Option<u128> {
+    fn content(registries: &Registries, secret: &PullSecret) -> Option<[u8; 16]> {
         Some(registries.manifest(secret)?.unwrap().content.0)
     }
 

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::failure::{Failure, Setback};
 use crate::{
     CopyState, Manifest, Observed, OnConflict, Ownership, Uid, WriteFailure, backoff,
+    maybe_time::MaybeTime,
     queue::{Ticket, Urgency},
 };
 
@@ -25,9 +26,9 @@ pub(super) struct CopyRecord {
     /// Whether a foreign Secret stands in its place.
     pub(super) is_in_conflict: bool,
     /// Since when it is wanted, while it has never been seen.
-    pub(super) awaited_since: Option<Timestamp>,
+    pub(super) awaited_since: MaybeTime,
     /// Since when it is known not to be wanted.
-    unwanted_since: Option<Timestamp>,
+    unwanted_since: MaybeTime,
     /// The list of the copies in which it was seen last.
     epoch: u8,
     pub(super) observed: Option<Observed>,
@@ -37,7 +38,7 @@ pub(super) struct CopyRecord {
     outlived: u64,
     /// How often it had to be made right, each time soon after the last, and when that was.
     repairs: u8,
-    repaired_at: Option<Timestamp>,
+    repaired_at: MaybeTime,
     /// Boxed, because there is none for nearly all copies.
     pub(super) failure: Option<Box<Failure>>,
 }
@@ -76,16 +77,16 @@ impl CopyRecord {
     /// Notes whether it is wanted.
     pub(super) fn want(&mut self, wanted: bool, now: Timestamp) {
         if wanted && !self.wanted && self.observed.is_none() {
-            self.awaited_since = Some(now);
+            self.awaited_since = now.into();
         }
         if self.wanted != wanted {
             self.failure = None;
         }
         if wanted {
-            self.unwanted_since = None;
+            self.unwanted_since = MaybeTime::NONE;
         } else {
-            self.awaited_since = None;
-            self.unwanted_since.get_or_insert(now);
+            self.awaited_since = MaybeTime::NONE;
+            self.unwanted_since = self.unwanted_since.get().unwrap_or(now).into();
         }
         self.wanted = wanted;
     }
@@ -95,14 +96,14 @@ impl CopyRecord {
     pub(super) fn repaired(&mut self, now: Timestamp) -> Option<u32> {
         let lately = |at: &Timestamp| now.duration_since(*at) <= LATELY;
         self.repairs =
-            self.repaired_at.filter(lately).map_or(0, |_| self.repairs.saturating_add(1));
-        self.repaired_at = Some(now);
+            self.repaired_at.get().filter(lately).map_or(0, |_| self.repairs.saturating_add(1));
+        self.repaired_at = now.into();
         (self.repairs >= AT_ONCE).then_some(u32::from(self.repairs))
     }
 
     /// Before when it is not to be made right again: whoever fights over it is not to be outpaced.
     fn patient_until(&self) -> Timestamp {
-        let Some(at) = self.repaired_at.filter(|_| self.repairs >= AT_ONCE) else {
+        let Some(at) = self.repaired_at.get().filter(|_| self.repairs >= AT_ONCE) else {
             return Timestamp::MIN;
         };
         let delay = backoff::delay(u32::from(self.repairs - AT_ONCE) + 1, None, 1.0);
@@ -163,15 +164,15 @@ impl CopyRecord {
     /// Notes that the namespace is gone.
     pub(super) fn unwant(&mut self) {
         self.wanted = false;
-        self.awaited_since = None;
-        self.unwanted_since = None;
+        self.awaited_since = MaybeTime::NONE;
+        self.unwanted_since = MaybeTime::NONE;
         self.failure = None;
     }
 
     /// Keeps nothing that lies in the future of a clock that was set back to `now`.
     pub(super) fn set_back(&mut self, now: Timestamp) {
         for time in [&mut self.awaited_since, &mut self.unwanted_since, &mut self.repaired_at] {
-            *time = time.map(|time| time.min(now));
+            *time = time.get().map_or(MaybeTime::NONE, |time| time.min(now).into());
         }
         if let Some(failure) = &mut self.failure {
             failure.set_back(now);
@@ -257,7 +258,7 @@ impl CopyRecord {
     pub(super) fn plan_deletion(&self, after: Duration) -> Option<(Timestamp, Uid, u64)> {
         let observed = self.observed?;
         let Ownership::Ours { labelled: true, .. } = observed.ownership else { return None };
-        let since = self.unwanted_since.filter(|_| !self.wanted && !self.in_flight)?;
+        let since = self.unwanted_since.get().filter(|_| !self.wanted && !self.in_flight)?;
         let retry_at = self.failure.as_ref().map_or(Timestamp::MIN, |failure| failure.retry_at);
         let due = since.saturating_add(after).unwrap_or(Timestamp::MAX).max(retry_at);
         Some((due, observed.uid?, observed.resource_version))
@@ -319,7 +320,9 @@ impl CopyRecord {
         }
         self.observed = Some(observed);
         // The watch may tell of a write before its own answer comes, which ends the wait.
-        self.awaited_since.take_if(|_| !self.in_flight);
+        if !self.in_flight {
+            self.awaited_since = MaybeTime::NONE;
+        }
     }
 
     fn lose(&mut self) {

@@ -37,6 +37,7 @@ pub use self::{
 use crate::{
     Event, Manifest, Observed, OnConflict, Outcome, PullSecret, Settings, Watched, WriteFailure,
     WriteReason,
+    maybe_time::MaybeTime,
     queue::{Queue, Ticket},
 };
 
@@ -276,7 +277,7 @@ impl Index {
             Outcome::Failed(failure) => {
                 // Done all the same, as when only the answer was lost: nobody waits any more.
                 if copy.observed.is_some() {
-                    copy.awaited_since = None;
+                    copy.awaited_since = MaybeTime::NONE;
                 }
                 Some(failure)
             }

@@ -289,7 +289,7 @@ fn manifest(name: &str, now: Timestamp, life: i64) -> Manifest {
     let number = |sum: u128, byte: u8| sum << 8 | u128::from(byte);
     Manifest {
         body: Bytes::from_static(b"{}"),
-        content: ContentHash(name.bytes().fold(0, number)),
+        content: ContentHash(name.bytes().fold(0, number).to_be_bytes()),
         expires_at: Some(now + SignedDuration::from_secs(life)),
         owned_fields: FIELDS,
     }
