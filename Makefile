@@ -28,8 +28,8 @@ demo: ## Show the daemon at work on a local control plane
 	cargo run --locked --quiet --package ecr-refresher-tests --bin demo
 
 .PHONY: test
-test: ## Run all tests, on a local control plane where they need one
-	@echo "The first time, building the tests takes about 5 minutes, and the control plane about 10."
+test: ## Run all tests, on a local control plane and nodes where they need them
+	@echo "The first time, building the tests takes about 8 minutes, and the programs that they run about 15."
 	$(TOOLS) build
 	cargo test --locked --workspace
 
