@@ -280,6 +280,12 @@ impl Daemon {
         &self.address
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Waits until the first sync is done.
     ///
     /// # Errors

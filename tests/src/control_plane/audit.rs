@@ -45,6 +45,8 @@ pub struct Request {
     pub stage: String,
     /// When the API server received it.
     pub received: Timestamp,
+    /// When its answer ended; of a watch, when that began.
+    pub answered: Timestamp,
 }
 
 /// Which requests to count: those that are as each given part says.
@@ -204,6 +206,7 @@ struct Event {
     #[serde(default)]
     response_status: ResponseStatus,
     request_received_timestamp: Timestamp,
+    stage_timestamp: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -249,6 +252,7 @@ impl From<Event> for Request {
             code: event.response_status.code,
             stage: event.stage,
             received: event.request_received_timestamp,
+            answered: event.stage_timestamp,
         }
     }
 }
@@ -266,6 +270,7 @@ mod tests {
             "objectRef": { "resource": "secrets", "namespace": "a", "name": "b", "apiVersion": "v1" },
             "responseStatus": { "metadata": {}, "code": code },
             "requestReceivedTimestamp": "2026-01-02T03:04:05.678901Z",
+            "stageTimestamp": "2026-01-02T03:04:05.679901Z",
         });
         format!("{event}\n")
     }

@@ -106,6 +106,8 @@ fn etcd(ports: &Ports) -> Vec<String> {
         "--log-level=warn".into(),
         // The data need not outlive the machine.
         "--unsafe-no-fsync".into(),
+        // The benchmark writes more than the 2 GiB that are the default.
+        "--quota-backend-bytes=8589934592".into(),
     ]
 }
 

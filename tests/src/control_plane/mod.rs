@@ -163,6 +163,12 @@ impl ControlPlane {
         self.components.lock().await.api_server.kill();
     }
 
+    /// Kills the controller manager: from then on no namespace that is made gets objects of its own,
+    /// and none that is deleted goes.
+    pub async fn stop_controller_manager(&self) {
+        self.components.lock().await.controller_manager.kill();
+    }
+
     /// Starts the API server again on the same port and waits until it is ready.
     ///
     /// # Errors

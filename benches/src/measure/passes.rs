@@ -1,0 +1,172 @@
+//! First rollouts and refreshes, the daemon's and the floor's in turn.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Result, ensure};
+use ecr_refresher_tests::{
+    cluster,
+    control_plane::{AuditLog, Request},
+    daemon::Daemon,
+    fake_aws::Operation,
+};
+
+use crate::{
+    floor,
+    population::{delete_copies, is_listed},
+    progress::say,
+    stage::{SECRET, Stage, written},
+    traffic::{Traffic, is_of_rollout, is_write},
+    usage,
+};
+
+/// One pass over all copies.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pass {
+    /// From the first request of it to the answer of the last.
+    pub(crate) took: Duration,
+    /// What the daemon used of the processor for it.
+    pub(crate) cpu: Duration,
+    /// How often AWS was asked for a token.
+    pub(crate) tokens: usize,
+    pub(crate) patches: usize,
+    pub(crate) gets: usize,
+    pub(crate) lists: usize,
+    /// All requests.
+    pub(crate) requests: BTreeMap<String, usize>,
+}
+
+/// All passes over the same namespaces.
+#[derive(Debug, Default)]
+pub(crate) struct Passes {
+    pub(crate) rollouts: Vec<Pass>,
+    pub(crate) refreshes: Vec<Pass>,
+    pub(crate) floor_rollouts: Vec<Duration>,
+    pub(crate) floor_refreshes: Vec<Duration>,
+}
+
+/// Whatever else a machine does makes a pass slower and never quicker: the quickest counts.
+pub(crate) fn quickest(times: impl IntoIterator<Item = Duration>) -> Duration {
+    times.into_iter().min().unwrap_or_default()
+}
+
+/// Measures `rounds` rounds. The last is the daemon's, which is left running with all copies fresh.
+pub(crate) async fn measure(
+    stage: &Stage,
+    namespaces: &[String],
+    rounds: usize,
+) -> Result<(Passes, Daemon)> {
+    let mut passes = Passes::default();
+    // Alternating, so that neither has always the fresher server.
+    for round in 0..rounds {
+        let last = round + 1 == rounds;
+        let floor_first = last || round % 2 == 1;
+        if floor_first {
+            floor_round(stage, namespaces, &mut passes).await?;
+        }
+        let daemon = daemon_round(stage, namespaces, &mut passes).await?;
+        if last {
+            return Ok((passes, daemon));
+        }
+        ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
+        clear(stage, namespaces).await?;
+        if !floor_first {
+            floor_round(stage, namespaces, &mut passes).await?;
+        }
+    }
+    anyhow::bail!("there is no round to measure")
+}
+
+async fn floor_round(stage: &Stage, namespaces: &[String], passes: &mut Passes) -> Result<()> {
+    let user = stage.installation.user();
+    say("  floor: first rollout");
+    let audit = stage.audit()?;
+    stage.floor().rollout(is_listed).await?;
+    let rollout = settled(&audit, &user, namespaces.len())?;
+    passes.floor_rollouts.push(rollout.span(is_of_rollout)?);
+    say("  floor: refresh");
+    let audit = audit.from_now()?;
+    stage.floor().refresh(namespaces.to_vec()).await?;
+    let refresh = settled(&audit, &user, namespaces.len())?;
+    passes.floor_refreshes.push(refresh.span(is_write)?);
+    delete_copies(&stage.admin(), namespaces).await
+}
+
+async fn daemon_round(
+    stage: &Stage,
+    namespaces: &[String],
+    passes: &mut Passes,
+) -> Result<Daemon> {
+    let all = namespaces.len();
+    say("  daemon: first rollout");
+    stage.aws.forget_calls();
+    let audit = stage.audit()?;
+    let daemon = stage.start().await?;
+    written(&daemon, all).await?;
+    passes.rollouts.push(pass(stage, &audit, usage::cpu(daemon.pid())?, is_of_rollout)?);
+    same_size(stage, &namespaces[0]).await?;
+    say("  daemon: refresh");
+    let refresh = refresh(stage, &daemon, all, 2 * all).await?;
+    passes.refreshes.push(refresh);
+    Ok(daemon)
+}
+
+/// Has the daemon refresh all copies, and waits until it has made `written_after` writes.
+pub(crate) async fn refresh(
+    stage: &Stage,
+    daemon: &Daemon,
+    copies: usize,
+    written_after: usize,
+) -> Result<Pass> {
+    stage.aws.forget_calls();
+    let audit = stage.audit()?;
+    let before = usage::cpu(daemon.pid())?;
+    stage.force_refresh().await?;
+    written(daemon, written_after).await?;
+    let cpu = usage::cpu(daemon.pid())?.saturating_sub(before);
+    let pass = pass(stage, &audit, cpu, is_write)?;
+    ensure!(pass.patches >= copies, "{} of {copies} copies were refreshed", pass.patches);
+    Ok(pass)
+}
+
+fn pass(
+    stage: &Stage,
+    audit: &AuditLog,
+    cpu: Duration,
+    counts: fn(&Request) -> bool,
+) -> Result<Pass> {
+    let traffic = Traffic::of(audit, &stage.installation.user())?;
+    Ok(Pass {
+        took: traffic.span(counts)?,
+        cpu,
+        tokens: stage.aws.count(Operation::GetAuthorizationToken),
+        patches: traffic.copies("patch"),
+        gets: traffic.copies("get"),
+        lists: traffic.lists(),
+        requests: traffic.by_kind(),
+    })
+}
+
+/// The floor's requests, all of them.
+fn settled(audit: &AuditLog, user: &str, wanted: usize) -> Result<Traffic> {
+    let traffic = Traffic::of(audit, user)?;
+    let patches = traffic.copies("patch");
+    ensure!(patches == wanted, "the floor made {patches} writes of {wanted}");
+    Ok(traffic)
+}
+
+/// Leaves nothing of the daemon's: its next start is a first one.
+pub(crate) async fn clear(stage: &Stage, namespaces: &[String]) -> Result<()> {
+    stage.force_refresh().await?;
+    delete_copies(&stage.admin(), namespaces).await
+}
+
+/// Fails unless the floor writes as many bytes as the daemon does.
+async fn same_size(stage: &Stage, namespace: &str) -> Result<()> {
+    let copy = cluster::secret(&stage.admin(), namespace, SECRET).await?;
+    let bytes = |secret: k8s_openapi::api::core::v1::Secret| {
+        secret.data.into_iter().flatten().map(|(_, data)| data.0.len()).sum::<usize>()
+    };
+    let (daemon, floor) = (copy.map(bytes), bytes(floor::pull_secret()?));
+    ensure!(daemon == Some(floor), "the floor writes {floor} bytes, the daemon {daemon:?}");
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! Starts: of a healthy system, and in an empty cluster.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use ecr_refresher_tests::daemon::Daemon;
+
+use crate::{progress::say, stage::Stage, traffic::Traffic};
+
+/// Restarts of a daemon whose copies are all fresh.
+#[derive(Debug, Default)]
+pub(crate) struct Restarts {
+    /// Until it is ready.
+    pub(crate) ready: Vec<Duration>,
+    /// The lists alone.
+    pub(crate) lists: Vec<Duration>,
+    /// Writes of copies, of all restarts together.
+    pub(crate) patches: usize,
+    /// Calls of AWS, of all restarts together.
+    pub(crate) aws_calls: usize,
+}
+
+/// Restarts it this often; the last one runs on.
+pub(crate) async fn measure(
+    stage: &Stage,
+    mut daemon: Daemon,
+    times: usize,
+) -> Result<(Restarts, Daemon)> {
+    say("  daemon: restarts");
+    let mut restarts = Restarts::default();
+    for _ in 0..times {
+        ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
+        restarts.lists.push(stage.floor().lists().await?);
+        stage.aws.forget_calls();
+        let audit = stage.audit()?;
+        let ready;
+        (daemon, ready) = stage.start_ready().await?;
+        restarts.ready.push(ready);
+        restarts.patches += Traffic::of(&audit, &stage.installation.user())?.copies("patch");
+        restarts.aws_calls += stage.aws.calls().len();
+    }
+    Ok((restarts, daemon))
+}
+
+/// How long a daemon needs to be ready that has its token in the cache, and no namespaces.
+pub(crate) async fn measure_empty(stage: &Stage, times: usize) -> Result<Vec<Duration>> {
+    say("an empty cluster: starts");
+    let (daemon, _) = stage.start_ready().await?;
+    // The cache is written a moment later, or at the latest when it stops.
+    ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
+    let mut ready = Vec::new();
+    for _ in 0..times {
+        let (daemon, took) = stage.start_ready().await?;
+        ready.push(took);
+        ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
+    }
+    Ok(ready)
+}

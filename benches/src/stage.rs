@@ -1,0 +1,137 @@
+//! What the benchmark plays on: the control plane, the fake AWS, the chart, and the daemon's process.
+
+use std::{net::TcpListener, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use ecr_refresher_tests::{
+    cluster,
+    control_plane::{AuditLog, ControlPlane},
+    daemon::{Daemon, Installation},
+    fake_aws::FakeAws,
+    http_client,
+};
+use kube::Client;
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::floor::Floor;
+
+/// The pull Secret's name.
+pub(crate) const SECRET: &str = "ecr-pull";
+/// How many writes are under way at once, the daemon's and the floor's.
+pub(crate) const CONCURRENCY: usize = 32;
+/// Writes of copies that went well.
+const WRITES: &str =
+    r#"ecr_refresher_copy_writes_total{reason="",result="success",secret="ecr-pull"}"#;
+
+/// Nothing that is measured takes longer, however slow the machine.
+const PATIENCE: Duration = Duration::from_mins(20);
+/// How often progress is looked at: each look costs the daemon something.
+const GLANCE: Duration = Duration::from_millis(500);
+/// How often it is asked whether it is ready: what is measured is about as exact.
+const READY_GLANCE: Duration = Duration::from_millis(5);
+
+/// Everything that runs but the daemon.
+pub(crate) struct Stage {
+    pub(crate) installation: Installation,
+    pub(crate) aws: FakeAws,
+    pub(crate) control_plane: Arc<ControlPlane>,
+}
+
+impl Stage {
+    /// Installs the chart with `config` into a control plane that has nothing else yet.
+    pub(crate) async fn set_up(control_plane: ControlPlane, config: Value) -> Result<Self> {
+        let control_plane = Arc::new(control_plane);
+        let installation = Installation::new(&control_plane, "ecr-refresher", config).await?;
+        let installation = installation.with_log_level("info");
+        Ok(Self { installation, aws: FakeAws::start().await?, control_plane })
+    }
+
+    /// A client with all rights.
+    pub(crate) fn admin(&self) -> Client {
+        self.control_plane.admin_client()
+    }
+
+    /// The bare loop, with the daemon's rights.
+    pub(crate) fn floor(&self) -> Floor {
+        Floor::new(self.installation.kubeconfig().to_owned())
+    }
+
+    /// What service accounts ask from now on.
+    pub(crate) fn audit(&self) -> Result<AuditLog> {
+        self.control_plane.audit().from_now()
+    }
+
+    /// Starts the daemon.
+    pub(crate) async fn start(&self) -> Result<Daemon> {
+        self.installation.start(&self.aws).await
+    }
+
+    /// Starts the daemon, and says how long it was until it was ready.
+    pub(crate) async fn start_ready(&self) -> Result<(Daemon, Duration)> {
+        // Free at this moment; it is known before the daemon's log tells it.
+        let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string();
+        let mut command = self.installation.command(&self.aws)?;
+        command.env("ECR_REFRESHER__LISTEN", &address);
+        let begun = Instant::now();
+        let ready = async {
+            while !matches!(http_client::get(&address, "/readyz").await, Ok((200, _))) {
+                sleep(READY_GLANCE).await;
+            }
+            Ok(begun.elapsed())
+        };
+        let ready = async { timeout(PATIENCE, ready).await.context("it never was ready")? };
+        tokio::try_join!(self.installation.start_command(&command), ready)
+    }
+
+    /// Makes the daemon ask for a new token, and so refresh all copies.
+    pub(crate) async fn force_refresh(&self) -> Result<()> {
+        let installation = &self.installation;
+        cluster::delete_secret(&self.admin(), installation.home(), &installation.token_cache())
+            .await
+    }
+
+    /// Replaces the config file in one step, as the kubelet does.
+    pub(crate) fn configure(&self, config: &Value) -> Result<()> {
+        let path = self.installation.config();
+        let new = NamedTempFile::new_in(path.parent().context("a config file has a folder")?)?;
+        // JSON is YAML.
+        std::fs::write(new.path(), format!("{config:#}\n"))?;
+        new.persist(path).context("replacing the daemon's config")?;
+        Ok(())
+    }
+}
+
+/// Waits until the daemon has written `wanted` copies since it started.
+pub(crate) async fn written(daemon: &Daemon, wanted: usize) -> Result<()> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let written = writes(daemon).await?;
+        if written >= wanted {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            bail!("the daemon has written {written} of {wanted} copies: {}", daemon.log()?);
+        }
+        sleep(GLANCE).await;
+    }
+}
+
+/// How many copies it has written since it started.
+pub(crate) async fn writes(daemon: &Daemon) -> Result<usize> {
+    // A counter is a whole number, which prints as one.
+    Ok(daemon.metric(WRITES).await?.to_string().parse()?)
+}
+
+/// The daemon's config with these patterns on its list.
+pub(crate) fn config(patterns: &[&str]) -> Value {
+    json!({
+        "registries": [{ "name": "main", "ecr": { "region": "eu-west-1" } }],
+        "secrets": [{ "name": SECRET, "namespaces": patterns }],
+        "refresh": { "spread": "0s" },
+        // What an edit takes off the list is not to be deleted while something else is measured.
+        "prune": { "after": "12h" },
+        "writer": { "concurrency": CONCURRENCY },
+    })
+}

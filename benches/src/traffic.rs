@@ -1,0 +1,68 @@
+//! What was asked of the API server in a stretch of time, from its audit log.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result};
+use ecr_refresher_tests::control_plane::{AuditLog, Request};
+
+use crate::stage::SECRET;
+
+/// The requests of the daemon's ServiceAccount.
+pub(crate) struct Traffic(Vec<Request>);
+
+impl Traffic {
+    /// What `user` has asked since `log` began. What ended a moment ago is in it.
+    pub(crate) fn of(log: &AuditLog, user: &str) -> Result<Self> {
+        Ok(Self(log.requests_by(user)?))
+    }
+
+    /// Requests of copies, by their verbs.
+    pub(crate) fn copies(&self, verb: &str) -> usize {
+        self.0.iter().filter(|request| request.verb == verb && is_of_copies(request)).count()
+    }
+
+    /// Lists of namespaces and of Secrets.
+    pub(crate) fn lists(&self) -> usize {
+        let watched = |resource| resource == "namespaces" || resource == "secrets";
+        self.0.iter().filter(|one| one.verb == "list" && watched(one.resource.as_str())).count()
+    }
+
+    /// From the first request of these to the answer of the last.
+    pub(crate) fn span(&self, counts: fn(&Request) -> bool) -> Result<Duration> {
+        let requests = || self.0.iter().filter(|request| counts(request));
+        let first = requests().map(|request| request.received).min().context("no request")?;
+        let last = requests().map(|request| request.answered).max().context("no request")?;
+        Ok(Duration::try_from(last.duration_since(first))?)
+    }
+
+    /// How many requests there were, by what they were.
+    pub(crate) fn by_kind(&self) -> BTreeMap<String, usize> {
+        let mut kinds = BTreeMap::new();
+        for request in &self.0 {
+            let Request { verb, resource, subresource, name, .. } = request;
+            let kind = match (resource.as_str(), subresource.as_str()) {
+                ("", _) => format!("{verb} {}", request.uri),
+                ("secrets", _) if !name.is_empty() => format!("{verb} secrets {name}"),
+                (resource, "") => format!("{verb} {resource}"),
+                (resource, subresource) => format!("{verb} {resource}/{subresource}"),
+            };
+            *kinds.entry(kind).or_default() += 1;
+        }
+        kinds
+    }
+}
+
+/// Whether it is about one copy.
+pub(crate) fn is_of_copies(request: &Request) -> bool {
+    request.resource == "secrets" && request.name == SECRET && !request.namespace.is_empty()
+}
+
+/// Whether it writes a copy.
+pub(crate) fn is_write(request: &Request) -> bool {
+    request.verb == "patch" && is_of_copies(request)
+}
+
+/// Whether a first rollout begins or goes on with it.
+pub(crate) fn is_of_rollout(request: &Request) -> bool {
+    is_write(request) || (request.verb == "list" && request.resource == "namespaces")
+}
