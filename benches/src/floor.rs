@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use ecr_refresher_core::{Auth, Credentials, Host, Lifetime, dockerconfig::DockerConfig};
 use ecr_refresher_sync::{AllowList, MANAGER, Manifest, OnConflict, PullSecret};
 use ecr_refresher_tests::fake_aws::PASSWORD_MARKER;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::{
@@ -19,7 +19,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::stage::{CONCURRENCY, SECRET};
+use crate::stage::CONCURRENCY;
 
 /// What the fake AWS gives tokens for, and how long its passwords are.
 const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
@@ -30,40 +30,41 @@ const PAGE: u32 = 500;
 /// Does what the daemon does, and nothing else.
 pub(crate) struct Floor {
     kubeconfig: PathBuf,
+    secrets: &'static [&'static str],
 }
 
 impl Floor {
-    pub(crate) fn new(kubeconfig: PathBuf) -> Self {
-        Self { kubeconfig }
+    pub(crate) fn new(kubeconfig: PathBuf, secrets: &'static [&'static str]) -> Self {
+        Self { kubeconfig, secrets }
     }
 
-    /// Lists the namespaces, and writes a copy into each that `listed` says.
-    pub(crate) async fn rollout(&self, listed: fn(&str) -> bool) -> Result<()> {
-        let secret = pull_secret()?;
+    /// Lists the namespaces, and writes a copy into each that `listed` says; then writes them all
+    /// again, over the same connections, as the daemon does.
+    pub(crate) async fn rollout_and_refresh(&self, listed: fn(&str) -> bool) -> Result<()> {
+        let bodies =
+            || self.secrets.iter().map(|name| pull_secret(name)).collect::<Result<Vec<_>>>();
+        let (first, second) = (bodies()?, bodies()?);
         self.on_one_thread(move |client| async move {
             let api = Api::<Namespace>::all(client.clone());
             let mut names = Vec::new();
             list(&api, None, |namespace| names.push(namespace.name_any())).await?;
             names.retain(|name| listed(name));
-            apply(&client, names, &secret).await
+            apply(&client, &names, &first).await?;
+            apply(&client, &names, &second).await
         })
         .await
     }
 
-    /// Writes a copy into each of these namespaces.
-    pub(crate) async fn refresh(&self, names: Vec<String>) -> Result<()> {
-        let secret = pull_secret()?;
-        self.on_one_thread(move |client| async move { apply(&client, names, &secret).await }).await
-    }
-
     /// Lists the namespaces and the copies, both at once. Says how long that takes.
     pub(crate) async fn lists(&self) -> Result<Duration> {
+        let secrets = self.secrets;
         self.on_one_thread(move |client| async move {
             let begun = Instant::now();
             let namespaces = Api::<Namespace>::all(client.clone());
             let copies = Api::<Secret>::all(client);
-            let named = Some(format!("metadata.name={SECRET}"));
-            tokio::try_join!(list(&namespaces, None, drop), list(&copies, named, drop))?;
+            let named = |name| Some(format!("metadata.name={name}"));
+            let copies = secrets.iter().map(|name| list(&copies, named(name), drop));
+            tokio::try_join!(list(&namespaces, None, drop), try_join_all(copies))?;
             Ok(begun.elapsed())
         })
         .await
@@ -92,8 +93,9 @@ impl Floor {
 }
 
 /// Writes a copy into each namespace, [`CONCURRENCY`] at a time.
-async fn apply(client: &Client, names: Vec<String>, secret: &Secret) -> Result<()> {
-    let writes = names.into_iter().map(|name| async move { write(client, &name, secret).await });
+async fn apply(client: &Client, names: &[String], secrets: &[Secret]) -> Result<()> {
+    let all = secrets.iter().flat_map(|secret| names.iter().map(move |name| (name, secret)));
+    let writes = all.map(|(name, secret)| write(client, name, secret));
     stream::iter(writes).buffer_unordered(CONCURRENCY).try_collect().await
 }
 
@@ -101,7 +103,7 @@ async fn apply(client: &Client, names: Vec<String>, secret: &Secret) -> Result<(
 pub(crate) async fn write(client: &Client, namespace: &str, secret: &Secret) -> Result<()> {
     let api = Api::<Secret>::namespaced(client.clone(), namespace);
     let parameters = PatchParams::apply(MANAGER);
-    api.patch_metadata(SECRET, &parameters, &Patch::Apply(secret))
+    api.patch_metadata(&secret.name_any(), &parameters, &Patch::Apply(secret))
         .await
         .with_context(|| format!("writing the Secret of {namespace}"))?;
     Ok(())
@@ -127,7 +129,7 @@ where
 }
 
 /// A copy as the daemon renders it, with a password that nobody had before.
-pub(crate) fn pull_secret() -> Result<Secret> {
+pub(crate) fn pull_secret(name: &str) -> Result<Secret> {
     let random = std::iter::repeat_with(fastrand::alphanumeric);
     let password = PASSWORD_MARKER.chars().chain(random).take(PASSWORD_LENGTH).collect::<String>();
     let now = Timestamp::now();
@@ -138,7 +140,7 @@ pub(crate) fn pull_secret() -> Result<Secret> {
         lifetime: Some(lifetime.context("no life")?),
     }]);
     let secret = PullSecret {
-        name: SECRET.to_owned(),
+        name: name.to_owned(),
         registries: vec![Arc::from("main")],
         allow_list: AllowList::new(vec!["*".to_owned()], vec![], Selector::default())?,
         service_accounts: Vec::new(),

@@ -11,7 +11,7 @@ use kube::{
     api::{DeleteParams, ObjectMeta, PostParams},
 };
 
-use crate::{progress::Progress, stage::SECRET};
+use crate::{progress::Progress, stage::Stage};
 
 /// More at once are no quicker.
 const CONCURRENCY: usize = 32;
@@ -62,11 +62,14 @@ pub(crate) async fn make_other_secrets(client: &Client, count: usize) -> Result<
 }
 
 /// Deletes the copies in these namespaces.
-pub(crate) async fn delete_copies(client: &Client, names: &[String]) -> Result<()> {
-    let progress = Progress::start("copies deleted", names.len());
-    each(names.to_vec(), &progress, async |name| {
+pub(crate) async fn delete_copies(stage: &Stage, names: &[String]) -> Result<()> {
+    let client = stage.admin();
+    let copies = |secret| names.iter().map(move |name| (name, secret));
+    let copies: Vec<_> = stage.secrets.iter().flat_map(copies).collect();
+    let progress = Progress::start("copies deleted", copies.len());
+    each(copies, &progress, async |&(name, secret)| {
         let api = Api::<Secret>::namespaced(client.clone(), name);
-        match api.delete(SECRET, &DeleteParams::default()).await {
+        match api.delete(secret, &DeleteParams::default()).await {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             deleted => Ok(deleted.map(drop)?),
         }
@@ -80,10 +83,10 @@ async fn each<T>(
     make: impl AsyncFn(&T) -> Result<()>,
 ) -> Result<()> {
     let make = &make;
-    let made = all.into_iter().map(|one| async move {
+    let steps = all.into_iter().map(|one| async move {
         make(&one).await?;
         progress.step();
         Ok(())
     });
-    stream::iter(made).buffer_unordered(CONCURRENCY).try_collect().await
+    stream::iter(steps).buffer_unordered(CONCURRENCY).try_collect().await
 }

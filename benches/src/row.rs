@@ -29,6 +29,8 @@ pub(crate) enum Unit {
     Bytes,
     /// Of one core.
     Percent,
+    /// In each second.
+    Rate,
 }
 
 /// A row.
@@ -80,6 +82,7 @@ impl Unit {
             Self::Milliseconds => format!("{value:.1} ms"),
             Self::Mebibytes => format!("{value:.1} MiB"),
             Self::Bytes => format!("{value:.0} bytes"),
+            Self::Rate => format!("{value:.1} /s"),
             Self::Percent => format!("{value:.3} %"),
         }
     }
@@ -111,6 +114,9 @@ mod tests {
     #[test]
     fn values_have_their_units() {
         let row = row(Unit::Mebibytes, Bound::AtMost(16.0), 15.25);
-        assert_eq!((row.bound_text(), row.measured_text()), ("≤ 16.0 MiB".into(), "15.2 MiB".into()));
+        assert_eq!(
+            (row.bound_text(), row.measured_text()),
+            ("≤ 16.0 MiB".into(), "15.2 MiB".into())
+        );
     }
 }

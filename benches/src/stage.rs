@@ -15,15 +15,14 @@ use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::floor::Floor;
+use crate::{floor::Floor, progress::say};
 
-/// The pull Secret's name.
+/// How the names of all pull Secrets begin, and what the first is called.
 pub(crate) const SECRET: &str = "ecr-pull";
 /// How many writes are under way at once, the daemon's and the floor's.
 pub(crate) const CONCURRENCY: usize = 32;
-/// Writes of copies that went well.
-const WRITES: &str =
-    r#"ecr_refresher_copy_writes_total{reason="",result="success",secret="ecr-pull"}"#;
+/// How the series begin that count writes of copies that went well.
+const WRITES: &str = r#"ecr_refresher_copy_writes_total{reason="",result="success","#;
 
 /// Nothing that is measured takes longer, however slow the machine.
 const PATIENCE: Duration = Duration::from_mins(20);
@@ -37,15 +36,23 @@ pub(crate) struct Stage {
     pub(crate) installation: Installation,
     pub(crate) aws: FakeAws,
     pub(crate) control_plane: Arc<ControlPlane>,
+    /// The names of the pull Secrets.
+    pub(crate) secrets: &'static [&'static str],
 }
 
 impl Stage {
-    /// Installs the chart with `config` into a control plane that has nothing else yet.
-    pub(crate) async fn set_up(control_plane: ControlPlane, config: Value) -> Result<Self> {
-        let control_plane = Arc::new(control_plane);
+    /// Starts a control plane, and installs the chart for these pull Secrets, each with these
+    /// patterns.
+    pub(crate) async fn set_up(
+        secrets: &'static [&'static str],
+        patterns: &[String],
+    ) -> Result<Self> {
+        say("starting the control plane");
+        let control_plane = Arc::new(ControlPlane::start().await?);
+        let config = config(secrets, patterns);
         let installation = Installation::new(&control_plane, "ecr-refresher", config).await?;
         let installation = installation.with_log_level("info");
-        Ok(Self { installation, aws: FakeAws::start().await?, control_plane })
+        Ok(Self { installation, aws: FakeAws::start().await?, control_plane, secrets })
     }
 
     /// A client with all rights.
@@ -55,7 +62,7 @@ impl Stage {
 
     /// The bare loop, with the daemon's rights.
     pub(crate) fn floor(&self) -> Floor {
-        Floor::new(self.installation.kubeconfig().to_owned())
+        Floor::new(self.installation.kubeconfig().to_owned(), self.secrets)
     }
 
     /// What service accounts ask from now on.
@@ -92,8 +99,9 @@ impl Stage {
             .await
     }
 
-    /// Replaces the config file in one step, as the kubelet does.
-    pub(crate) fn configure(&self, config: &Value) -> Result<()> {
+    /// Has the config file list these patterns; replaces it in one step, as the kubelet does.
+    pub(crate) fn configure(&self, patterns: &[String]) -> Result<()> {
+        let config = config(self.secrets, patterns);
         let path = self.installation.config();
         let new = NamedTempFile::new_in(path.parent().context("a config file has a folder")?)?;
         // JSON is YAML.
@@ -120,15 +128,18 @@ pub(crate) async fn written(daemon: &Daemon, wanted: usize) -> Result<()> {
 
 /// How many copies it has written since it started.
 pub(crate) async fn writes(daemon: &Daemon) -> Result<usize> {
+    let (_, text) = daemon.get("/metrics").await?;
+    let counters = text.lines().filter(|line| line.starts_with(WRITES));
     // A counter is a whole number, which prints as one.
-    Ok(daemon.metric(WRITES).await?.to_string().parse()?)
+    let values = counters.filter_map(|line| line.rsplit(' ').next());
+    values.map(|value| Ok(value.parse::<usize>()?)).sum()
 }
 
-/// The daemon's config with these patterns on its list.
-pub(crate) fn config(patterns: &[&str]) -> Value {
+fn config(secrets: &[&str], patterns: &[String]) -> Value {
+    let entry = |name: &&str| json!({ "name": name, "namespaces": patterns });
     json!({
         "registries": [{ "name": "main", "ecr": { "region": "eu-west-1" } }],
-        "secrets": [{ "name": SECRET, "namespaces": patterns }],
+        "secrets": secrets.iter().map(entry).collect::<Vec<_>>(),
         "refresh": { "spread": "0s" },
         // What an edit takes off the list is not to be deleted while something else is measured.
         "prune": { "after": "12h" },

@@ -35,8 +35,17 @@ impl Traffic {
         Ok(Duration::try_from(last.duration_since(first))?)
     }
 
-    /// How many requests there were, by what they were.
-    pub(crate) fn by_kind(&self) -> BTreeMap<String, usize> {
+    /// All requests there were.
+    pub(crate) fn all(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Writes of copies in the namespaces of which `wanted` says so.
+    pub(crate) fn writes_in(&self, wanted: impl Fn(&str) -> bool) -> usize {
+        self.0.iter().filter(|one| is_write(one) && wanted(&one.namespace)).count()
+    }
+
+    fn by_kind(&self) -> BTreeMap<String, usize> {
         let mut kinds = BTreeMap::new();
         for request in &self.0 {
             let Request { verb, resource, subresource, name, .. } = request;
@@ -50,16 +59,30 @@ impl Traffic {
         }
         kinds
     }
+
+    /// How many requests there were, by what they were, as text.
+    pub(crate) fn kinds_text(&self) -> String {
+        let kinds = self.by_kind();
+        let kinds = kinds.iter().map(|(kind, count)| format!("{count} {kind}"));
+        kinds.collect::<Vec<_>>().join(", ")
+    }
 }
 
-/// Whether it is about one copy.
+/// Whether it is about one copy. No other name of a Secret begins so.
 pub(crate) fn is_of_copies(request: &Request) -> bool {
-    request.resource == "secrets" && request.name == SECRET && !request.namespace.is_empty()
+    request.resource == "secrets"
+        && request.name.starts_with(SECRET)
+        && !request.namespace.is_empty()
 }
 
 /// Whether it writes a copy.
 pub(crate) fn is_write(request: &Request) -> bool {
     request.verb == "patch" && is_of_copies(request)
+}
+
+/// Whether it writes a copy that was there.
+pub(crate) fn is_refresh(request: &Request) -> bool {
+    is_write(request) && request.code == 200
 }
 
 /// Whether a first rollout begins or goes on with it.

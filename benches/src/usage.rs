@@ -29,7 +29,7 @@ pub(crate) fn exact_cpu(pid: u32) -> Result<Duration> {
 pub(crate) fn memory(pid: u32) -> Result<Memory> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("its memory")?;
     let bytes = |key| bytes_in(&status, key).with_context(|| format!("there is no {key}"));
-    Ok(Memory { resident: bytes("VmRSS:")?, peak: bytes("VmHWM:")? })
+    Ok(Memory { resident: bytes("VmRSS:")?, peak: bytes("VmHWM:")?, anonymous: bytes("RssAnon:")? })
 }
 
 /// The memory of a process, in bytes.
@@ -37,6 +37,8 @@ pub(crate) fn memory(pid: u32) -> Result<Memory> {
 pub(crate) struct Memory {
     pub(crate) resident: usize,
     pub(crate) peak: usize,
+    /// What of the resident is its data, and not pages of its binary.
+    pub(crate) anonymous: usize,
 }
 
 fn cpu_in(stat: &str) -> Option<Duration> {

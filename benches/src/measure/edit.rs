@@ -8,14 +8,14 @@ use ecr_refresher_tests::{daemon::Daemon, wait::eventually};
 use crate::{
     population::delete_copies,
     progress::say,
-    stage::{Stage, config, written, writes},
+    stage::{Stage, writes, written},
     traffic::Traffic,
     usage,
 };
 
-const PATTERNS: [&str; 2] = ["team-*", "new-*"];
-/// The pattern that is added.
+/// A pattern that is added, and one that is for no namespace.
 const ADDED: &str = "squad-*";
+const NOBODY: &str = "nobody-*";
 const IN_FORCE_WITHIN: Duration = Duration::from_secs(30);
 
 /// What an edit costs.
@@ -29,34 +29,35 @@ pub(crate) struct Edit {
     pub(crate) added: usize,
 }
 
-/// The config at first.
-pub(crate) fn first_config() -> serde_json::Value {
-    config(&PATTERNS)
-}
-
-/// Adds a pattern that is for `added` alone.
-pub(crate) async fn measure(stage: &Stage, daemon: &Daemon, added: &[String]) -> Result<Edit> {
+/// Adds a pattern to `patterns` that is for `added` alone.
+pub(crate) async fn measure(
+    stage: &Stage,
+    daemon: &Daemon,
+    patterns: &[String],
+    added: &[String],
+) -> Result<Edit> {
+    let with = |pattern: &str| [patterns, &[pattern.to_owned()]].concat();
     say("  daemon: edits of the config");
     // This changes no namespace's state, but each has to be looked at to know.
     let before = usage::exact_cpu(daemon.pid())?;
-    edit(stage, daemon, &["team-*", "new-*", "nobody-*"]).await?;
+    edit(stage, daemon, &with(NOBODY)).await?;
     let evaluation = usage::exact_cpu(daemon.pid())?.saturating_sub(before);
 
     let audit = stage.audit()?;
     let written_before = writes(daemon).await?;
-    edit(stage, daemon, &["team-*", "new-*", ADDED]).await?;
+    edit(stage, daemon, &with(ADDED)).await?;
     written(daemon, written_before + added.len()).await?;
     let patches = Traffic::of(&audit, &stage.installation.user())?.copies("patch");
-    edit(stage, daemon, &PATTERNS).await?;
-    delete_copies(&stage.admin(), added).await?;
+    edit(stage, daemon, patterns).await?;
+    delete_copies(stage, added).await?;
     Ok(Edit { evaluation, patches, added: added.len() })
 }
 
 /// Swaps the file and waits until the daemon says that it is in force.
-async fn edit(stage: &Stage, daemon: &Daemon, patterns: &[&str]) -> Result<()> {
+async fn edit(stage: &Stage, daemon: &Daemon, patterns: &[String]) -> Result<()> {
     let edits = |log: &str| log.matches("the config has changed").count();
     let before = edits(&daemon.log()?);
-    stage.configure(&config(patterns))?;
+    stage.configure(patterns)?;
     eventually("the edit to be in force", IN_FORCE_WITHIN, async || {
         ensure!(edits(&daemon.log()?) > before, "it is not");
         Ok(())

@@ -85,7 +85,6 @@ pub(crate) struct Newcomers<'a> {
 }
 
 impl<'a> Newcomers<'a> {
-    /// `names` are those that were made before.
     pub(crate) async fn start(stage: &'a Stage) -> Result<Self> {
         let (admin, daemon) = (stage.admin(), stage.installation.client().await?);
         let seen = Arc::<Seen>::default();
@@ -157,7 +156,7 @@ impl<'a> Newcomers<'a> {
 
     /// One write, into a namespace that is not on the list.
     async fn write(&self, namespace: &str) -> Result<Duration> {
-        let secret = floor::pull_secret()?;
+        let secret = floor::pull_secret(SECRET)?;
         let begun = Instant::now();
         floor::write(&self.daemon, namespace, &secret).await?;
         Ok(begun.elapsed())

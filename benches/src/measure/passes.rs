@@ -1,6 +1,6 @@
 //! First rollouts and refreshes, the daemon's and the floor's in turn.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use ecr_refresher_tests::{
@@ -15,7 +15,7 @@ use crate::{
     population::{delete_copies, is_listed},
     progress::say,
     stage::{SECRET, Stage, written},
-    traffic::{Traffic, is_of_rollout, is_write},
+    traffic::{Traffic, is_of_rollout, is_refresh, is_write},
     usage,
 };
 
@@ -31,8 +31,8 @@ pub(crate) struct Pass {
     pub(crate) patches: usize,
     pub(crate) gets: usize,
     pub(crate) lists: usize,
-    /// All requests.
-    pub(crate) requests: BTreeMap<String, usize>,
+    /// All requests, as text.
+    pub(crate) requests: String,
 }
 
 /// All passes over the same namespaces.
@@ -77,26 +77,21 @@ pub(crate) async fn measure(
 }
 
 async fn floor_round(stage: &Stage, namespaces: &[String], passes: &mut Passes) -> Result<()> {
-    let user = stage.installation.user();
-    say("  floor: first rollout");
+    say("  floor: first rollout and refresh");
+    let copies = namespaces.len() * stage.secrets.len();
     let audit = stage.audit()?;
-    stage.floor().rollout(is_listed).await?;
-    let rollout = settled(&audit, &user, namespaces.len())?;
-    passes.floor_rollouts.push(rollout.span(is_of_rollout)?);
-    say("  floor: refresh");
-    let audit = audit.from_now()?;
-    stage.floor().refresh(namespaces.to_vec()).await?;
-    let refresh = settled(&audit, &user, namespaces.len())?;
-    passes.floor_refreshes.push(refresh.span(is_write)?);
-    delete_copies(&stage.admin(), namespaces).await
+    stage.floor().rollout_and_refresh(is_listed).await?;
+    let traffic = Traffic::of(&audit, &stage.installation.user())?;
+    let (patches, wanted) = (traffic.copies("patch"), 2 * copies);
+    ensure!(patches == wanted, "the floor made {patches} writes of {wanted}");
+    // A copy that was not there before is answered with 201.
+    passes.floor_rollouts.push(traffic.span(|one| is_of_rollout(one) && !is_refresh(one))?);
+    passes.floor_refreshes.push(traffic.span(is_refresh)?);
+    delete_copies(stage, namespaces).await
 }
 
-async fn daemon_round(
-    stage: &Stage,
-    namespaces: &[String],
-    passes: &mut Passes,
-) -> Result<Daemon> {
-    let all = namespaces.len();
+async fn daemon_round(stage: &Stage, namespaces: &[String], passes: &mut Passes) -> Result<Daemon> {
+    let all = namespaces.len() * stage.secrets.len();
     say("  daemon: first rollout");
     stage.aws.forget_calls();
     let audit = stage.audit()?;
@@ -142,22 +137,14 @@ fn pass(
         patches: traffic.copies("patch"),
         gets: traffic.copies("get"),
         lists: traffic.lists(),
-        requests: traffic.by_kind(),
+        requests: traffic.kinds_text(),
     })
-}
-
-/// The floor's requests, all of them.
-fn settled(audit: &AuditLog, user: &str, wanted: usize) -> Result<Traffic> {
-    let traffic = Traffic::of(audit, user)?;
-    let patches = traffic.copies("patch");
-    ensure!(patches == wanted, "the floor made {patches} writes of {wanted}");
-    Ok(traffic)
 }
 
 /// Leaves nothing of the daemon's: its next start is a first one.
 pub(crate) async fn clear(stage: &Stage, namespaces: &[String]) -> Result<()> {
     stage.force_refresh().await?;
-    delete_copies(&stage.admin(), namespaces).await
+    delete_copies(stage, namespaces).await
 }
 
 /// Fails unless the floor writes as many bytes as the daemon does.
@@ -166,7 +153,7 @@ async fn same_size(stage: &Stage, namespace: &str) -> Result<()> {
     let bytes = |secret: k8s_openapi::api::core::v1::Secret| {
         secret.data.into_iter().flatten().map(|(_, data)| data.0.len()).sum::<usize>()
     };
-    let (daemon, floor) = (copy.map(bytes), bytes(floor::pull_secret()?));
+    let (daemon, floor) = (copy.map(bytes), bytes(floor::pull_secret(SECRET)?));
     ensure!(daemon == Some(floor), "the floor writes {floor} bytes, the daemon {daemon:?}");
     Ok(())
 }

@@ -46,7 +46,7 @@ pub(crate) async fn measure(
 pub(crate) async fn measure_empty(stage: &Stage, times: usize) -> Result<Vec<Duration>> {
     say("an empty cluster: starts");
     let (daemon, _) = stage.start_ready().await?;
-    // The cache is written a moment later, or at the latest when it stops.
+    // The cache is written a moment later, and at the latest when it stops.
     ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
     let mut ready = Vec::new();
     for _ in 0..times {
