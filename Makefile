@@ -51,8 +51,20 @@ values: ## Write docs/values.md out of the chart's comments
 advisories: $(CARGO_DENY) ## Look for known vulnerabilities (asks github.com)
 	$(CARGO_DENY) --locked check advisories
 
+# The benchmark of whole clusters, as an optimised build of it and of the daemon.
+SCALE := cargo run --locked --release --package ecr-refresher-benches --bin scale --
+
 .PHONY: bench
-bench: ## Measure the index
+bench: ## Measure the daemon in clusters of up to 50,000 namespaces
+	@echo "This takes about half an hour, and is worth little on a machine that does anything else."
+	for shape in sizes many hostile; do $(SCALE) --shape $$shape --output docs/benchmarks || exit 1; done
+
+.PHONY: bench-check
+bench-check: ## Measure it at 1,000 namespaces, against bounds for a busy machine
+	$(SCALE) --check
+
+.PHONY: bench-index
+bench-index: ## Measure the index alone
 	cargo bench --locked --package ecr-refresher-benches
 
 .PHONY: binary

@@ -51,10 +51,9 @@ impl Bounds {
     /// what a start costs weighs more, and a pause of the machine too.
     pub(crate) const CHECK: Self = Self {
         pass: 1.5,
-        restart: 6.0,
+        restart: 4.0,
         idle_latency: 10.0,
-        loaded_latency: 6.0,
-        cpu_of_copy: 0.4,
+        loaded_latency: 5.0,
         cpu_at_rest: 0.3,
         start: 1000.0,
         ..Self::FULL

@@ -145,7 +145,8 @@ impl<'a> Rows<'a> {
     }
 
     /// What is the same for every size.
-    pub(crate) fn add_fixed(&mut self, binary: usize, starts: &[Duration]) {
+    pub(crate) fn add_fixed(&mut self, binary: usize, starts: &[Duration], empty: Memory) {
+        self.add_memory(empty, "in an empty cluster");
         let most = Bound::AtMost(self.bounds.binary);
         self.add("binary", Unit::Mebibytes, most, float(binary) / MEBIBYTE, "");
         let (start, most) = (quickest(starts.iter().copied()), Bound::AtMost(self.bounds.start));

@@ -97,7 +97,6 @@ impl<'a> Newcomers<'a> {
 
     /// One at a time, in a system at rest.
     pub(crate) async fn idle(&mut self, samples: usize) -> Result<Latency> {
-        say("  daemon: new namespaces, at rest");
         let mut latency = Latency::default();
         for _ in 0..samples {
             let name = self.next_name();

@@ -5,7 +5,12 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use ecr_refresher_tests::daemon::Daemon;
 
-use crate::{progress::say, stage::Stage, traffic::Traffic};
+use crate::{
+    progress::say,
+    stage::Stage,
+    traffic::Traffic,
+    usage::{self, Memory},
+};
 
 /// Restarts of a daemon whose copies are all fresh.
 #[derive(Debug, Default)]
@@ -42,10 +47,12 @@ pub(crate) async fn measure(
     Ok((restarts, daemon))
 }
 
-/// How long a daemon needs to be ready that has its token in the cache, and no namespaces.
-pub(crate) async fn measure_empty(stage: &Stage, times: usize) -> Result<Vec<Duration>> {
+/// How long a daemon needs to be ready that has its token in the cache, and no namespaces; and what
+/// it then has in memory.
+pub(crate) async fn measure_empty(stage: &Stage, times: usize) -> Result<(Vec<Duration>, Memory)> {
     say("an empty cluster: starts");
     let (daemon, _) = stage.start_ready().await?;
+    let memory = usage::memory(daemon.pid())?;
     // The cache is written a moment later, and at the latest when it stops.
     ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
     let mut ready = Vec::new();
@@ -54,5 +61,5 @@ pub(crate) async fn measure_empty(stage: &Stage, times: usize) -> Result<Vec<Dur
         ready.push(took);
         ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
     }
-    Ok(ready)
+    Ok((ready, memory))
 }

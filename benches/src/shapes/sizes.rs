@@ -28,7 +28,7 @@ pub(crate) async fn measure(arguments: &Arguments, bounds: &Bounds) -> Result<Re
     let stage = Stage::set_up(&[SECRET], &patterns).await?;
     // Nothing is to be written beside what is measured, such as two objects for each namespace.
     stage.control_plane.stop_controller_manager().await;
-    let starts = restart::measure_empty(&stage, STARTS).await?;
+    let (starts, empty) = restart::measure_empty(&stage, STARTS).await?;
     make_other_secrets(&stage.admin(), arguments.other_secrets).await?;
     stage.force_refresh().await?;
     let (listed, squads) = (Vec::new(), Vec::new());
@@ -43,7 +43,7 @@ pub(crate) async fn measure(arguments: &Arguments, bounds: &Bounds) -> Result<Re
     if let [small, .., large] = sizes.as_slice() {
         rows.add_growth(small, large);
     }
-    rows.add_fixed(usize::try_from(binary)?, &starts);
+    rows.add_fixed(usize::try_from(binary)?, &starts, empty);
     all.extend(rows.all);
     Ok(Report::new("Scale", stage.control_plane.version(), all))
 }
@@ -80,6 +80,7 @@ impl Cluster<'_> {
         rows.add_restarts(&restarts);
         rows.add_edit(edit::measure(stage, &daemon, self.patterns, &self.squads).await?);
         let mut newcomers = Newcomers::start(stage).await?;
+        say("  daemon: new namespaces, at rest");
         let idle = newcomers.idle(arguments.samples).await?;
         rows.add_latency("new namespace, p99 to a write's", &idle, bounds.idle_latency);
         let loaded = newcomers.under_load(&daemon, arguments.samples).await?;
