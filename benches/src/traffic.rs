@@ -7,13 +7,18 @@ use ecr_refresher_tests::control_plane::{AuditLog, Request};
 
 use crate::stage::SECRET;
 
-/// The requests of the daemon's ServiceAccount.
+/// A namespace that is on no list: where single writes go that are measured beside the daemon's.
+pub(crate) const ELSEWHERE: &str = "default";
+
+/// The requests of the daemon's ServiceAccount, but for those single writes.
 pub(crate) struct Traffic(Vec<Request>);
 
 impl Traffic {
     /// What `user` has asked since `log` began. What ended a moment ago is in it.
     pub(crate) fn of(log: &AuditLog, user: &str) -> Result<Self> {
-        Ok(Self(log.requests_by(user)?))
+        let mut requests = log.requests_by(user)?;
+        requests.retain(|request| !(is_write(request) && request.namespace == ELSEWHERE));
+        Ok(Self(requests))
     }
 
     /// Requests of copies, by their verbs.

@@ -28,6 +28,7 @@ use crate::{
     population::make_namespace,
     progress::say,
     stage::{SECRET, Stage, writes, written},
+    traffic::ELSEWHERE,
 };
 
 /// A copy that is not there by then never will be.
@@ -101,7 +102,7 @@ impl<'a> Newcomers<'a> {
         for _ in 0..samples {
             let name = self.next_name();
             latency.copies.push(self.copy(&name).await?);
-            latency.writes.push(self.write("default").await?);
+            latency.writes.push(self.write().await?);
         }
         Ok(latency)
     }
@@ -120,7 +121,7 @@ impl<'a> Newcomers<'a> {
                 let names: Vec<_> = (0..MAKERS).map(|_| self.next_name()).collect();
                 let pairs = names.iter().map(async |name| {
                     let copy = self.copy(name).await?;
-                    Ok::<_, anyhow::Error>((copy, self.write("default").await?))
+                    Ok::<_, anyhow::Error>((copy, self.write().await?))
                 });
                 for (copy, write) in try_join_all(pairs).await? {
                     latency.copies.push(copy);
@@ -153,11 +154,11 @@ impl<'a> Newcomers<'a> {
         }
     }
 
-    /// One write, into a namespace that is not on the list.
-    async fn write(&self, namespace: &str) -> Result<Duration> {
+    /// One write.
+    async fn write(&self) -> Result<Duration> {
         let secret = floor::pull_secret(SECRET)?;
         let begun = Instant::now();
-        floor::write(&self.daemon, namespace, &secret).await?;
+        floor::write(&self.daemon, ELSEWHERE, &secret).await?;
         Ok(begun.elapsed())
     }
 }
