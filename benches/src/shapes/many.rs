@@ -34,11 +34,7 @@ pub(crate) async fn measure(bounds: &Bounds) -> Result<Report> {
     rows.add_passes(&passes);
     rows.add_requests(&passes);
     rows.add_usage(&passes, &rest, 0);
-    Ok(Report::new(
-        "Three pull Secrets of twenty patterns",
-        stage.control_plane.version(),
-        rows.all,
-    ))
+    Ok(Report::new("Three pull Secrets", stage.control_plane.version(), rows.all))
 }
 
 /// Each is for every twentieth namespace, and none for the same as another.

@@ -11,7 +11,7 @@ use crate::{
     measure::{edit, latency::Newcomers, passes, rest, restart},
     population::{make_namespaces, make_other_secrets},
     progress::say,
-    report::Report,
+    report::{Report, line},
     row::Row,
     rows::{Rows, Size},
     stage::{SECRET, Stage},
@@ -36,6 +36,7 @@ pub(crate) async fn measure(arguments: &Arguments, bounds: &Bounds) -> Result<Re
     let (mut sizes, mut all) = (Vec::new(), Vec::new());
     for &namespaces in &arguments.namespaces {
         let (size, rows) = cluster.measure(arguments, namespaces, bounds).await?;
+        rows.iter().for_each(|row| say(line(row).trim_end()));
         sizes.push(size);
         all.extend(rows);
     }
