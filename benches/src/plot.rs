@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use crate::row::{Bound, Row};
 
-const WIDTH: f64 = 960.0;
+const WIDTH: f64 = 1080.0;
 const LINE: f64 = 22.0;
 const TOP: f64 = 50.0;
 /// Where the bars begin, and how long one is that uses its whole bound.
-const LEFT: f64 = 430.0;
-const WHOLE: f64 = 340.0;
+const LEFT: f64 = 370.0;
+const WHOLE: f64 = 400.0;
 /// No bar is longer, as a share of the bound.
 const LONGEST: f64 = 1.25;
 
@@ -84,14 +84,14 @@ mod tests {
     #[test]
     fn a_bar_is_as_long_as_the_share_of_the_bound() {
         let svg = draw("title", &[row(Bound::AtMost(2.0), 1.0)]);
-        assert!(svg.contains("width=\"170.0\" height=\"15.4\" fill=\"#3b7dd8\""), "{svg}");
+        assert!(svg.contains("width=\"200.0\" height=\"15.4\" fill=\"#3b7dd8\""), "{svg}");
         assert!(svg.contains("10: a &lt; b") && svg.contains("1.00 × (≤ 2.00 ×)"), "{svg}");
     }
 
     #[test]
     fn a_bar_beyond_the_bound_is_red_and_not_endless() {
         let svg = draw("title", &[row(Bound::AtMost(2.0), 100.0)]);
-        assert!(svg.contains("width=\"425.0\" height=\"15.4\" fill=\"#d8483b\""), "{svg}");
+        assert!(svg.contains("width=\"500.0\" height=\"15.4\" fill=\"#d8483b\""), "{svg}");
     }
 
     #[test]

@@ -36,7 +36,9 @@ pub(crate) async fn measure(arguments: &Arguments, bounds: &Bounds) -> Result<Re
     let (mut sizes, mut all) = (Vec::new(), Vec::new());
     for &namespaces in &arguments.namespaces {
         let (size, rows) = cluster.measure(arguments, namespaces, bounds).await?;
-        rows.iter().for_each(|row| say(line(row).trim_end()));
+        for row in &rows {
+            say(line(row).trim_end());
+        }
         sizes.push(size);
         all.extend(rows);
     }
