@@ -14,7 +14,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub use crate::program::program;
+pub use crate::program::{program, static_program};
 use crate::{
     chart,
     control_plane::{ControlPlane, user_name},

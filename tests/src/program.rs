@@ -8,14 +8,14 @@ use serde_json::Value;
 use crate::tools::Tool;
 
 /// The daemon's binary: the one that `ECR_REFRESHER_BINARY` names, or else one of the profile of these
-/// tests, built first if need be.
+/// tests, built first if need be. An optimised one is static, as what is released.
 ///
 /// # Errors
 /// When it cannot be built.
 pub fn program() -> Result<PathBuf> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let named = || std::env::var_os("ECR_REFRESHER_BINARY").map(PathBuf::from);
-    let build = || build(&mut cargo());
+    let build = || if cfg!(debug_assertions) { build(&mut cargo()) } else { static_program() };
     let program = PROGRAM
         .get_or_init(|| named().map_or_else(build, Ok).map_err(|error| format!("{error:#}")));
     program.clone().map_err(anyhow::Error::msg)
@@ -25,7 +25,7 @@ pub fn program() -> Result<PathBuf> {
 ///
 /// # Errors
 /// When it cannot be built.
-pub(crate) fn static_program() -> Result<PathBuf> {
+pub fn static_program() -> Result<PathBuf> {
     let target = format!("{ARCH}-unknown-linux-musl");
     let listed = Command::new("rustup").args(["target", "list", "--installed"]).output();
     let listed = listed.context("rustup cannot be run: it has the library of static programs")?;

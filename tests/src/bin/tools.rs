@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 use ecr_refresher_tests::ci::in_ci;
+use ecr_refresher_tests::daemon;
 use ecr_refresher_tests::tools::Tool;
 
-/// Finds or builds the external programs that the tests run.
+/// Finds or builds the programs that the tests run.
 #[derive(Parser)]
 enum Arguments {
-    /// Build what is missing.
+    /// Build what is missing, and the daemon for its image.
     Build {
         /// Names of tools; all that the tests need when there are none.
         #[arg(value_parser = Tool::named)]
@@ -47,6 +48,10 @@ fn build(tools: Vec<Tool>) -> Result<()> {
             Err(reason) if all && !in_ci() => println!("{}: left out: {reason:#}", tool.name()),
             _ => println!("{}: {}", tool.name(), tool.path()?.display()),
         }
+    }
+    if all && Tool::NEEDED_BY_IMAGE.into_iter().all(|tool| tool.obtainable().is_ok()) {
+        println!("building the daemon for its image: takes about 3 min the first time");
+        println!("ecr-refresher: {}", daemon::static_program()?.display());
     }
     Ok(())
 }
