@@ -112,7 +112,7 @@ fn benchmarks(criterion: &mut Criterion) {
     });
     group.bench_function("report", |bencher| {
         let index = listed(&settings, &first);
-        bencher.iter(|| black_box(index.report(now(), false)));
+        bencher.iter(|| black_box(index.report(now(), PerNamespace::Off)));
     });
     group.finish();
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use ecr_refresher_core::{TokenMetrics, clock::unix_seconds};
-use ecr_refresher_sync::{EngineHandle, Leadership, SyncMetrics};
+use ecr_refresher_sync::{EngineHandle, Leadership, SyncMetrics, write_copy_series};
 use jiff::Timestamp;
 use prometheus::{Encoder, Gauge, GaugeVec, Opts, Registry, TextEncoder};
 
@@ -50,12 +50,16 @@ impl Metrics {
     /// The metrics in Prometheus' text format. What the engine knows is asked for; when it has
     /// stalled, its last word stays, which its timestamps show.
     pub(crate) async fn render(&self, engine: &EngineHandle) -> Result<Vec<u8>> {
-        if let Ok(report) = engine.report(true).await {
-            self.sync.show(&report);
+        let report = engine.report(true).await.ok();
+        if let Some(report) = &report {
+            self.sync.show(report);
         }
         self.leader.set(f64::from(u8::from(self.leadership.is_held())));
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        if let Some(report) = &report {
+            write_copy_series(report, &mut text)?;
+        }
         Ok(text)
     }
 }

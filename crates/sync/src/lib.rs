@@ -13,6 +13,7 @@ mod account;
 mod allow_list;
 mod backoff;
 mod concurrency;
+mod copy_series;
 mod engine;
 mod event;
 mod index;
@@ -36,6 +37,7 @@ mod writer;
 
 pub use account::ObservedAccount;
 pub use allow_list::{AllowList, Decision, PatternError};
+pub use copy_series::write_copy_series;
 pub use engine::{Engine, EngineHandle, Pass, Stalled, WatchEnded};
 pub use event::{Event, Namespace, Outcome, Watched, WriteFailure, WriteReason};
 pub use index::{AccountKey, Changes, CopyKey, Deletion, Ended, Index, Link, Setback, Write};

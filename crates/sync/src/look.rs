@@ -110,7 +110,7 @@ impl Look {
     /// The pull Secrets, with what each pattern matches, and the counts of their copies.
     #[must_use]
     pub fn report(&self) -> Report {
-        self.index.report(self.at, false)
+        self.index.report(self.at, crate::PerNamespace::Off)
     }
 }
 

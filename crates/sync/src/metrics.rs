@@ -8,14 +8,13 @@ use prometheus::{
     CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, Opts, Registry, core::Collector,
 };
 
-use crate::{CopyState, Report, WatchReport, WriteReason, report::CopyReport, watch::Watch};
+use crate::{CopyState, Report, WatchReport, WriteReason, watch::Watch};
 
 /// The metrics of the copies and of the watches.
 #[derive(Debug, Clone)]
 pub struct SyncMetrics {
     copies: GaugeVec,
     earliest_expiration: GaugeVec,
-    expiration: GaugeVec,
     writes: CounterVec,
     write_duration: Histogram,
     namespace_sync_duration: Histogram,
@@ -34,10 +33,9 @@ impl SyncMetrics {
     /// When one of their names is registered already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let this = Self::new()?;
-        let collectors: [Box<dyn Collector>; 12] = [
+        let collectors: [Box<dyn Collector>; 11] = [
             Box::new(this.copies.clone()),
             Box::new(this.earliest_expiration.clone()),
-            Box::new(this.expiration.clone()),
             Box::new(this.writes.clone()),
             Box::new(this.write_duration.clone()),
             Box::new(this.namespace_sync_duration.clone()),
@@ -60,12 +58,6 @@ impl SyncMetrics {
                 "copy_earliest_expiration_timestamp_seconds",
                 "When the first of a pull Secret's copies expires, as a Unix time.",
                 &["secret"],
-            )?,
-            expiration: gauges(
-                "copy_expiration_timestamp_seconds",
-                "When a copy expires, as a Unix time; 0 where there is no copy of ours. For which \
-                 copies, `metrics.perNamespace` says.",
-                &["secret", "namespace"],
             )?,
             writes: counters(
                 "copy_writes_total",
@@ -139,7 +131,6 @@ impl SyncMetrics {
         for vanishing in [
             &self.copies,
             &self.earliest_expiration,
-            &self.expiration,
             &self.pattern_matches,
             &self.accounts_failing,
             &self.watch_last_event,
@@ -164,9 +155,6 @@ impl SyncMetrics {
                 let gauge = self.pattern_matches.with_label_values(&[name, pattern.as_str()]);
                 gauge.set(as_gauge(*count));
             }
-            for copy in &secret.copies {
-                self.show_copy(name, copy);
-            }
         }
     }
 
@@ -177,11 +165,6 @@ impl SyncMetrics {
                 self.watch_last_event.with_label_values(&[resource]).set(unix_seconds(oldest));
             }
         }
-    }
-
-    fn show_copy(&self, secret: &str, copy: &CopyReport) {
-        let gauge = self.expiration.with_label_values(&[secret, &*copy.namespace]);
-        gauge.set(copy.expires_at.map_or(0.0, unix_seconds));
     }
 
     /// Notes a write that has ended.

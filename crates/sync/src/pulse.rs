@@ -31,7 +31,7 @@ use crate::watch_backoff::WatchBackoff;
 /// watch began: in a quiet cluster the end is all there is to hear.
 const TERM: u32 = 60;
 /// How many objects of a list are asked for at once: while they are taken in, all are in memory.
-const PAGE: u32 = 250;
+const PAGE: u32 = 500;
 /// How long the API server may be silent. It has ended a watch by then, and given up on any other
 /// request, which it does after 60 s. A second later the watcher would give up too, and tell nobody.
 const SILENCE: Duration = Duration::from_secs(64);

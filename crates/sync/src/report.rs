@@ -70,17 +70,6 @@ pub struct AccountReport {
     pub failing: Vec<(Arc<str>, Setback)>,
 }
 
-impl Report {
-    /// Leaves out the copies that are not to have a series each.
-    #[must_use]
-    pub fn showing(mut self, per_namespace: PerNamespace) -> Self {
-        for secret in &mut self.secrets {
-            secret.copies.retain(|copy| per_namespace.shows(copy.state));
-        }
-        self
-    }
-}
-
 /// The state of the copies of one pull Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretReport {
@@ -92,7 +81,7 @@ pub struct SecretReport {
     pub earliest_expiration: Option<Timestamp>,
     /// The patterns, and how many namespaces each matches.
     pub patterns: Vec<(String, u64)>,
-    /// Each copy, if that was asked for.
+    /// Each copy that was asked for.
     pub copies: Vec<CopyReport>,
 }
 
@@ -113,13 +102,13 @@ pub struct CopyReport {
 pub(crate) struct Tally {
     /// By the places of the pull Secrets.
     secrets: BTreeMap<usize, SecretReport>,
-    with_copies: bool,
+    shown: PerNamespace,
     untried: bool,
 }
 
 impl Tally {
-    pub(crate) fn new(with_copies: bool) -> Self {
-        Self { secrets: BTreeMap::new(), with_copies, untried: false }
+    pub(crate) fn new(shown: PerNamespace) -> Self {
+        Self { secrets: BTreeMap::new(), shown, untried: false }
     }
 
     /// Begins with a pull Secret; `matched` says how many namespaces each of its patterns matches.
@@ -150,7 +139,7 @@ impl Tally {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        if self.with_copies {
+        if self.shown.shows(state) {
             let namespace = Arc::clone(namespace);
             let setback = setback.cloned();
             report.copies.push(CopyReport { namespace, state, expires_at, setback });

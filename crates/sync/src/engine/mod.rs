@@ -21,7 +21,7 @@ pub use self::{
     once::Pass,
 };
 use crate::{
-    Event, Index, Leadership, Notices, Report, Settings, SyncMetrics,
+    Event, Index, Leadership, Notices, PerNamespace, Report, Settings, SyncMetrics,
     concurrency::Concurrency,
     registries::Registries,
     watch::{Watch, Watches},
@@ -233,13 +233,14 @@ impl Engine {
             let synced = self.leadership.is_decided() && self.index.is_listed();
             return Report { synced, ..Report::default() };
         }
-        let mut report = self.index.report((self.now)(), with_copies);
+        let shown = if with_copies { self.settings.per_namespace } else { PerNamespace::Off };
+        let mut report = self.index.report((self.now)(), shown);
         if report.synced && !self.synced {
             info!("first sync done");
         }
         self.synced |= report.synced;
         report.synced = self.synced;
-        report.showing(self.settings.per_namespace)
+        report
     }
 
     fn until_due(&self) -> Duration {

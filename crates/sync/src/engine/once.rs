@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Engine, WatchEnded, writes::Done};
-use crate::{CopyState, Event, Outcome, Report};
+use crate::{CopyState, Event, Outcome, PerNamespace, Report};
 
 /// How often a write is tried whose failure may pass: over about 15 s.
 const ATTEMPTS: u32 = 5;
@@ -83,7 +83,7 @@ impl Engine {
             }
         }
         self.finish_writes(|done| pass.count(done)).await;
-        pass.report = self.index.report((self.now)(), true);
+        pass.report = self.index.report((self.now)(), PerNamespace::All);
         Ok(pass)
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{CopyKey, Index, namespaces::Presence};
-use crate::{AccountReport, Report, queue::Ticket, report::Tally};
+use crate::{AccountReport, PerNamespace, Report, queue::Ticket, report::Tally};
 
 impl Index {
     /// Whether there is anything left to do at `now` or after a failure that may pass. A failure
@@ -23,10 +23,10 @@ impl Index {
             || self.links.iter().any(|(key, _)| !self.has_given_up(key, attempts))
     }
 
-    /// The state of all copies at `now`; `with_copies` asks for each single one.
+    /// The state of all copies at `now`, and each single one of those that are `shown`.
     #[must_use]
-    pub fn report(&self, now: Timestamp, with_copies: bool) -> Report {
-        let mut tally = Tally::new(with_copies);
+    pub fn report(&self, now: Timestamp, shown: PerNamespace) -> Report {
+        let mut tally = Tally::new(shown);
         for (place, state) in self.states() {
             tally.begin(place, &state.secret, &state.matched);
         }

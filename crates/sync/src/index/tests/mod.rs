@@ -231,7 +231,7 @@ impl Fixture {
     }
 
     fn report(&self) -> Report {
-        self.index.report(self.now, true)
+        self.index.report(self.now, crate::PerNamespace::All)
     }
 
     fn state(&self, namespace: &str) -> CopyState {

@@ -45,7 +45,7 @@ impl World {
 
     /// Each copy is exactly as it is to be, and known to be so.
     pub(super) fn check_rest(&self) {
-        let report = self.index.report(self.now, true);
+        let report = self.index.report(self.now, crate::PerNamespace::All);
         assert_eq!(report.secrets.len(), self.config.kinds().count());
         let mut all_fresh = true;
         for kind in self.config.kinds() {
