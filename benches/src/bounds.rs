@@ -50,10 +50,10 @@ impl Bounds {
     /// Those of a machine that others use too, at 1,000 namespaces: a pass is short there, so that
     /// what a start costs weighs more, and a pause of the machine too.
     pub(crate) const CHECK: Self = Self {
-        pass: 1.5,
-        restart: 4.0,
+        pass: 2.0,
+        restart: 6.0,
         idle_latency: 10.0,
-        loaded_latency: 5.0,
+        loaded_latency: 8.0,
         cpu_at_rest: 0.3,
         start: 1000.0,
         ..Self::FULL

@@ -40,8 +40,9 @@ struct Arguments {
     /// How often each pass is measured.
     #[arg(long, default_value_t = 2)]
     rounds: usize,
-    /// How many seconds the daemon is watched at rest.
-    #[arg(long, default_value_t = 60)]
+    /// How many seconds the daemon is watched at rest: longer than the 90 after which the API server
+    /// closes connections that nobody uses.
+    #[arg(long, default_value_t = 100)]
     rest: u64,
     /// How many new namespaces are waited for.
     #[arg(long, default_value_t = 200)]
