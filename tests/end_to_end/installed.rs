@@ -9,7 +9,6 @@ use ecr_refresher_tests::{
     daemon_image::DaemonImage,
     fake_aws::FakeAws,
     helm::{Helm, Release},
-    image,
     node::Nodes,
     pods::{PullsWith, RunningPod},
     tls_front::TlsFront,
@@ -30,6 +29,7 @@ use tokio::time::timeout;
 
 use crate::{
     identities::{REGION, host},
+    node::serve_image,
     scenario::Scenario,
 };
 
@@ -147,7 +147,7 @@ async fn two_replicas(control_plane: Arc<ControlPlane>, nodes: Arc<Nodes>) -> Re
 
     // An application pulls with its copy.
     holds_good_token(&around, "inst-a").await?;
-    serve_application(&nodes, &around.aws).await?;
+    serve_image(&nodes, &around.aws, ACCOUNT, APPLICATION).await?;
     pulls(&around.client, "inst-a").await.with_context(|| nodes.last_words())?;
 
     // An edit of the config comes by kubelet's swap of a symlink, without a restart.
@@ -283,16 +283,6 @@ fn is_confined(process: &Path) -> Result<()> {
     let options = root.and_then(|line| line.split(' ').nth(5)).context("it has no root")?;
     ensure!(options.split(',').any(|option| option == "ro"), "its root is {options}");
     Ok(())
-}
-
-/// Puts the application's image behind the fake, and the fake where containerd looks for ECR.
-async fn serve_application(nodes: &Nodes, aws: &FakeAws) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let program = tokio::task::spawn_blocking(|| Tool::Pause.path()).await??;
-    image::write_layout(folder.path(), &program)?;
-    nodes.registry().push(folder.path(), APPLICATION).await?;
-    aws.front(nodes.registry().address());
-    nodes.resolve(&host(ACCOUNT), aws.address()).await
 }
 
 async fn pulls(client: &Client, namespace: &str) -> Result<()> {

@@ -44,7 +44,7 @@ async fn ten_rotations(control_plane: Arc<ControlPlane>, nodes: Arc<Nodes>) -> R
     let client = control_plane.admin_client();
     let aws = FakeAws::start().await?;
     aws.add_identity(ACCESS_KEY_ID, ACCOUNT, format!("arn:aws:iam::{ACCOUNT}:user/puller"));
-    serve_image(&nodes, &aws).await?;
+    serve_image(&nodes, &aws, ACCOUNT, IMAGE).await?;
     aws.set_token_life(LIFE);
     create_namespace(&client, "node-old", &[]).await?;
     let installation = Installation::new(&control_plane, "node", config()).await?;
@@ -98,14 +98,19 @@ fn config() -> serde_json::Value {
     })
 }
 
-/// Puts the image into the registry behind the fake, and the fake where containerd looks for ECR.
-async fn serve_image(nodes: &Nodes, aws: &FakeAws) -> Result<()> {
+/// Puts an image into the registry behind the fake, and the fake where containerd looks for ECR.
+pub(crate) async fn serve_image(
+    nodes: &Nodes,
+    aws: &FakeAws,
+    account: &str,
+    image: &str,
+) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let program = tokio::task::spawn_blocking(|| Tool::Pause.path()).await??;
     image::write_layout(folder.path(), &program)?;
-    nodes.registry().push(folder.path(), IMAGE).await?;
+    nodes.registry().push(folder.path(), image).await?;
     aws.front(nodes.registry().address());
-    nodes.resolve(&host(ACCOUNT), aws.address()).await
+    nodes.resolve(&host(account), aws.address()).await
 }
 
 /// Waits until a Pod of the namespace can pull, by its own words or its account's.

@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output},
-    sync::{Arc, LazyLock},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+pub use crate::logs::logs;
 pub use crate::program::{program, static_program};
 use crate::{
     chart,
@@ -380,16 +381,6 @@ pub fn aws_environment(aws: &FakeAws) -> [(&'static str, String); 4] {
         ("AWS_SECRET_ACCESS_KEY", "example".to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
     ]
-}
-
-/// The folder of all daemons' logs in this process: what is in it at the end is searched for
-/// passwords.
-///
-/// # Errors
-/// When it cannot be made.
-pub fn logs() -> Result<&'static Path> {
-    static LOGS: LazyLock<Option<TempDir>> = LazyLock::new(|| TempDir::new().ok());
-    LOGS.as_ref().map(TempDir::path).context("making the folder of logs")
 }
 
 /// The address in the log line that says where metrics are served.

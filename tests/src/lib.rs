@@ -16,6 +16,7 @@ pub mod image;
 pub mod image_registry;
 pub mod inventory;
 pub mod keyring;
+mod logs;
 mod loopback;
 pub mod moto;
 pub mod node;
