@@ -11,6 +11,7 @@ use ecr_refresher_tests::{
     dashboard,
     fake_aws::{FakeAws, Fault},
     prometheus::{Prometheus, Target},
+    promql::selectors,
     tools::Tool,
     wait::eventually,
 };
@@ -65,7 +66,9 @@ async fn all_have_data(control_plane: Arc<ControlPlane>) -> Result<()> {
     let rules = rules("data", "data-home", config, values).await?;
     let prometheus = Prometheus::start(target(&installation, &daemon), &rules).await?;
 
-    let of_alerts = alerts(&rules).into_iter().flat_map(|(_, expression)| selectors(&expression));
+    let alerts_of_rules = alerts(&rules);
+    let selectors = alerts_of_rules.iter().flat_map(|(_, expression)| selectors(expression));
+    let of_alerts = selectors.map(|(metric, matchers)| format!("{metric}{{{matchers}}}"));
     let of_panels = dashboard::expressions()?.into_iter().map(without_comparison);
     let expressions: BTreeSet<_> = of_alerts.chain(of_panels).collect();
     ensure!(expressions.len() > 40, "only {} expressions", expressions.len());
@@ -77,8 +80,8 @@ async fn all_have_data(control_plane: Arc<ControlPlane>) -> Result<()> {
         .await?;
     }
     // The whole alerts are valid, and none of them has anything to say.
-    for (name, expression) in alerts(&rules) {
-        let samples = prometheus.query(&expression).await?;
+    for (name, expression) in &alerts_of_rules {
+        let samples = prometheus.query(expression).await?;
         ensure!(samples.is_empty(), "{name} would fire: {samples:?}");
     }
     Ok(())
@@ -182,20 +185,6 @@ fn alerts(rules: &Value) -> Vec<(String, String)> {
     let rules = groups.flat_map(|group| group["rules"].as_array().into_iter().flatten());
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     rules.map(|rule| (text(&rule["alert"]), text(&rule["expr"]))).collect()
-}
-
-/// The series that an expression is about: each `metric{matchers}` in it.
-fn selectors(expression: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let mut rest = expression;
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((matchers, after)) = after.split_once('}') else { break };
-        let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-        let metric = before.rsplit(|letter| !is_name(letter)).next().unwrap_or_default();
-        found.push(format!("{metric}{{{matchers}}}"));
-        rest = after;
-    }
-    found
 }
 
 /// An expression without what picks out the series that are bad, or good.

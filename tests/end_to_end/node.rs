@@ -8,10 +8,8 @@ use ecr_refresher_tests::{
     control_plane::ControlPlane,
     daemon::{ACCESS_KEY_ID, Installation},
     fake_aws::{FakeAws, Verdict},
-    image,
     node::Nodes,
     pods::{PullsWith, RunningPod},
-    tools::Tool,
     wait::eventually,
 };
 use futures::{StreamExt, TryStreamExt, stream};
@@ -105,10 +103,7 @@ pub(crate) async fn serve_image(
     account: &str,
     image: &str,
 ) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let program = tokio::task::spawn_blocking(|| Tool::Pause.path()).await??;
-    image::write_layout(folder.path(), &program)?;
-    nodes.registry().push(folder.path(), image).await?;
+    nodes.registry().push_pause(image).await?;
     aws.front(nodes.registry().address());
     nodes.resolve(&host(account), aws.address()).await
 }

@@ -7,7 +7,6 @@ use ecr_refresher_tests::{
     cluster::{self, secret},
     control_plane::ControlPlane,
     fake_aws::{FakeAws, Verdict},
-    image,
     image_registry::{ImageRegistry, Skopeo},
     tools::Tool,
     wait::eventually,
@@ -43,10 +42,7 @@ struct Held {
 
 async fn ten_rotations(control_plane: Arc<ControlPlane>) -> Result<()> {
     let registry = ImageRegistry::start().await?;
-    let folder = tempfile::tempdir()?;
-    let program = tokio::task::spawn_blocking(|| Tool::Pause.path()).await??;
-    image::write_layout(folder.path(), &program)?;
-    registry.push(folder.path(), IMAGE).await?;
+    registry.push_pause(IMAGE).await?;
     let aws = FakeAws::start().await?;
     aws.front(registry.address());
     aws.set_token_life(LIFE);

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, api::ListParams};
 use rustix::process::Signal;
@@ -23,7 +23,7 @@ use crate::{
     frozen_proxy::FrozenProxy,
     helm::{Helm, Release},
     http_client,
-    process::Guarded,
+    process::{Guarded, without_proxy},
     wait::eventually,
 };
 
@@ -208,9 +208,7 @@ impl Installation {
         for (key, value) in aws_environment(aws) {
             command.env(key, value);
         }
-        for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
-            command.env_remove(proxy);
-        }
+        without_proxy(&mut command);
         Ok(command)
     }
 
@@ -251,16 +249,9 @@ impl Installation {
     pub async fn start_command(&self, command: &Command) -> Result<Daemon> {
         let log = logs()?.join(format!("{}-{}.log", self.home, fastrand::u32(..)));
         let mut process = Guarded::spawn("ecr-refresher", command, &log)?;
-        let address = eventually("the daemon to serve its metrics", UP_WITHIN, async || {
-            address_in(&std::fs::read_to_string(&log)?)
-        });
-        tokio::select! {
-            address = address => {
-                let address = address.with_context(|| process.log_tail())?;
-                Ok(Daemon { process, address })
-            }
-            status = process.ended() => bail!("it ended with {}: {}", status?, process.log_tail()),
-        }
+        let what = "the daemon to serve its metrics";
+        let address = process.logs(what, UP_WITHIN, address_in).await?;
+        Ok(Daemon { process, address })
     }
 
     /// Starts the daemon and waits until its first sync is done.

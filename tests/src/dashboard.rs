@@ -48,6 +48,7 @@ fn elements(list: &Value) -> impl Iterator<Item = &Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::promql::selectors;
 
     const DATASOURCE: &str = "${datasource}";
 
@@ -58,18 +59,6 @@ mod tests {
 
     fn expressions_of(panel: &Value) -> Vec<&str> {
         elements(&panel["targets"]).map(|target| target["expr"].as_str().unwrap()).collect()
-    }
-
-    /// The selectors of an expression: what is in braces, and whose it is.
-    fn selectors(expression: &str) -> Vec<(&str, &str)> {
-        let opened = expression.match_indices('{');
-        let selector = opened.map(|(brace, _)| {
-            let (before, after) = expression.split_at(brace);
-            let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
-            let metric = before.rsplit(|letter| !is_name(letter)).next().unwrap();
-            (metric, after[1..].split_once('}').unwrap().0)
-        });
-        selector.collect()
     }
 
     #[test]

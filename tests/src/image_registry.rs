@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
-use crate::process::Guarded;
+use crate::image;
+use crate::process::{Guarded, without_proxy};
 use crate::tools::Tool;
-use crate::wait::eventually;
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
@@ -38,13 +38,7 @@ impl ImageRegistry {
         command.arg("serve").arg(&config);
         let log = folder.path().join("log");
         let mut process = Guarded::spawn("docker-registry", &command, &log)?;
-        let listens = eventually("the registry to listen", READY_WITHIN, async || {
-            address_in(&std::fs::read_to_string(&log)?)
-        });
-        let address = tokio::select! {
-            address = listens => address.with_context(|| process.log_tail())?,
-            status = process.ended() => bail!("it ended with {}: {}", status?, process.log_tail()),
-        };
+        let address = process.logs("the registry to listen", READY_WITHIN, address_in).await?;
         Ok(Self { _process: process, address, _folder: folder })
     }
 
@@ -52,6 +46,17 @@ impl ImageRegistry {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Puts an image into it as `NAME:TAG` that waits until it is told to end.
+    ///
+    /// # Errors
+    /// When its program cannot be had, or it is not taken.
+    pub async fn push_pause(&self, name: &str) -> Result<()> {
+        let program = tokio::task::spawn_blocking(|| Tool::Pause.path()).await??;
+        let folder = TempDir::new()?;
+        image::write_layout(folder.path(), &program)?;
+        self.push(folder.path(), name).await
     }
 
     /// Puts the image of an OCI layout into it as `NAME:TAG`.
@@ -88,9 +93,7 @@ impl Skopeo {
             .env("XDG_RUNTIME_DIR", home.path())
             .env_remove("REGISTRY_AUTH_FILE")
             .arg("--insecure-policy");
-        for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
-            command.env_remove(proxy);
-        }
+        without_proxy(&mut command);
         Ok(Self { command, home })
     }
 

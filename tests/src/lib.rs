@@ -24,6 +24,7 @@ pub mod pods;
 pub mod process;
 mod program;
 pub mod prometheus;
+pub mod promql;
 mod run_folder;
 pub mod tls_front;
 pub mod tools;

@@ -3,12 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use crate::process::Guarded;
 use crate::tools::Tool;
-use crate::wait::eventually;
 
 const READY_WITHIN: Duration = Duration::from_mins(1);
 
@@ -34,13 +33,7 @@ impl Moto {
         let mut command = Command::new(program);
         command.args(["-H", "127.0.0.1", "-p", "0"]);
         let mut process = Guarded::spawn("moto", &command, &log)?;
-        let listens = eventually("moto to listen", READY_WITHIN, async || {
-            endpoint_in(&std::fs::read_to_string(&log)?)
-        });
-        let endpoint = tokio::select! {
-            endpoint = listens => endpoint.with_context(|| process.log_tail())?,
-            status = process.ended() => bail!("it ended with {}: {}", status?, process.log_tail()),
-        };
+        let endpoint = process.logs("moto to listen", READY_WITHIN, endpoint_in).await?;
         Ok(Self { process, endpoint, _folder: folder })
     }
 

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+use crate::wait::eventually;
+
 /// Starts the real program in place of the shell, after leaving a watcher in its process group.
 ///
 /// The watcher reads a pipe whose other end only the owner has: when the owner is gone, for
@@ -109,6 +111,25 @@ impl Guarded {
         last_lines(&self.log, 30)
     }
 
+    /// Waits until `read` finds what it looks for in the log, and no longer once the process has
+    /// ended.
+    ///
+    /// # Errors
+    /// When it does not in time, with the end of the log.
+    pub async fn logs<T>(
+        &mut self,
+        what: &str,
+        deadline: Duration,
+        read: impl Fn(&str) -> Result<T>,
+    ) -> Result<T> {
+        let log = self.log.clone();
+        let found = eventually(what, deadline, async || read(&std::fs::read_to_string(&log)?));
+        tokio::select! {
+            found = found => found.with_context(|| self.log_tail()),
+            status = self.ended() => bail!("it ended with {}: {}", status?, last_lines(&log, 30)),
+        }
+    }
+
     /// Sends `signal` to the process alone, not to its group.
     ///
     /// # Errors
@@ -201,6 +222,13 @@ pub fn run_to_end(
     }
 }
 
+/// Has a command ask for everything directly, whatever the environment says.
+pub fn without_proxy(command: &mut Command) {
+    for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+        command.env_remove(proxy);
+    }
+}
+
 /// The last `count` lines of a text file, or nothing when it cannot be read.
 #[must_use]
 pub fn last_lines(path: &Path, count: usize) -> String {
@@ -221,7 +249,6 @@ fn append_to(path: &Path) -> Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wait::eventually;
     use rustix::process::test_kill_process_group;
 
     const DEADLINE: Duration = Duration::from_secs(10);

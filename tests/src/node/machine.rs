@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{Programs, containerd, kubelet};
-use crate::process::{Guarded, last_lines};
+use crate::process::{Guarded, last_lines, without_proxy};
 use crate::run_folder::RunFolder;
 use crate::wait::eventually;
 
@@ -87,9 +87,7 @@ impl Machine {
             .env("FOLDER", &folder)
             .env("PATH", &programs.path)
             .current_dir(&folder);
-        for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
-            command.env_remove(proxy);
-        }
+        without_proxy(&mut command);
         let mut process = Guarded::spawn(name, &command, &folder.join("node.log"))?;
         let outer = process.pid();
         let first =

@@ -27,7 +27,6 @@ use tokio::sync::Mutex;
 
 use self::machine::Machine;
 use crate::control_plane::{ControlPlane, NODES};
-use crate::image;
 use crate::image_registry::ImageRegistry;
 use crate::loopback::Gate;
 use crate::process::Guarded;
@@ -80,10 +79,7 @@ impl Nodes {
         let programs = tokio::task::spawn_blocking(Programs::get).await??;
         let folder = RunFolder::create("nodes")?;
         let registry = ImageRegistry::start().await?;
-        let pause = tokio::task::spawn_blocking(|| Tool::Pause.path()).await??;
-        let layout = folder.path().join("pause-image");
-        image::write_layout(&layout, &pause)?;
-        registry.push(&layout, SANDBOX).await?;
+        registry.push_pause(SANDBOX).await?;
 
         let sandbox = format!("{}/{SANDBOX}", registry.address());
         let mut machines = Vec::new();
