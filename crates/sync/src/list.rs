@@ -1,13 +1,9 @@
-//! Lists the metadata of objects, page by page.
+//! Lists objects, page by page.
 
 use std::{fmt, time::Duration};
 
 use ecr_refresher_core::{Chain, shorten};
-use kube::{
-    Api, Error, Resource,
-    api::ListParams,
-    core::{PartialObjectMeta, Status},
-};
+use kube::{Api, Error, api::ListParams, core::Status};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -96,14 +92,14 @@ pub(crate) async fn list<K>(
     api: &Api<K>,
     what: &Listed,
     fields: Option<String>,
-    mut take: impl FnMut(PartialObjectMeta<K>),
+    mut take: impl FnMut(K),
 ) -> Result<(), ListError>
 where
-    K: Resource<DynamicType = ()> + Clone + fmt::Debug + DeserializeOwned,
+    K: Clone + fmt::Debug + DeserializeOwned,
 {
     let mut page = ListParams { field_selector: fields, ..ListParams::default().limit(PAGE) };
     loop {
-        let listed = timeout(TIMEOUT, api.list_metadata(&page)).await.map_err(|_| {
+        let listed = timeout(TIMEOUT, api.list(&page)).await.map_err(|_| {
             let message = format!("the API server did not answer within {} s", TIMEOUT.as_secs());
             ListError::Failed { what: what.clone(), message }
         })?;

@@ -3,15 +3,12 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::core::v1::{Namespace as ApiNamespace, Secret},
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
+use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Secret};
 use kube::{Api, Client, ResourceExt};
 
 use crate::{
-    Event, Index, ListError, Listed, Namespace, Observed, Report, Settings, Sighting, Watched,
-    list::list, sighting::Detail, watch::namespace,
+    Event, Index, ListError, Listed, Metadata, Namespace, Observed, Report, Settings, Sighting,
+    Watched, list::list, metadata::MetadataOnly, sighting::Detail, watch::namespace,
 };
 
 /// The cluster, or one namespace of it, as it was at one moment.
@@ -35,14 +32,14 @@ pub async fn look(
     at: Timestamp,
 ) -> Result<Look, ListError> {
     let mut look = Look::begin(settings, at);
-    let namespaces = Api::<ApiNamespace>::all(client.clone());
+    let namespaces = Api::<MetadataOnly<ApiNamespace>>::all(client.clone());
     let named = only.map(|name| format!("metadata.name={name}"));
     list(&namespaces, &Listed::Namespaces, named, |object| {
         look.see_namespace(&object.name_any(), namespace(&object));
     })
     .await?;
     for (place, secret) in settings.secrets.iter().enumerate() {
-        let copies: Api<Secret> = match only {
+        let copies: Api<MetadataOnly<Secret>> = match only {
             Some(namespace) => Api::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
         };
@@ -75,8 +72,8 @@ impl Look {
     }
 
     /// Sees a Secret with the name of the pull Secret that has this place in the settings.
-    pub fn see_copy(&mut self, place: usize, metadata: &ObjectMeta) {
-        let namespace = metadata.namespace.clone().unwrap_or_default();
+    pub fn see_copy(&mut self, place: usize, metadata: &Metadata) {
+        let namespace = metadata.object.namespace.clone().unwrap_or_default();
         if let Some((secret, details)) = self.index.secret(place).zip(self.details.get_mut(place)) {
             details.insert(namespace.clone(), Detail::new(metadata, secret));
         }

@@ -3,10 +3,9 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
-use serde_json::Value;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::{CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER};
+use crate::{CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER, Metadata};
 
 /// A Secret of a pull Secret's name, as it was last seen in a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,10 +80,10 @@ impl ContentHash {
 impl Observed {
     /// Reads the metadata of a Secret.
     #[must_use]
-    pub fn new(metadata: &ObjectMeta) -> Self {
+    pub fn new(metadata: &Metadata) -> Self {
         Self {
-            resource_version: resource_version(metadata),
-            uid: metadata.uid.as_deref().and_then(Uid::parse),
+            resource_version: resource_version(&metadata.object),
+            uid: metadata.object.uid.as_deref().and_then(Uid::parse),
             ownership: ownership(metadata),
         }
     }
@@ -95,44 +94,24 @@ pub(crate) fn resource_version(metadata: &ObjectMeta) -> u64 {
     metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
-fn ownership(metadata: &ObjectMeta) -> Ownership {
-    let label = metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY));
-    let applied = metadata.managed_fields.iter().flatten().find(|entry| is_ours(entry));
+fn ownership(Metadata { object, applied, .. }: &Metadata) -> Ownership {
+    let label = object.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY));
     let labelled = label.is_some_and(|value| value == MANAGER);
     if !labelled && applied.is_none() {
         return Ownership::Foreign;
     }
-    let annotation = |key| metadata.annotations.as_ref().and_then(|all| all.get(key));
-    let fields = applied.and_then(|entry| entry.fields_v1.as_ref());
+    let annotation = |key| object.annotations.as_ref().and_then(|all| all.get(key));
     Ownership::Ours {
         labelled,
         content: annotation(CONTENT_HASH).and_then(|text| ContentHash::from_hex(text)),
         expires_at: annotation(EXPIRES_AT).and_then(|text| text.parse().ok()),
-        owned_fields: fields.map_or(0, |fields| count_leaves(&fields.0)),
+        owned_fields: applied.unwrap_or_default(),
     }
-}
-
-/// Whether an entry of `managedFields` is what our applies own.
-pub(crate) fn is_ours(entry: &ManagedFieldsEntry) -> bool {
-    entry.manager.as_deref() == Some(MANAGER)
-        && entry.operation.as_deref() == Some("Apply")
-        && entry.subresource.as_deref().unwrap_or_default().is_empty()
-}
-
-/// Counts the fields in a `fieldsV1`: the keys `f:…` that hold nothing further.
-fn count_leaves(fields: &Value) -> u16 {
-    let Value::Object(map) = fields else { return 0 };
-    let leaves =
-        map.iter().filter(|(key, _)| key.starts_with("f:")).map(|(_, inner)| match inner {
-            Value::Object(inner) if inner.is_empty() => 1,
-            inner => count_leaves(inner),
-        });
-    leaves.fold(0, u16::saturating_add)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    CopyState, Decision, Observed, Ownership, PullSecret, manifest::owned_fields, observed,
+    CopyState, Decision, Metadata, Observed, Ownership, PullSecret, manifest::owned_fields,
 };
 
 /// One namespace as one pull Secret sees it.
@@ -50,10 +49,8 @@ pub enum Flaw {
 }
 
 impl Detail {
-    pub(crate) fn new(metadata: &ObjectMeta, secret: &PullSecret) -> Self {
-        let others =
-            metadata.managed_fields.iter().flatten().filter(|entry| !observed::is_ours(entry));
-        let mut managers: Vec<_> = others.filter_map(|entry| entry.manager.clone()).collect();
+    pub(crate) fn new(metadata: &Metadata, secret: &PullSecret) -> Self {
+        let mut managers = metadata.other_managers.clone();
         managers.sort();
         managers.dedup();
         let holds = |marks: &Option<BTreeMap<_, _>>, wanted: &BTreeMap<String, String>| {
@@ -62,8 +59,8 @@ impl Detail {
             };
             wanted.iter().all(holds)
         };
-        let is_as_configured = holds(&metadata.labels, &secret.labels)
-            && holds(&metadata.annotations, &secret.annotations);
+        let is_as_configured = holds(&metadata.object.labels, &secret.labels)
+            && holds(&metadata.object.annotations, &secret.annotations);
         Self { managers, is_as_configured }
     }
 }
@@ -202,7 +199,7 @@ mod tests {
 
     /// What is said of a Secret: its state an hour before the token expires, and its flaw.
     fn judge(metadata: Option<Value>, secret: &PullSecret) -> (CopyState, Option<Flaw>) {
-        let metadata: Option<ObjectMeta> =
+        let metadata: Option<Metadata> =
             metadata.map(|metadata| serde_json::from_value(metadata).unwrap());
         let detail = metadata.as_ref().map(|metadata| Detail::new(metadata, secret));
         let sighting = Sighting {

@@ -10,9 +10,9 @@ use futures::{
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Secret, ServiceAccount};
-use kube::{Api, Client, Resource, ResourceExt, core::PartialObjectMeta, runtime::watcher};
+use kube::{Api, Client, Resource, ResourceExt, runtime::watcher};
 
-use crate::{Event, Namespace, Observed, ObservedAccount, Pulse, Watched};
+use crate::{Event, Namespace, Observed, ObservedAccount, Pulse, Watched, metadata::MetadataOnly};
 
 /// A resource that is watched: the `resource` label of the watch metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -177,7 +177,7 @@ fn namespaces(
     client: &Client,
     pulse: &Pulse,
 ) -> impl Stream<Item = watcher::Result<Event>> + use<> {
-    let api = Api::<PartialObjectMeta<ApiNamespace>>::all;
+    let api = Api::<MetadataOnly<ApiNamespace>>::all;
     pulse
         .watch(client, api, watcher::Config::default())
         .map_ok(|event| Event::Namespace(watched(event, ResourceExt::name_any, namespace)))
@@ -189,7 +189,7 @@ fn copies(
     secret: usize,
     name: &str,
 ) -> impl Stream<Item = watcher::Result<Event>> + use<> {
-    let api = Api::<PartialObjectMeta<Secret>>::all;
+    let api = Api::<MetadataOnly<Secret>>::all;
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
     pulse.watch(client, api, config).map_ok(move |event| {
         let change = watched(
@@ -233,9 +233,9 @@ fn watched<K: Resource, T>(
 }
 
 /// A metadata watch shows no status: a namespace that is being deleted has a deletion time.
-pub(crate) fn namespace(object: &PartialObjectMeta<ApiNamespace>) -> Namespace {
+pub(crate) fn namespace(object: &MetadataOnly<ApiNamespace>) -> Namespace {
     Namespace {
-        terminating: object.metadata.deletion_timestamp.is_some(),
+        terminating: object.meta().deletion_timestamp.is_some(),
         labels: object.labels().clone(),
     }
 }

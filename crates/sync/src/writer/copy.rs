@@ -2,11 +2,13 @@
 
 use http::{Request, header};
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Client, client::Body, core::PartialObjectMeta};
+use kube::{Client, client::Body};
 use serde_json::json;
 
 use super::{failure, in_time, no_request, send};
-use crate::{Deletion, MANAGER, Observed, Outcome, Write, WriteFailure, WriteReason};
+use crate::{
+    Deletion, MANAGER, Observed, Outcome, Write, WriteFailure, WriteReason, metadata::MetadataOnly,
+};
 
 /// The reply is the copy's metadata: never the Secret, so that there is nothing to leak.
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
@@ -44,7 +46,7 @@ pub(crate) async fn delete(
 
 async fn apply(client: &Client, secret: &str, write: &Write) -> Result<Observed, WriteFailure> {
     let bytes = send(client, request(secret, write)?).await?;
-    let copy: PartialObjectMeta<Secret> = serde_json::from_slice(&bytes).map_err(|_| {
+    let copy: MetadataOnly<Secret> = serde_json::from_slice(&bytes).map_err(|_| {
         failure(WriteReason::ServerError, "the API server's answer is no metadata".to_owned())
     })?;
     Ok(Observed::new(&copy.metadata))

@@ -1,0 +1,315 @@
+//! The metadata of an object, as far as it counts here. `managedFields` make up most of it and are
+//! counted while they are read: thousands of objects are listed at a start.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::Resource;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+use crate::MANAGER;
+
+/// An object of the kind `K`, of which only the metadata is asked for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(bound = "")]
+pub(crate) struct MetadataOnly<K> {
+    pub(crate) metadata: Metadata,
+    #[serde(skip)]
+    kind: PhantomData<fn() -> K>,
+}
+
+/// The metadata of an object.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(from = "Wire")]
+pub struct Metadata {
+    /// What is neither `managedFields` nor of no interest.
+    pub(crate) object: ObjectMeta,
+    /// How many of its fields are still as our applies left them: whoever changes a field takes it
+    /// over, by the API server's own bookkeeping. `None` when we have applied none.
+    pub(crate) applied: Option<u16>,
+    /// Who else has written to it, as often as it is noted.
+    pub(crate) other_managers: Vec<String>,
+}
+
+/// As it comes from the API server.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    deletion_timestamp: Option<Time>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    managed_fields: Option<ManagedFields>,
+}
+
+impl From<Wire> for Metadata {
+    fn from(wire: Wire) -> Self {
+        let object = ObjectMeta {
+            name: wire.name,
+            namespace: wire.namespace,
+            uid: wire.uid,
+            resource_version: wire.resource_version,
+            deletion_timestamp: wire.deletion_timestamp,
+            labels: wire.labels,
+            annotations: wire.annotations,
+            ..ObjectMeta::default()
+        };
+        let ManagedFields { applied, others } = wire.managed_fields.unwrap_or_default();
+        Self { object, applied, other_managers: others }
+    }
+}
+
+impl<K: Resource> Resource for MetadataOnly<K> {
+    type DynamicType = K::DynamicType;
+    type Scope = K::Scope;
+
+    fn metadata_api() -> bool {
+        true
+    }
+
+    fn kind(of: &Self::DynamicType) -> Cow<'_, str> {
+        K::kind(of)
+    }
+
+    fn group(of: &Self::DynamicType) -> Cow<'_, str> {
+        K::group(of)
+    }
+
+    fn version(of: &Self::DynamicType) -> Cow<'_, str> {
+        K::version(of)
+    }
+
+    fn plural(of: &Self::DynamicType) -> Cow<'_, str> {
+        K::plural(of)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata.object
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata.object
+    }
+}
+
+/// What the `managedFields` of an object say.
+#[derive(Default)]
+struct ManagedFields {
+    applied: Option<u16>,
+    others: Vec<String>,
+}
+
+/// One of them.
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(borrow)]
+    manager: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    operation: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    subresource: Option<Cow<'a, str>>,
+    #[serde(rename = "fieldsV1", default)]
+    fields: Fields,
+}
+
+impl Entry<'_> {
+    /// Whether it is what our applies own.
+    fn is_ours(&self) -> bool {
+        self.manager.as_deref() == Some(MANAGER)
+            && self.operation.as_deref() == Some("Apply")
+            && self.subresource.as_deref().unwrap_or_default().is_empty()
+    }
+}
+
+impl<'de> Deserialize<'de> for ManagedFields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = ManagedFields;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("managedFields")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Self::Value, A::Error> {
+                let mut managed = ManagedFields::default();
+                while let Some(entry) = all.next_element::<Entry<'_>>()? {
+                    if entry.is_ours() {
+                        managed.applied.get_or_insert(entry.fields.leaves);
+                    } else {
+                        managed.others.extend(entry.manager.map(Cow::into_owned));
+                    }
+                }
+                Ok(managed)
+            }
+        }
+
+        deserializer.deserialize_seq(Entries)
+    }
+}
+
+/// A `fieldsV1` or a part of it: a tree of objects, in which a key `f:…` that holds an empty one is a
+/// field.
+#[derive(Default)]
+struct Fields {
+    /// How many fields there are.
+    leaves: u16,
+    /// Whether it is an empty object.
+    is_empty: bool,
+}
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Tree;
+
+        impl<'de> Visitor<'de> for Tree {
+            type Value = Fields;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a fieldsV1")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Fields { leaves: 0, is_empty: true };
+                while let Some(IsField(is_field)) = map.next_key()? {
+                    fields.is_empty = false;
+                    if is_field {
+                        let inner: Fields = map.next_value()?;
+                        let leaves = if inner.is_empty { 1 } else { inner.leaves };
+                        fields.leaves = fields.leaves.saturating_add(leaves);
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(fields)
+            }
+        }
+
+        deserializer.deserialize_map(Tree)
+    }
+}
+
+/// A key of a `fieldsV1`: whether it is that of a field, and not of a place in a list.
+struct IsField(bool);
+
+impl<'de> Deserialize<'de> for IsField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Key;
+
+        impl Visitor<'_> for Key {
+            type Value = IsField;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a key")
+            }
+
+            fn visit_str<E>(self, key: &str) -> Result<IsField, E> {
+                Ok(IsField(key.starts_with("f:")))
+            }
+        }
+
+        deserializer.deserialize_str(Key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What is read of `managedFields`, both of text and of a tree.
+    fn read(managed_fields: &Value) -> (Option<u16>, Vec<String>) {
+        let metadata = json!({ "managedFields": managed_fields });
+        let of_text: Metadata = serde_json::from_str(&metadata.to_string()).unwrap();
+        let of_tree: Metadata = serde_json::from_value(metadata).unwrap();
+        assert_eq!(of_text.applied, of_tree.applied);
+        assert_eq!(of_text.other_managers, of_tree.other_managers);
+        (of_text.applied, of_text.other_managers)
+    }
+
+    fn fields_of_ours(fields: &Value) -> Option<u16> {
+        let entry = json!({ "manager": MANAGER, "operation": "Apply", "fieldsV1": fields });
+        read(&json!([entry])).0
+    }
+
+    #[test]
+    fn fields_are_the_keys_that_hold_nothing_further() {
+        for (fields, count) in [
+            (json!({}), 0),
+            (json!({ "f:type": {} }), 1),
+            (json!({ "f:data": { "f:a": {}, "f:b\n\"": {} }, "f:type": {} }), 3),
+            // The whole map is owned, and one of its keys.
+            (json!({ "f:labels": { ".": {}, "f:a": {} } }), 1),
+            (json!({ "f:list": { "k:{\"name\":\"a\"}": { "f:x": {} }, "v:1": {} } }), 0),
+        ] {
+            assert_eq!(fields_of_ours(&fields), Some(count), "{fields}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_applied_by_us_to_the_object_itself_is_of_others() {
+        let entry = |manager: &str, operation: &str, subresource: &str| {
+            json!({ "fieldsType": "FieldsV1", "fieldsV1": { "f:a": {} }, "manager": manager,
+                    "operation": operation, "subresource": subresource, "time": "today" })
+        };
+        let managed = json!([
+            entry("kubectl\t", "Update", ""),
+            entry(MANAGER, "Apply", "status"),
+            entry(MANAGER, "Update", ""),
+            entry(MANAGER, "Apply", ""),
+            entry("kubectl\t", "Update", "scale"),
+        ]);
+        let others = ["kubectl\t", MANAGER, MANAGER, "kubectl\t"].map(str::to_owned);
+        assert_eq!(read(&managed), (Some(1), others.to_vec()));
+        assert_eq!(read(&Value::Null), (None, vec![]));
+        assert_eq!(read(&json!([{}])), (None, vec![]));
+        let ours = json!([{ "manager": MANAGER, "operation": "Apply" }]);
+        assert_eq!(read(&ours), (Some(0), vec![]), "it owns nothing any more");
+    }
+
+    #[test]
+    fn what_counts_is_kept_and_no_more() {
+        let object: MetadataOnly<()> = serde_json::from_value(json!({
+            "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+            "metadata": {
+                "name": "a", "namespace": "b", "uid": "c", "resourceVersion": "7",
+                "creationTimestamp": "2026-11-23T12:00:00Z",
+                "deletionTimestamp": "2026-11-23T12:00:01Z",
+                "labels": { "x": "y" }, "annotations": { "z": "" }, "finalizers": ["f"],
+            },
+        }))
+        .unwrap();
+        let object = object.metadata.object;
+        let deleted_at = object.deletion_timestamp.map(|Time(at)| at.to_string());
+        assert_eq!(deleted_at.as_deref(), Some("2026-11-23T12:00:01Z"));
+        assert_eq!(object.name.as_deref(), Some("a"));
+        assert_eq!(object.namespace.as_deref(), Some("b"));
+        assert_eq!(object.uid.as_deref(), Some("c"));
+        assert_eq!(object.resource_version.as_deref(), Some("7"));
+        assert_eq!(object.labels, Some([("x".to_owned(), "y".to_owned())].into()));
+        assert_eq!(object.annotations, Some([("z".to_owned(), String::new())].into()));
+        assert_eq!((object.creation_timestamp, object.finalizers), (None, None));
+    }
+
+    #[test]
+    fn what_is_no_metadata_is_refused() {
+        for object in [
+            json!({}),
+            json!({ "metadata": [] }),
+            json!({ "metadata": { "managedFields": [[]] } }),
+            json!({ "metadata": { "managedFields": [{ "fieldsV1": [] }] } }),
+            json!({ "metadata": { "managedFields": [{ "fieldsV1": { "f:a": 1 } }] } }),
+        ] {
+            let read = serde_json::from_value::<MetadataOnly<()>>(object.clone());
+            assert!(read.is_err(), "{object}");
+        }
+    }
+}
