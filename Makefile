@@ -57,7 +57,7 @@ SCALE := cargo run --locked --release --package ecr-refresher-benches --bin scal
 .PHONY: bench
 bench: ## Measure the daemon in clusters of up to 50,000 namespaces
 	@echo "This takes up to an hour, and is worth little on a machine that does anything else."
-	for shape in sizes many hostile; do $(SCALE) --shape $$shape --output docs/benchmarks || exit 1; done
+	status=0; for shape in sizes many hostile; do $(SCALE) --shape $$shape --output docs/benchmarks || status=1; done; exit $$status
 
 .PHONY: bench-check
 bench-check: ## Measure it at 1,000 namespaces, against bounds for a busy machine

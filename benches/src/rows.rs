@@ -18,7 +18,7 @@ use crate::{
 
 /// Bytes of a mebibyte.
 const MEBIBYTE: f64 = 1_048_576.0;
-/// What more namespaces than that may take in memory is the row of the growth.
+/// The memory's bounds are for so many copies; each more may take what growth may.
 const BOUNDED: usize = 10_000;
 
 /// The rows of one cluster.
@@ -123,10 +123,8 @@ impl<'a> Rows<'a> {
     /// What is in memory now, and what was at the most.
     pub(crate) fn add_memory(&mut self, memory: Memory, beside: &str) {
         let Memory { resident, peak, anonymous } = memory;
-        let bound = |most| {
-            let bounded = self.namespaces.is_none_or(|namespaces| namespaces <= BOUNDED);
-            if bounded { Bound::AtMost(most) } else { Bound::None }
-        };
+        let more = self.bounds.growth * float(self.copies.saturating_sub(BOUNDED));
+        let bound = |most| Bound::AtMost(most + more / MEBIBYTE);
         let (at_rest, at_peak) = (bound(self.bounds.resident), bound(self.bounds.peak));
         let data = format!("{:.1} MiB of it is data; {beside}", float(anonymous) / MEBIBYTE);
         let mebibytes = |bytes| float(bytes) / MEBIBYTE;
@@ -154,16 +152,25 @@ impl<'a> Rows<'a> {
         self.add(what, Unit::Milliseconds, most, milliseconds(start), detail);
     }
 
-    /// The largest size beside the smallest.
+    /// The largest size beside the smallest. The API server too is slower the more it holds: what
+    /// the floor takes for a copy is left out.
     pub(crate) fn add_growth(&mut self, small: &Size, large: &Size) {
         let detail = format!("from {} to {} copies", small.copies, large.copies);
         let more = float(large.resident) - float(small.resident);
         let bytes = more / (float(large.copies) - float(small.copies));
         let most = Bound::AtMost(self.bounds.growth);
         self.add("memory of each namespace more", Unit::Bytes, most, bytes, detail.clone());
-        let each = |size: &Size| size.refresh.as_secs_f64() / float(size.copies);
-        let (slowdown, most) = (each(large) / each(small), Bound::AtMost(self.bounds.slowdown));
-        self.add("refresh: time of each copy, large to small", Unit::Ratio, most, slowdown, detail);
+        let each = |time: Duration, size: &Size| milliseconds(time) / float(size.copies);
+        let [small, large] = [small, large].map(|size| {
+            (each(size.refresh, size), each(size.floor, size), ratio(size.refresh, size.floor))
+        });
+        let detail = format!(
+            "{detail}: {:.3} to {:.3} ms, the floor {:.3} to {:.3} ms",
+            small.0, large.0, small.1, large.1
+        );
+        let (slowdown, most) = (large.2 / small.2, Bound::AtMost(self.bounds.slowdown));
+        let what = "refresh: time of each copy to the floor's, large to small";
+        self.add(what, Unit::Ratio, most, slowdown, detail);
     }
 }
 
@@ -174,6 +181,8 @@ pub(crate) struct Size {
     /// Memory at rest, in bytes.
     pub(crate) resident: usize,
     pub(crate) refresh: Duration,
+    /// What the floor took for the same.
+    pub(crate) floor: Duration,
 }
 
 fn milliseconds(time: Duration) -> f64 {
@@ -224,22 +233,28 @@ mod tests {
     #[test]
     fn growth_is_of_one_namespace() {
         let mut rows = Rows::new(None, 0, &Bounds::FULL);
-        let small = Size { copies: 1000, resident: 1_000_000, refresh: seconds(1) };
-        let large = Size { copies: 11_000, resident: 7_000_000, refresh: seconds(22) };
+        let size = |copies, resident, refresh, floor| {
+            let (refresh, floor) = (seconds(refresh), seconds(floor));
+            Size { copies, resident, refresh, floor }
+        };
+        let (small, large) = (size(1000, 1_000_000, 1, 1), size(11_000, 7_000_000, 44, 22));
         rows.add_growth(&small, &large);
         assert_eq!(rows.all[0].measured_text(), "600 bytes");
         assert!(rows.all[0].passes());
         assert_eq!(rows.all[1].measured_text(), "2.00 ×");
         assert!(!rows.all[1].passes());
+        assert!(rows.all[1].detail.ends_with("1.000 to 4.000 ms, the floor 1.000 to 2.000 ms"));
     }
 
     #[test]
-    fn memory_has_no_bound_beyond_10_000_namespaces() {
-        let memory = Memory { resident: 1 << 30, peak: 1 << 30, anonymous: 0 };
-        for (namespaces, passes) in [(10_000, false), (50_000, true)] {
-            let mut rows = Rows::new(Some(namespaces), namespaces, &Bounds::FULL);
+    fn memory_may_grow_with_the_copies_beyond_10_000() {
+        let resident = 22 << 20;
+        let memory = Memory { resident, peak: resident, anonymous: 0 };
+        // 600 bytes × 11,000 are 6.3 MiB.
+        for (copies, passes) in [(10_000, false), (20_000, false), (21_000, true)] {
+            let mut rows = Rows::new(Some(5000), copies, &Bounds::FULL);
             rows.add_memory(memory, "nothing");
-            assert!(rows.all.iter().all(|row| row.passes() == passes), "{namespaces}");
+            assert_eq!(rows.all[0].passes(), passes, "{copies}");
         }
     }
 }
