@@ -25,7 +25,7 @@ pub(crate) struct MetadataOnly<K> {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(from = "Wire")]
 pub struct Metadata {
-    /// What is neither `managedFields` nor of no interest.
+    /// All but `managedFields` and what is of no interest.
     pub(crate) object: ObjectMeta,
     /// How many of its fields are still as our applies left them: whoever changes a field takes it
     /// over, by the API server's own bookkeeping. `None` when we have applied none.
@@ -156,7 +156,7 @@ impl<'de> Deserialize<'de> for ManagedFields {
 }
 
 /// A `fieldsV1` or a part of it: a tree of objects, in which a key `f:…` that holds an empty one is a
-/// field.
+/// field. It has no other shape: the API server reads it as a set of fields before it stores it.
 #[derive(Default)]
 struct Fields {
     /// How many fields there are.
