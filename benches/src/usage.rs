@@ -2,7 +2,7 @@
 
 use std::{fs, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// The unit of the times in `/proc/PID/stat`: the kernel gives them to programs in hundredths of a
 /// second, whatever its own clock.
@@ -16,12 +16,15 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration> {
 
 /// The processor time so far of all threads that still run, exact to the nanosecond.
 pub(crate) fn exact_cpu(pid: u32) -> Result<Duration> {
-    let mut nanoseconds = 0;
+    let (mut nanoseconds, mut threads) = (0, 0);
     for task in fs::read_dir(format!("/proc/{pid}/task")).context("its threads")? {
-        let text = fs::read_to_string(task?.path().join("schedstat")).context("its CPU time")?;
+        // One that has ended meanwhile tells nothing.
+        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
         let time = text.split_whitespace().next().context("its CPU time is not there")?;
         nanoseconds += time.parse::<u64>()?;
+        threads += 1;
     }
+    ensure!(threads > 0, "none of its threads tells its CPU time");
     Ok(Duration::from_nanos(nanoseconds))
 }
 
