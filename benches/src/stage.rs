@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use ecr_refresher_tests::{
     cluster,
     control_plane::{AuditLog, ControlPlane},
@@ -109,6 +109,12 @@ impl Stage {
         new.persist(path).context("replacing the daemon's config")?;
         Ok(())
     }
+}
+
+/// Stops a daemon.
+pub(crate) async fn stop(daemon: Daemon) -> Result<()> {
+    ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
+    Ok(())
 }
 
 /// Waits until the daemon has written `wanted` copies since it started.

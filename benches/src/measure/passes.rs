@@ -14,7 +14,7 @@ use crate::{
     floor,
     population::{delete_copies, is_listed},
     progress::say,
-    stage::{SECRET, Stage, written},
+    stage::{SECRET, Stage, stop, written},
     traffic::{Traffic, is_of_rollout, is_refresh, is_write},
     usage,
 };
@@ -67,7 +67,7 @@ pub(crate) async fn measure(
         if last {
             return Ok((passes, daemon));
         }
-        ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
+        stop(daemon).await?;
         clear(stage, namespaces).await?;
         if !floor_first {
             floor_round(stage, namespaces, &mut passes).await?;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use ecr_refresher_tests::daemon::Daemon;
 
 use crate::{
     progress::say,
-    stage::Stage,
+    stage::{Stage, stop},
     traffic::Traffic,
     usage::{self, Memory},
 };
@@ -34,7 +34,7 @@ pub(crate) async fn measure(
     say("  daemon: restarts");
     let mut restarts = Restarts::default();
     for _ in 0..times {
-        ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
+        stop(daemon).await?;
         restarts.lists.push(stage.floor().lists().await?);
         stage.aws.forget_calls();
         let audit = stage.audit()?;
@@ -54,12 +54,12 @@ pub(crate) async fn measure_empty(stage: &Stage, times: usize) -> Result<(Vec<Du
     let (daemon, _) = stage.start_ready().await?;
     let memory = usage::memory(daemon.pid())?;
     // The cache is written a moment later, and at the latest when it stops.
-    ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
+    stop(daemon).await?;
     let mut ready = Vec::new();
     for _ in 0..times {
         let (daemon, took) = stage.start_ready().await?;
         ready.push(took);
-        ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
+        stop(daemon).await?;
     }
     Ok((ready, memory))
 }

@@ -23,7 +23,7 @@ use crate::{
     report::Report,
     row::{Bound, Unit},
     rows::Rows,
-    stage::{SECRET, Stage, written},
+    stage::{SECRET, Stage, stop, written},
     traffic::Traffic,
     usage,
 };
@@ -77,7 +77,7 @@ pub(crate) async fn measure(bounds: &Bounds) -> Result<Report> {
     let memory = usage::memory(daemon.pid())?;
     drop(newcomers);
     good_stay(&daemon).await?;
-    ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
+    stop(daemon).await?;
 
     let mut rows = Rows::new(Some(GOOD + FULL), GOOD, bounds);
     rows.add_latency("new namespace, p99 to a write's", &latency, bounds.idle_latency);

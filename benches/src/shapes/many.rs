@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use crate::{
     bounds::Bounds,
@@ -11,7 +11,7 @@ use crate::{
     progress::say,
     report::Report,
     rows::Rows,
-    stage::Stage,
+    stage::{Stage, stop},
 };
 
 const SECRETS: [&str; 3] = ["ecr-pull", "ecr-pull-staging", "ecr-pull-tools"];
@@ -29,7 +29,7 @@ pub(crate) async fn measure(bounds: &Bounds) -> Result<Report> {
     make_namespaces(&stage.admin(), names.clone()).await?;
     let (passes, daemon) = passes::measure(&stage, &names, ROUNDS).await?;
     let rest = rest::measure(&daemon, REST).await?;
-    ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
+    stop(daemon).await?;
     let mut rows = Rows::new(Some(NAMESPACES), NAMESPACES * SECRETS.len(), bounds);
     rows.add_passes(&passes);
     rows.add_requests(&passes);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use ecr_refresher_tests::daemon;
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     report::{Report, line},
     row::Row,
     rows::{Rows, Size},
-    stage::{SECRET, Stage},
+    stage::{SECRET, Stage, stop},
 };
 
 /// How often a start is measured.
@@ -91,7 +91,7 @@ impl Cluster<'_> {
         rows.add_latency("the same during a refresh", &loaded, bounds.loaded_latency);
         self.listed.append(&mut newcomers.names);
         drop(newcomers);
-        ensure!(daemon.stop().await?.success(), "the daemon failed when it stopped");
+        stop(daemon).await?;
         passes::clear(stage, &self.listed).await?;
         let refresh = passes::quickest(passes.refreshes.iter().map(|pass| pass.took));
         let floor = passes::quickest(passes.floor_refreshes.iter().copied());
