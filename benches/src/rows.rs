@@ -163,15 +163,16 @@ impl<'a> Rows<'a> {
         let bytes = more / (float(large.copies) - float(small.copies));
         let most = Bound::AtMost(self.bounds.growth);
         self.add("memory of each namespace more", Unit::Bytes, most, bytes, detail.clone());
-        let each = |time: Duration, size: &Size| milliseconds(time) / float(size.copies);
-        let [small, large] = [small, large].map(|size| {
-            (each(size.refresh, size), each(size.floor, size), ratio(size.refresh, size.floor))
-        });
-        let detail = format!(
-            "{detail}: {:.3} to {:.3} ms, the floor {:.3} to {:.3} ms",
-            small.0, large.0, small.1, large.1
-        );
-        let (slowdown, most) = (large.2 / small.2, Bound::AtMost(self.bounds.slowdown));
+        let each = |time: fn(&Size) -> Duration| {
+            let [small, large] =
+                [small, large].map(|size| milliseconds(time(size)) / float(size.copies));
+            format!("{small:.3} to {large:.3} ms")
+        };
+        let (daemon, floor) = (each(|size| size.refresh), each(|size| size.floor));
+        let detail = format!("{detail}: {daemon}, the floor {floor}");
+        let to_floor = |size: &Size| ratio(size.refresh, size.floor);
+        let slowdown = to_floor(large) / to_floor(small);
+        let most = Bound::AtMost(self.bounds.slowdown);
         let what = "refresh: time of each copy to the floor's, large to small";
         self.add(what, Unit::Ratio, most, slowdown, detail);
     }
