@@ -17,9 +17,9 @@ use kube::{
     core::{PartialObjectMeta, Selector},
 };
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
-use crate::stage::CONCURRENCY;
+use crate::{measure::passes::BETWEEN_PASSES, stage::CONCURRENCY};
 
 /// What the fake AWS gives tokens for, and how long its passwords are.
 const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
@@ -39,7 +39,7 @@ impl Floor {
     }
 
     /// Lists the namespaces, and writes a copy into each that `listed` says; then writes them all
-    /// again, over the same connections, as the daemon does.
+    /// again, after a rest and over the same connections, as the daemon does.
     pub(crate) async fn rollout_and_refresh(&self, listed: fn(&str) -> bool) -> Result<()> {
         let bodies =
             || self.secrets.iter().map(|name| pull_secret(name)).collect::<Result<Vec<_>>>();
@@ -50,6 +50,7 @@ impl Floor {
             list(&api, None, |namespace| names.push(namespace.name_any())).await?;
             names.retain(|name| listed(name));
             apply(&client, &names, &first).await?;
+            sleep(BETWEEN_PASSES).await;
             apply(&client, &names, &second).await
         })
         .await

@@ -9,6 +9,7 @@ use ecr_refresher_tests::{
     daemon::Daemon,
     fake_aws::Operation,
 };
+use tokio::time::sleep;
 
 use crate::{
     floor,
@@ -18,6 +19,10 @@ use crate::{
     traffic::{Traffic, is_of_rollout, is_refresh, is_write},
     usage,
 };
+
+/// How long the API server rests before a refresh, the daemon's and the floor's: what it has to do
+/// after a rollout is not to slow one of them alone.
+pub(crate) const BETWEEN_PASSES: Duration = Duration::from_secs(1);
 
 /// One pass over all copies.
 #[derive(Debug, Clone, Default)]
@@ -99,6 +104,7 @@ async fn daemon_round(stage: &Stage, namespaces: &[String], passes: &mut Passes)
     written(&daemon, all).await?;
     passes.rollouts.push(pass(stage, &audit, usage::cpu(daemon.pid())?, is_of_rollout)?);
     same_size(stage, &namespaces[0]).await?;
+    sleep(BETWEEN_PASSES).await;
     say("  daemon: refresh");
     let refresh = refresh(stage, &daemon, all, 2 * all).await?;
     passes.refreshes.push(refresh);
