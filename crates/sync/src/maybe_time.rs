@@ -7,8 +7,8 @@ use jiff::Timestamp;
 /// In microseconds.
 const A_SECOND: i64 = 1_000_000;
 
-/// As `Option<Timestamp>`, in 8 bytes and not in 24: whole microseconds. There are three for each copy.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// As `Option<Timestamp>`, in 8 bytes and not in 24: whole microseconds. There are some for each copy.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MaybeTime(i64);
 
 impl MaybeTime {

@@ -7,34 +7,36 @@ use std::{
 
 use jiff::Timestamp;
 
+use crate::maybe_time::MaybeTime;
+
 /// What is to be written, when, and what goes first. A key is in the queue once, so a burst of
 /// events about a copy is one write.
 #[derive(Debug)]
 pub(crate) struct Queue<K> {
     tickets: HashMap<K, Ticket>,
     /// Not due yet, by the time from which on they are.
-    later: BTreeSet<(Timestamp, K)>,
-    /// Due, in the order in which they go.
-    ready: BTreeSet<(Urgency, Timestamp, K)>,
+    later: BTreeSet<(MaybeTime, K)>,
+    /// Due, by their deadlines.
+    ready: BTreeSet<(MaybeTime, K)>,
 }
 
-/// The place of a key in the queue.
+/// The place of a key in the queue, in few bytes: in a first rollout there is one for each copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket {
-    pub(crate) urgency: Urgency,
-    /// Not before this.
-    pub(crate) due: Timestamp,
-    /// Among equals, the earliest goes first: the expiry of what is there.
-    pub(crate) deadline: Timestamp,
+    due: MaybeTime,
+    deadline: MaybeTime,
 }
 
-/// What goes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Urgency {
-    /// The namespace has no credentials that work: the copy is missing, damaged or expired.
-    Urgent,
-    /// The copy works still, and its successor is there.
-    Refresh,
+impl Ticket {
+    /// Not before `due`. Of what is due, that without a deadline goes first, as nothing that works is
+    /// there; then the earliest deadline, which is the expiry of what is there.
+    pub(crate) fn new(due: Timestamp, deadline: Option<Timestamp>) -> Self {
+        Self { due: due.into(), deadline: deadline.map_or(MaybeTime::NONE, MaybeTime::from) }
+    }
+
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.due <= now.into()
+    }
 }
 
 impl<K: Copy + Ord + Hash> Queue<K> {
@@ -56,21 +58,21 @@ impl<K: Copy + Ord + Hash> Queue<K> {
     pub(crate) fn cancel(&mut self, key: K) {
         if let Some(ticket) = self.tickets.remove(&key) {
             self.later.remove(&(ticket.due, key));
-            self.ready.remove(&(ticket.urgency, ticket.deadline, key));
+            self.ready.remove(&(ticket.deadline, key));
         }
     }
 
     /// Takes out the key that goes first at `now`.
     pub(crate) fn pop(&mut self, now: Timestamp) -> Option<K> {
         while let Some(&(due, key)) = self.later.first()
-            && due <= now
+            && due <= now.into()
         {
             self.later.pop_first();
             if let Some(ticket) = self.tickets.get(&key) {
-                self.ready.insert((ticket.urgency, ticket.deadline, key));
+                self.ready.insert((ticket.deadline, key));
             }
         }
-        let (_, _, key) = self.ready.pop_first()?;
+        let (_, key) = self.ready.pop_first()?;
         self.tickets.remove(&key);
         if self.tickets.is_empty() {
             // After a refresh of all copies it has room for all, and none of it is needed for hours.
@@ -89,7 +91,7 @@ impl<K: Copy + Ord + Hash> Queue<K> {
         if !self.ready.is_empty() {
             return Some(Timestamp::MIN);
         }
-        self.later.first().map(|&(due, _)| due)
+        self.later.first().and_then(|&(due, _)| due.get())
     }
 }
 
@@ -101,8 +103,12 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
     }
 
-    fn ticket(urgency: Urgency, due: i64, deadline: i64) -> Ticket {
-        Ticket { urgency, due: at(due), deadline: at(deadline) }
+    fn refresh(due: i64, deadline: i64) -> Ticket {
+        Ticket::new(at(due), Some(at(deadline)))
+    }
+
+    fn urgent(due: i64) -> Ticket {
+        Ticket::new(at(due), None)
     }
 
     fn drain(queue: &mut Queue<char>, now: i64) -> String {
@@ -110,19 +116,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_urgent_goes_first_and_then_the_earliest_deadline() {
+    fn what_has_no_deadline_goes_first_and_then_the_earliest_deadline() {
         let mut queue = Queue::new();
-        queue.schedule('d', ticket(Urgency::Refresh, 0, 30));
-        queue.schedule('c', ticket(Urgency::Refresh, 0, 20));
-        queue.schedule('b', ticket(Urgency::Urgent, 5, 90));
-        queue.schedule('a', ticket(Urgency::Urgent, 5, 10));
+        queue.schedule('d', refresh(0, 30));
+        queue.schedule('c', refresh(0, 20));
+        queue.schedule('b', urgent(5));
+        queue.schedule('a', urgent(5));
         assert_eq!(drain(&mut queue, 5), "abcd");
     }
 
     #[test]
     fn nothing_is_taken_out_before_it_is_due() {
         let mut queue = Queue::new();
-        queue.schedule('a', ticket(Urgency::Urgent, 5, 0));
+        queue.schedule('a', urgent(5));
         assert_eq!(queue.next_due(), Some(at(5)));
         assert_eq!(drain(&mut queue, 4), "");
         assert_eq!(drain(&mut queue, 5), "a");
@@ -132,11 +138,11 @@ mod tests {
     #[test]
     fn a_key_is_in_the_queue_once_and_at_its_last_place() {
         let mut queue = Queue::new();
-        queue.schedule('a', ticket(Urgency::Refresh, 0, 0));
+        queue.schedule('a', refresh(0, 0));
         assert_eq!(queue.pop(at(0)), Some('a'));
-        queue.schedule('a', ticket(Urgency::Refresh, 0, 0));
-        queue.schedule('a', ticket(Urgency::Urgent, 3, 0));
-        queue.schedule('b', ticket(Urgency::Refresh, 0, 0));
+        queue.schedule('a', refresh(0, 0));
+        queue.schedule('a', urgent(3));
+        queue.schedule('b', refresh(0, 0));
         assert_eq!(drain(&mut queue, 2), "b");
         assert_eq!(drain(&mut queue, 3), "a");
     }
@@ -145,11 +151,11 @@ mod tests {
     fn a_key_that_is_ready_can_be_moved_and_cancelled() {
         let mut queue = Queue::new();
         for key in ['a', 'b', 'c'] {
-            queue.schedule(key, ticket(Urgency::Urgent, 0, 0));
+            queue.schedule(key, urgent(0));
         }
         assert_eq!(queue.pop(at(0)), Some('a'));
         queue.cancel('b');
-        queue.schedule('c', ticket(Urgency::Urgent, 9, 0));
+        queue.schedule('c', urgent(9));
         assert_eq!(drain(&mut queue, 8), "");
         assert_eq!(drain(&mut queue, 9), "c");
     }

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Ended, Index, failure::Failure, namespaces::Presence};
-use crate::{
-    ObservedAccount, Watched, WriteFailure,
-    queue::{Ticket, Urgency},
-};
+use crate::{ObservedAccount, Watched, WriteFailure, queue::Ticket};
 
 /// One ServiceAccount: a namespace, and a name by its place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -236,7 +233,7 @@ impl Index {
         let retry_at = failure.map_or(Timestamp::MIN, |failure| failure.retry_at);
         if let Some((_, due)) = self.plan_link(key) {
             let due = due.max(retry_at).max(now);
-            self.links.schedule(key, Ticket { urgency: Urgency::Refresh, due, deadline: due });
+            self.links.schedule(key, Ticket::new(due, Some(due)));
         } else {
             self.links.cancel(key);
         }

@@ -7,8 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::failure::{Failure, Setback};
 use crate::{
     CopyState, Manifest, Observed, OnConflict, Ownership, Uid, WriteFailure, backoff,
-    maybe_time::MaybeTime,
-    queue::{Ticket, Urgency},
+    maybe_time::MaybeTime, queue::Ticket,
 };
 
 /// A copy that is made right again is given this long to stay so.
@@ -241,14 +240,9 @@ impl CopyRecord {
         let retry_at = self.failure.as_ref().map_or(Timestamp::MIN, |failure| failure.retry_at);
         match self.need(manifest, on_conflict, now) {
             Need::Nothing => None,
-            Need::Urgent => Some(Ticket {
-                urgency: Urgency::Urgent,
-                due: retry_at.max(self.patient_until()).max(now),
-                deadline: Timestamp::MIN,
-            }),
+            Need::Urgent => Some(Ticket::new(retry_at.max(self.patient_until()).max(now), None)),
             Need::Refresh(deadline) => {
-                let due = spread.due(deadline).max(retry_at);
-                Some(Ticket { urgency: Urgency::Refresh, due, deadline })
+                Some(Ticket::new(spread.due(deadline).max(retry_at), Some(deadline)))
             }
         }
     }

@@ -5,10 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{CopyKey, Ended, Index, SecretState, namespaces::Presence};
-use crate::{
-    Uid, WriteFailure,
-    queue::{Ticket, Urgency},
-};
+use crate::{Uid, WriteFailure, queue::Ticket};
 
 /// A copy that is to be deleted. Its end must be fed back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +77,7 @@ impl Index {
 
     fn plan_deletion(&self, key: CopyKey) -> Option<Ticket> {
         let due = self.deletion_due(key.namespace, key.secret as usize)?;
-        Some(Ticket { urgency: Urgency::Refresh, due, deadline: due })
+        Some(Ticket::new(due, Some(due)))
     }
 
     /// When a copy is to go, if it is.

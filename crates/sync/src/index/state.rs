@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{CopyKey, Index, namespaces::Presence};
-use crate::{AccountReport, PerNamespace, Report, queue::Ticket, report::Tally};
+use crate::{AccountReport, PerNamespace, Report, report::Tally};
 
 impl Index {
     /// Whether there is anything left to do at `now` or after a failure that may pass. A failure
@@ -14,11 +14,10 @@ impl Index {
             let copy = self.namespaces.get(key.namespace)?.copies.get(key.secret as usize)?;
             Some(copy.failure.as_ref()?.is_for_good(attempts))
         };
-        let is_due = |ticket: &Ticket| ticket.due <= now;
         self.queue.iter().any(|(key, _)| has_failed(key) != Some(true))
             || self.deletions.iter().any(|(key, ticket)| match has_failed(key) {
                 Some(for_good) => !for_good,
-                None => is_due(ticket),
+                None => ticket.is_due(now),
             })
             || self.links.iter().any(|(key, _)| !self.has_given_up(key, attempts))
     }
