@@ -4,10 +4,11 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use ecr_refresher_sync::{EngineHandle, WatchReport};
-use http_body_util::Full;
+use futures::stream;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::{Bytes, Incoming},
+    body::{Bytes, Frame, Incoming},
     header::CONTENT_TYPE,
     server::conn::http1,
     service::service_fn,
@@ -26,6 +27,9 @@ use crate::metrics::Metrics;
 const MOST_CONNECTIONS: usize = 32;
 /// How long a client may take to send its request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The text of an answer: the metrics of a large cluster are not held as a whole.
+type Page = UnsyncBoxBody<Bytes, Infallible>;
 
 /// A server that is bound to its address.
 #[derive(Debug)]
@@ -93,7 +97,7 @@ async fn serve_connection(stream: TcpStream, pages: Arc<Pages>) {
 }
 
 impl Pages {
-    async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: &Request<Incoming>) -> Response<Page> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n");
         }
@@ -106,10 +110,12 @@ impl Pages {
         }
     }
 
-    async fn metrics(&self) -> Response<Full<Bytes>> {
+    async fn metrics(&self) -> Response<Page> {
         match self.metrics.render(&self.engine).await {
-            Ok(body) => {
-                let mut response = Response::new(Full::from(body));
+            Ok(pieces) => {
+                let frames = pieces.map(|piece| Ok(Frame::data(Bytes::from(piece))));
+                let body = StreamBody::new(stream::iter(frames)).boxed_unsync();
+                let mut response = Response::new(body);
                 let format = hyper::header::HeaderValue::from_static(prometheus::TEXT_FORMAT);
                 response.headers_mut().insert(CONTENT_TYPE, format);
                 response
@@ -118,19 +124,19 @@ impl Pages {
         }
     }
 
-    async fn healthz(&self) -> Response<Full<Bytes>> {
-        match self.engine.report(false).await {
-            Ok(report) => {
-                let (status, body) = health(&report.watches);
+    async fn healthz(&self) -> Response<Page> {
+        match self.engine.health().await {
+            Ok(health) => {
+                let (status, body) = judge(&health.watches);
                 text(status, &body)
             }
             Err(stalled) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{stalled}\n")),
         }
     }
 
-    async fn readyz(&self) -> Response<Full<Bytes>> {
-        match self.engine.report(false).await {
-            Ok(report) if report.synced => text(StatusCode::OK, "ok\n"),
+    async fn readyz(&self) -> Response<Page> {
+        match self.engine.health().await {
+            Ok(health) if health.synced => text(StatusCode::OK, "ok\n"),
             Ok(_) => text(StatusCode::SERVICE_UNAVAILABLE, "the first sync is not done\n"),
             Err(stalled) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{stalled}\n")),
         }
@@ -139,7 +145,7 @@ impl Pages {
 
 /// Whether the watches are alive, and when each was last heard of. An API server that is away is no
 /// reason for a restart: then they fail, and are taken up again.
-fn health(watches: &[WatchReport]) -> (StatusCode, String) {
+fn judge(watches: &[WatchReport]) -> (StatusCode, String) {
     let hanging = watches.iter().filter(|watch| watch.hangs);
     let mut lines: Vec<_> = hanging
         .map(|watch| format!("the {watch} hangs: it tells nothing, not even that it failed"))
@@ -155,8 +161,8 @@ fn health(watches: &[WatchReport]) -> (StatusCode, String) {
     (status, lines.join("\n") + "\n")
 }
 
-fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(body.to_owned()));
+fn text(status: StatusCode, body: &str) -> Response<Page> {
+    let mut response = Response::new(Full::from(body.to_owned()).boxed_unsync());
     *response.status_mut() = status;
     let plain = hyper::header::HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
@@ -182,7 +188,7 @@ mod tests {
         let watches = [watch(None, 12, false), watch(Some("ecr-pull"), 400, false)];
         let lines = "ok\nwatch of namespaces: heard 12 s ago\n\
                      watch of secrets named ecr-pull: heard 400 s ago\n";
-        assert_eq!(health(&watches), (StatusCode::OK, lines.to_owned()));
+        assert_eq!(judge(&watches), (StatusCode::OK, lines.to_owned()));
     }
 
     #[test]
@@ -191,6 +197,6 @@ mod tests {
         let lines = "the watch of secrets named ecr-pull hangs: it tells nothing, not even that it \
                      failed\nwatch of namespaces: heard 12 s ago\n\
                      watch of secrets named ecr-pull: heard 400 s ago\n";
-        assert_eq!(health(&watches), (StatusCode::SERVICE_UNAVAILABLE, lines.to_owned()));
+        assert_eq!(judge(&watches), (StatusCode::SERVICE_UNAVAILABLE, lines.to_owned()));
     }
 }

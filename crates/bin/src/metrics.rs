@@ -1,10 +1,12 @@
 //! All metrics of the process, and their text.
 
+use std::iter;
+
 use anyhow::{Context, Result};
 use ecr_refresher_core::{TokenMetrics, clock::unix_seconds};
-use ecr_refresher_sync::{EngineHandle, Leadership, SyncMetrics, write_copy_series};
+use ecr_refresher_sync::{EngineHandle, Leadership, SyncMetrics, copy_series};
 use jiff::Timestamp;
-use prometheus::{Encoder, Gauge, GaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Gauge, GaugeVec, Opts, Registry, TextEncoder};
 
 /// Everything that `/metrics` shows.
 #[derive(Debug, Clone)]
@@ -47,20 +49,19 @@ impl Metrics {
         Ok(Self { registry, tokens, sync, config, leader, leadership })
     }
 
-    /// The metrics in Prometheus' text format. What the engine knows is asked for; when it has
-    /// stalled, its last word stays, which its timestamps show.
-    pub(crate) async fn render(&self, engine: &EngineHandle) -> Result<Vec<u8>> {
-        let report = engine.report(true).await.ok();
+    /// The metrics in Prometheus' text format, piece by piece. What the engine knows is asked for;
+    /// when it has stalled, its last word stays, which its timestamps show.
+    pub(crate) async fn render(
+        &self,
+        engine: &EngineHandle,
+    ) -> Result<impl Iterator<Item = String> + Send + use<>> {
+        let report = engine.report().await.ok();
         if let Some(report) = &report {
             self.sync.show(report);
         }
         self.leader.set(f64::from(u8::from(self.leadership.is_held())));
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        if let Some(report) = &report {
-            write_copy_series(report, &mut text)?;
-        }
-        Ok(text)
+        let text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
+        Ok(iter::once(text).chain(report.into_iter().flat_map(copy_series)))
     }
 }
 

@@ -38,8 +38,8 @@ mod writer;
 
 pub use account::ObservedAccount;
 pub use allow_list::{AllowList, Decision, PatternError};
-pub use copy_series::write_copy_series;
-pub use engine::{Engine, EngineHandle, Pass, Stalled, WatchEnded};
+pub use copy_series::copy_series;
+pub use engine::{Engine, EngineHandle, Health, Pass, Stalled, WatchEnded};
 pub use event::{Event, Namespace, Outcome, Watched, WriteFailure, WriteReason};
 pub use index::{AccountKey, Changes, CopyKey, Deletion, Ended, Index, Link, Setback, Write};
 pub use leadership::{Leadership, Standing};

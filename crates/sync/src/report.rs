@@ -51,8 +51,6 @@ impl CopyState {
 /// The state of all copies, and of the watches that they are known by.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Report {
-    /// Whether everything has been listed, and everything that was missing then has been tried.
-    pub synced: bool,
     /// The pull Secrets.
     pub secrets: Vec<SecretReport>,
     /// The names of ServiceAccounts.
@@ -67,7 +65,7 @@ pub struct AccountReport {
     /// Their name.
     pub name: String,
     /// The namespaces in which the last change of theirs failed.
-    pub failing: Vec<(Arc<str>, Setback)>,
+    pub failing: Vec<(Arc<str>, Arc<Setback>)>,
 }
 
 /// The state of the copies of one pull Secret.
@@ -95,7 +93,7 @@ pub struct CopyReport {
     /// When it expires, by its annotation.
     pub expires_at: Option<Timestamp>,
     /// The last failure, unless a write has succeeded since.
-    pub setback: Option<Setback>,
+    pub setback: Option<Arc<Setback>>,
 }
 
 /// Adds up a [`Report`].
@@ -103,12 +101,11 @@ pub(crate) struct Tally {
     /// By the places of the pull Secrets.
     secrets: BTreeMap<usize, SecretReport>,
     shown: PerNamespace,
-    untried: bool,
 }
 
 impl Tally {
     pub(crate) fn new(shown: PerNamespace) -> Self {
-        Self { secrets: BTreeMap::new(), shown, untried: false }
+        Self { secrets: BTreeMap::new(), shown }
     }
 
     /// Begins with a pull Secret; `matched` says how many namespaces each of its patterns matches.
@@ -131,7 +128,7 @@ impl Tally {
         namespace: &Arc<str>,
         state: CopyState,
         expires_at: Option<Timestamp>,
-        setback: Option<&Setback>,
+        setback: Option<&Arc<Setback>>,
     ) {
         let Some(report) = self.secrets.get_mut(&place) else { return };
         report.counts[state as usize] += 1;
@@ -144,14 +141,11 @@ impl Tally {
             let setback = setback.cloned();
             report.copies.push(CopyReport { namespace, state, expires_at, setback });
         }
-        self.untried |=
-            setback.is_none() && matches!(state, CopyState::Missing | CopyState::Expired);
     }
 
-    /// The report, without watches; `known` says that everything has been listed and has content.
-    pub(crate) fn finish(self, known: bool, accounts: Vec<AccountReport>) -> Report {
+    /// The report, without watches.
+    pub(crate) fn finish(self, accounts: Vec<AccountReport>) -> Report {
         let secrets = self.secrets.into_values().collect();
-        let synced = known && !self.untried;
-        Report { synced, secrets, accounts, watches: Vec::new() }
+        Report { secrets, accounts, watches: Vec::new() }
     }
 }

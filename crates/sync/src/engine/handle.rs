@@ -7,7 +7,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Report, Settings};
+use crate::{Report, Settings, WatchReport};
 
 /// A loop that does not answer within this time has stalled.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,20 +21,37 @@ pub struct EngineHandle(pub(super) mpsc::Sender<Request>);
 #[error("the loop has stalled: it has not answered for {} s", PATIENCE.as_secs())]
 pub struct Stalled;
 
+/// Whether the engine is well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Whether everything has once been listed, and everything that was missing then been tried.
+    pub synced: bool,
+    /// The watches.
+    pub watches: Vec<WatchReport>,
+}
+
 #[derive(Debug)]
 pub(super) enum Request {
-    Report { with_copies: bool, answer: oneshot::Sender<Report> },
+    Report { answer: oneshot::Sender<Report> },
+    Health { answer: oneshot::Sender<Health> },
     Configure { settings: Box<Settings>, answer: oneshot::Sender<()> },
 }
 
 impl EngineHandle {
-    /// The state of all copies now; `with_copies` asks also for each single one that is to have a
-    /// series of its own.
+    /// The state of all copies now, and each single one that is to have a series of its own.
     ///
     /// # Errors
     /// When the loop has stalled.
-    pub async fn report(&self, with_copies: bool) -> Result<Report, Stalled> {
-        self.ask(|answer| Request::Report { with_copies, answer }).await
+    pub async fn report(&self) -> Result<Report, Stalled> {
+        self.ask(|answer| Request::Report { answer }).await
+    }
+
+    /// What probes ask for, which costs next to nothing.
+    ///
+    /// # Errors
+    /// When the loop has stalled.
+    pub async fn health(&self) -> Result<Health, Stalled> {
+        self.ask(|answer| Request::Health { answer }).await
     }
 
     /// Has the engine follow other settings.

@@ -17,11 +17,11 @@ use tracing::{error, info, warn};
 
 use self::{handle::Request, writes::Done};
 pub use self::{
-    handle::{EngineHandle, Stalled},
+    handle::{EngineHandle, Health, Stalled},
     once::Pass,
 };
 use crate::{
-    Event, Index, Leadership, Notices, PerNamespace, Report, Settings, SyncMetrics,
+    Event, Index, Leadership, Notices, Report, Settings, SyncMetrics,
     concurrency::Concurrency,
     registries::Registries,
     watch::{Watch, Watches},
@@ -175,9 +175,11 @@ impl Engine {
     fn take_request(&mut self, request: Request) {
         // Whoever asked may have gone meanwhile.
         match request {
-            Request::Report { with_copies, answer } => {
-                let watches = self.watches.report();
-                let _ = answer.send(Report { watches, ..self.report(with_copies) });
+            Request::Report { answer } => {
+                let _ = answer.send(self.report());
+            }
+            Request::Health { answer } => {
+                let _ = answer.send(self.health());
             }
             Request::Configure { settings, answer } => {
                 self.configure(*settings);
@@ -226,21 +228,32 @@ impl Engine {
     }
 
     /// Whoever does not lead shows no copies, so that none is counted twice.
-    fn report(&mut self, with_copies: bool) -> Report {
+    fn report(&mut self) -> Report {
+        self.heed_leadership();
+        let watches = self.watches.report();
+        if !self.leads {
+            return Report { watches, ..Report::default() };
+        }
+        let report = self.index.report((self.now)(), self.settings.per_namespace);
+        Report { watches, ..report }
+    }
+
+    fn health(&mut self) -> Health {
         // Whoever leads since a moment ago is not ready as those who follow are.
         self.heed_leadership();
+        Health { synced: self.is_synced(), watches: self.watches.report() }
+    }
+
+    /// Whoever does not lead is ready to, once it knows what is there.
+    fn is_synced(&mut self) -> bool {
         if !self.leads {
-            let synced = self.leadership.is_decided() && self.index.is_listed();
-            return Report { synced, ..Report::default() };
+            return self.leadership.is_decided() && self.index.is_listed();
         }
-        let shown = if with_copies { self.settings.per_namespace } else { PerNamespace::Off };
-        let mut report = self.index.report((self.now)(), shown);
-        if report.synced && !self.synced {
+        if !self.synced && self.index.is_synced((self.now)()) {
             info!("first sync done");
+            self.synced = true;
         }
-        self.synced |= report.synced;
-        report.synced = self.synced;
-        report
+        self.synced
     }
 
     fn until_due(&self) -> Duration {

@@ -204,7 +204,7 @@ impl Index {
             }
             Err(failure) => {
                 let failure = Failure::after(record.failure.as_deref(), failure, now, random);
-                failed = Some(failure.setback.clone());
+                failed = Some(Arc::clone(&failure.setback));
                 record.failure = Some(Box::new(failure));
             }
         }

@@ -1,6 +1,6 @@
 //! One copy: what is known of it, and what it needs.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -190,9 +190,14 @@ impl CopyRecord {
     }
 
     /// Notes a failure. `random` in 0..1 is for the backoff.
-    pub(super) fn fail(&mut self, failure: WriteFailure, now: Timestamp, random: f64) -> Setback {
+    pub(super) fn fail(
+        &mut self,
+        failure: WriteFailure,
+        now: Timestamp,
+        random: f64,
+    ) -> Arc<Setback> {
         let failure = Failure::after(self.failure.as_deref(), failure, now, random);
-        let setback = failure.setback.clone();
+        let setback = Arc::clone(&failure.setback);
         self.failure = Some(Box::new(failure));
         setback
     }
@@ -285,6 +290,12 @@ impl CopyRecord {
                 Some(Need::Nothing) | None => CopyState::Fresh,
             },
         }
+    }
+
+    /// Whether Pods cannot pull with it, and nothing was done about that yet.
+    pub(super) fn is_untried(&self, manifest: Option<&Manifest>, now: Timestamp) -> bool {
+        let state = self.state(manifest, now);
+        self.failure.is_none() && matches!(state, CopyState::Missing | CopyState::Expired)
     }
 
     fn need(&self, manifest: &Manifest, on_conflict: OnConflict, now: Timestamp) -> Need {

@@ -1,6 +1,6 @@
 //! The failures in a row of one object that is written.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -20,7 +20,8 @@ pub struct Setback {
 /// The last of the failures in a row, and when to try again.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
-    pub(super) setback: Setback,
+    /// Shared with every report that shows it.
+    pub(super) setback: Arc<Setback>,
     pub(super) retry_at: Timestamp,
 }
 
@@ -35,7 +36,7 @@ impl Failure {
         let count = before.map_or(0, |before| before.setback.count).saturating_add(1);
         let delay = backoff::delay(count, failure.retry_after, random);
         let retry_at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-        Self { setback: Setback { failure, count, delay }, retry_at }
+        Self { setback: Arc::new(Setback { failure, count, delay }), retry_at }
     }
 
     /// Waits no longer than ever, by a clock that was set back to `now`.

@@ -70,7 +70,7 @@ pub struct Write {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// Why the copy is not as it is to be.
-    pub failure: Option<Setback>,
+    pub failure: Option<Arc<Setback>>,
     /// How long the namespace had waited for its first copy, if this was it.
     pub waited: Option<SignedDuration>,
     /// How often the copy had to be made right of late, when that is often: somebody fights over it.

@@ -1,9 +1,11 @@
 //! What others see of the index.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
-use super::{CopyKey, Index, namespaces::Presence};
-use crate::{AccountReport, PerNamespace, Report, report::Tally};
+use super::{CopyKey, Index, copy::CopyRecord, namespaces::Presence};
+use crate::{AccountReport, Manifest, PerNamespace, Report, report::Tally};
 
 impl Index {
     /// Whether there is anything left to do at `now` or after a failure that may pass. A failure
@@ -29,18 +31,23 @@ impl Index {
         for (place, state) in self.states() {
             tally.begin(place, &state.secret, &state.matched);
         }
-        for entry in self.namespaces.iter().filter(|entry| entry.presence == Presence::Active) {
-            for (place, state) in self.states() {
-                let copy = &entry.copies[place];
-                if copy.wanted {
-                    let copy_state = copy.state(state.manifest.as_deref(), now);
-                    let setback = copy.failure.as_ref().map(|failure| &failure.setback);
-                    tally.add(place, &entry.name, copy_state, copy.expires_at(), setback);
-                }
-            }
+        for (place, name, copy) in self.wanted_copies() {
+            let state = copy.state(self.manifest(place), now);
+            let setback = copy.failure.as_ref().map(|failure| &failure.setback);
+            tally.add(place, name, state, copy.expires_at(), setback);
         }
-        let has_content = self.states().all(|(_, state)| state.manifest.is_some());
-        tally.finish(self.is_listed() && has_content, self.account_reports())
+        tally.finish(self.account_reports())
+    }
+
+    /// Whether everything has been listed and has content, and everything that was missing has been
+    /// tried.
+    #[must_use]
+    pub fn is_synced(&self, now: Timestamp) -> bool {
+        let is_untried =
+            |(place, _, copy): (usize, _, &CopyRecord)| copy.is_untried(self.manifest(place), now);
+        self.is_listed()
+            && self.states().all(|(_, state)| state.manifest.is_some())
+            && !self.wanted_copies().any(is_untried)
     }
 
     /// Whether everything that is watched has been listed.
@@ -49,6 +56,20 @@ impl Index {
         self.namespaces_listed
             && self.states().all(|(_, state)| state.listed)
             && self.accounts.iter().flatten().all(|account| account.listed)
+    }
+
+    /// The copies that are wanted where they can be, each with the place of its pull Secret and with
+    /// its namespace.
+    fn wanted_copies(&self) -> impl Iterator<Item = (usize, &Arc<str>, &CopyRecord)> {
+        let active = self.namespaces.iter().filter(|entry| entry.presence == Presence::Active);
+        active.flat_map(|entry| {
+            let copies = self.states().map(|(place, _)| (place, &entry.name, &entry.copies[place]));
+            copies.filter(|(.., copy)| copy.wanted)
+        })
+    }
+
+    fn manifest(&self, secret: usize) -> Option<&Manifest> {
+        self.state(secret)?.manifest.as_deref()
     }
 
     /// The names of ServiceAccounts, each with what is due or fails.
@@ -61,7 +82,7 @@ impl Index {
             for entry in self.namespaces.iter() {
                 let Some(record) = entry.accounts.get(place) else { continue };
                 if let Some(failure) = record.failure() {
-                    report.failing.push((entry.name.clone(), failure.setback.clone()));
+                    report.failing.push((entry.name.clone(), Arc::clone(&failure.setback)));
                 }
             }
         }

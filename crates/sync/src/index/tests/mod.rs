@@ -230,6 +230,10 @@ impl Fixture {
         all
     }
 
+    fn is_synced(&self) -> bool {
+        self.index.is_synced(self.now)
+    }
+
     fn report(&self) -> Report {
         self.index.report(self.now, crate::PerNamespace::All)
     }

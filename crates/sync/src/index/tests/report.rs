@@ -107,24 +107,24 @@ fn patterns_count_the_namespaces_that_they_match() {
 #[test]
 fn it_is_synced_when_all_is_listed_and_all_that_was_missing_was_tried() {
     let mut fixture = Fixture::new(TEAMS);
-    assert!(!fixture.report().synced);
+    assert!(!fixture.is_synced());
     fixture.list_namespaces(&["team-a", "team-b", "other"]);
-    assert!(!fixture.report().synced);
+    assert!(!fixture.is_synced());
     fixture.list_copies(&[]);
-    assert!(!fixture.report().synced, "there is no token");
+    assert!(!fixture.is_synced(), "there is no token");
     fixture.token("one", LIFE);
     let mut writes = fixture.writes();
     let (one, other) = (writes.remove(0), writes.remove(0));
-    assert!(!fixture.report().synced);
+    assert!(!fixture.is_synced());
     fixture.finish(one);
-    assert!(!fixture.report().synced);
+    assert!(!fixture.is_synced());
     fixture.fail(other, WriteReason::QuotaExceeded);
-    assert!(fixture.report().synced, "a failure was a try");
+    assert!(fixture.is_synced(), "a failure was a try");
 }
 
 #[test]
 fn an_empty_cluster_is_synced_at_once() {
-    assert!(Fixture::ready().report().synced);
+    assert!(Fixture::ready().is_synced());
 }
 
 #[test]
@@ -133,10 +133,10 @@ fn it_is_not_synced_before_each_pull_secret_has_its_list_and_its_token() {
     fixture.list_namespaces(&[]);
     fixture.list_copies(&[]);
     fixture.token("one", LIFE);
-    assert!(!fixture.report().synced);
+    assert!(!fixture.is_synced());
     let change = Watched::ListEnded;
     fixture.apply(Event::Copy { secret: 1, change });
-    assert!(fixture.report().synced);
+    assert!(fixture.is_synced());
 }
 
 #[test]

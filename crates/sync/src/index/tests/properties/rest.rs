@@ -62,7 +62,7 @@ impl World {
                 assert_eq!(*count, matching as u64, "{pattern}");
             }
         }
-        assert_eq!(report.synced, all_fresh);
+        assert_eq!(self.index.is_synced(self.now), all_fresh);
         let known = self.index.namespaces.iter().count();
         assert_eq!(known, self.cluster.namespaces.len(), "nothing is kept of what is gone");
     }
