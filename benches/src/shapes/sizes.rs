@@ -113,5 +113,5 @@ impl Cluster<'_> {
 
 /// The shorter a pass, the more it is at the mercy of whatever else a machine does.
 fn rounds(namespaces: usize) -> usize {
-    (40_000 / namespaces.max(1)).clamp(2, 6)
+    (60_000 / namespaces.max(1)).clamp(2, 6)
 }
