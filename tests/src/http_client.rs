@@ -1,9 +1,10 @@
-//! Gets a page over plain HTTP.
+//! Plain HTTP, one request a connection.
 
-use anyhow::{Context, Result};
-use http_body_util::{BodyExt, Empty};
+use anyhow::{Context, Result, ensure};
+use http_body_util::{BodyExt, Full};
 use hyper::{Request, body::Bytes, client::conn::http1, header::HOST};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::TcpStream;
 
 /// Gets `path` from `address` (`HOST:PORT`): the status and the text.
@@ -11,10 +12,25 @@ use tokio::net::TcpStream;
 /// # Errors
 /// When nobody answers there.
 pub async fn get(address: &str, path: &str) -> Result<(u16, String)> {
+    send(address, Request::get(path).header(HOST, address).body(Full::default())?).await
+}
+
+/// Posts a document to `path` at `address` (`HOST:PORT`). Returns the one that is answered.
+///
+/// # Errors
+/// When nobody answers there, or something else than a document, or not with 200.
+pub async fn post(address: &str, path: &str, document: &Value) -> Result<Value> {
+    let body = Full::from(document.to_string());
+    let (status, text) =
+        send(address, Request::post(path).header(HOST, address).body(body)?).await?;
+    ensure!(status == 200, "{address}{path} answered {status}: {text}");
+    Ok(serde_json::from_str(&text)?)
+}
+
+async fn send(address: &str, request: Request<Full<Bytes>>) -> Result<(u16, String)> {
     let stream =
         TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::get(path).header(HOST, address).body(Empty::<Bytes>::new())?;
     let answer = async {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();

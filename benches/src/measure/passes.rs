@@ -83,6 +83,7 @@ pub(crate) async fn measure(
 
 async fn floor_round(stage: &Stage, namespaces: &[String], passes: &mut Passes) -> Result<()> {
     say("  floor: first rollout and refresh");
+    stage.control_plane.compact().await?;
     let copies = namespaces.len() * stage.secrets.len();
     let audit = stage.audit()?;
     stage.floor().rollout_and_refresh(is_listed).await?;
@@ -98,6 +99,7 @@ async fn floor_round(stage: &Stage, namespaces: &[String], passes: &mut Passes) 
 async fn daemon_round(stage: &Stage, namespaces: &[String], passes: &mut Passes) -> Result<Daemon> {
     let all = namespaces.len() * stage.secrets.len();
     say("  daemon: first rollout");
+    stage.control_plane.compact().await?;
     stage.aws.forget_calls();
     let audit = stage.audit()?;
     let daemon = stage.start().await?;

@@ -9,6 +9,7 @@ mod audit;
 mod certificates;
 mod component;
 mod components;
+mod etcd;
 mod ports;
 
 use std::net::SocketAddr;
@@ -43,6 +44,7 @@ pub struct ControlPlane {
     access: Access,
     admin: Client,
     version: String,
+    etcd_port: u16,
     audit: PathBuf,
     folder: RunFolder,
 }
@@ -92,6 +94,7 @@ impl ControlPlane {
             access,
             admin,
             version,
+            etcd_port: ports.etcd_client,
             audit: folder.path().join(components::AUDIT_LOG),
             folder,
         })
@@ -156,6 +159,15 @@ impl ControlPlane {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Has etcd forget all revisions but the last of each object, which the API server has it do only
+    /// every five minutes, and give back their room.
+    ///
+    /// # Errors
+    /// When etcd does not do it.
+    pub async fn compact(&self) -> Result<()> {
+        etcd::compact(self.etcd_port).await.context("compacting etcd")
     }
 
     /// Kills the API server, as a crash would.
