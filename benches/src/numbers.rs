@@ -13,6 +13,14 @@ pub(crate) fn ratio(time: Duration, floor: Duration) -> f64 {
     time.as_secs_f64() / floor.as_secs_f64()
 }
 
+/// The number in the middle, or between the two that are; not a number of none.
+pub(crate) fn middle(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_unstable_by(f64::total_cmp);
+    let (low, high) = (numbers.len().saturating_sub(1) / 2, numbers.len() / 2);
+    let at = |index| numbers.get(index).copied().unwrap_or(f64::NAN);
+    f64::midpoint(at(low), at(high))
+}
+
 /// The value that 99 of 100 do not exceed; zero of none.
 pub(crate) fn p99(times: &[Duration]) -> Duration {
     let mut times = times.to_vec();
@@ -41,6 +49,13 @@ mod tests {
         assert_eq!(p99(&times(1..=100)), Duration::from_millis(99));
         assert_eq!(p99(&times(1..=10)), Duration::from_millis(10));
         assert_eq!(p99(&[]), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_middle_of_an_even_count_is_between_two() {
+        assert_eq!(middle(vec![9.0, 1.0, 2.0]).to_string(), "2");
+        assert_eq!(middle(vec![9.0, 1.0, 2.0, 3.0]).to_string(), "2.5");
+        assert!(middle(vec![]).is_nan());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::{
     measure::{
         edit::Edit,
         latency::Latency,
-        passes::{Pass, Passes, quickest},
+        passes::{Pass, Passes, quickest, to_floor},
         rest::Rest,
         restart::Restarts,
     },
@@ -59,9 +59,9 @@ impl<'a> Rows<'a> {
             ("first rollout, to the floor", &passes.rollouts, &passes.floor_rollouts),
             ("refresh, to the floor", &passes.refreshes, &passes.floor_refreshes),
         ] {
+            let ratio = to_floor(passes, floor);
             let times: Vec<_> = passes.iter().map(|pass| pass.took).collect();
             let detail = format!("{times:.2?} to {floor:.2?}");
-            let ratio = ratio(quickest(times), quickest(floor.iter().copied()));
             let Bounds { pass, short_pass, .. } = *self.bounds;
             let most = if self.copies < BOUNDED { short_pass } else { pass };
             self.add(what, Unit::Ratio, Bound::AtMost(most), ratio, detail);
@@ -170,8 +170,7 @@ impl<'a> Rows<'a> {
         };
         let (daemon, floor) = (each(|size| size.refresh), each(|size| size.floor));
         let detail = format!("{detail}: {daemon}, the floor {floor}");
-        let to_floor = |size: &Size| ratio(size.refresh, size.floor);
-        let slowdown = to_floor(large) / to_floor(small);
+        let slowdown = large.to_floor / small.to_floor;
         let most = Bound::AtMost(self.bounds.slowdown);
         let what = "refresh: time of each copy to the floor's, large to small";
         self.add(what, Unit::Ratio, most, slowdown, detail);
@@ -187,6 +186,8 @@ pub(crate) struct Size {
     pub(crate) refresh: Duration,
     /// What the floor took for the same.
     pub(crate) floor: Duration,
+    /// How the two compare.
+    pub(crate) to_floor: f64,
 }
 
 fn milliseconds(time: Duration) -> f64 {
@@ -210,10 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn the_quickest_of_each_are_compared() {
+    fn a_pass_is_compared_to_the_floor_of_its_round_and_the_round_in_the_middle_counts() {
         let passes = Passes {
-            refreshes: vec![pass(12, 5), pass(11, 5)],
-            floor_refreshes: vec![seconds(10), seconds(15)],
+            refreshes: vec![pass(10, 5), pass(22, 5), pass(60, 5)],
+            floor_refreshes: vec![seconds(10), seconds(20), seconds(30)],
             ..Passes::default()
         };
         for (copies, passes_at) in [(9_999, "≤ 1.50 ×"), (10_000, "≤ 1.10 ×")] {
@@ -242,7 +243,7 @@ mod tests {
         let mut rows = Rows::new(None, 0, &Bounds::FULL);
         let size = |copies, resident, refresh, floor| {
             let (refresh, floor) = (seconds(refresh), seconds(floor));
-            Size { copies, resident, refresh, floor }
+            Size { copies, resident, refresh, floor, to_floor: ratio(refresh, floor) }
         };
         let (small, large) = (size(1000, 1_000_000, 1, 1), size(11_000, 7_000_000, 44, 22));
         rows.add_growth(&small, &large);

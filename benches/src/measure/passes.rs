@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use crate::{
     floor,
+    numbers::{middle, ratio},
     population::{delete_copies, is_listed},
     progress::say,
     stage::{SECRET, Stage, stop, written},
@@ -40,7 +41,7 @@ pub(crate) struct Pass {
     pub(crate) requests: String,
 }
 
-/// All passes over the same namespaces.
+/// All passes over the same namespaces, by rounds.
 #[derive(Debug, Default)]
 pub(crate) struct Passes {
     pub(crate) rollouts: Vec<Pass>,
@@ -49,7 +50,14 @@ pub(crate) struct Passes {
     pub(crate) floor_refreshes: Vec<Duration>,
 }
 
-/// Whatever else a machine does makes a pass slower and never quicker: the quickest counts.
+/// How passes compare to the floor. Those of one round ran one after the other, so that a machine
+/// that has become slower or quicker meanwhile did so for both; the round in the middle counts.
+pub(crate) fn to_floor(passes: &[Pass], floor: &[Duration]) -> f64 {
+    let rounds = passes.iter().zip(floor);
+    middle(rounds.map(|(pass, &floor)| ratio(pass.took, floor)).collect())
+}
+
+/// Whatever else a machine does makes a short time longer and never shorter: the quickest counts.
 pub(crate) fn quickest(times: impl IntoIterator<Item = Duration>) -> Duration {
     times.into_iter().min().unwrap_or_default()
 }

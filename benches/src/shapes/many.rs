@@ -18,7 +18,7 @@ const SECRETS: [&str; 3] = ["ecr-pull", "ecr-pull-staging", "ecr-pull-tools"];
 const NAMESPACES: usize = 5000;
 const PATTERNS: usize = 20;
 const REST: Duration = Duration::from_mins(1);
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// Measures rollouts, refreshes and rest.
 pub(crate) async fn measure(bounds: &Bounds) -> Result<Report> {

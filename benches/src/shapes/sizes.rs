@@ -9,6 +9,7 @@ use crate::{
     Arguments,
     bounds::Bounds,
     measure::{edit, latency::Newcomers, passes, rest, restart},
+    numbers::median,
     population::{make_namespaces, make_other_secrets},
     progress::say,
     report::{Report, line},
@@ -93,9 +94,15 @@ impl Cluster<'_> {
         drop(newcomers);
         stop(daemon).await?;
         passes::clear(stage, &self.listed).await?;
-        let refresh = passes::quickest(passes.refreshes.iter().map(|pass| pass.took));
-        let floor = passes::quickest(passes.floor_refreshes.iter().copied());
-        Ok((Size { copies, resident: rest.memory.resident, refresh, floor }, rows.all))
+        let refreshes: Vec<_> = passes.refreshes.iter().map(|pass| pass.took).collect();
+        let size = Size {
+            copies,
+            resident: rest.memory.resident,
+            refresh: median(&refreshes),
+            floor: median(&passes.floor_refreshes),
+            to_floor: passes::to_floor(&passes.refreshes, &passes.floor_refreshes),
+        };
+        Ok((size, rows.all))
     }
 
     async fn grow(&mut self, namespaces: usize) -> Result<()> {
@@ -111,7 +118,8 @@ impl Cluster<'_> {
     }
 }
 
-/// The shorter a pass, the more it is at the mercy of whatever else a machine does.
+/// The shorter a pass, the more it is at the mercy of whatever else a machine does. One round is in
+/// the middle of an odd number.
 fn rounds(namespaces: usize) -> usize {
-    (60_000 / namespaces.max(1)).clamp(2, 6)
+    if namespaces <= 10_000 { 7 } else { 3 }
 }
