@@ -26,8 +26,11 @@ const WRITES: &str = r#"ecr_refresher_copy_writes_total{reason="",result="succes
 
 /// Nothing that is measured takes longer, however slow the machine.
 const PATIENCE: Duration = Duration::from_mins(20);
-/// How often progress is looked at: each look costs the daemon something.
+/// How often progress is looked at, at the most: each look costs the daemon something, and in a first
+/// rollout has it show each copy that is missing.
 const GLANCE: Duration = Duration::from_millis(500);
+/// How long each copy that is still to be written puts off the next look. A copy takes longer.
+const GLANCE_OF_COPY: Duration = Duration::from_micros(200);
 /// How often it is asked whether it is ready: what is measured is about as exact.
 const READY_GLANCE: Duration = Duration::from_millis(5);
 
@@ -128,8 +131,13 @@ pub(crate) async fn written(daemon: &Daemon, wanted: usize) -> Result<()> {
         if Instant::now() > end {
             bail!("the daemon has written {written} of {wanted} copies: {}", daemon.log()?);
         }
-        sleep(GLANCE).await;
+        sleep(until_glance(wanted - written)).await;
     }
+}
+
+fn until_glance(missing: usize) -> Duration {
+    let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+    GLANCE.max(GLANCE_OF_COPY.saturating_mul(missing))
 }
 
 /// How many copies it has written since it started.
