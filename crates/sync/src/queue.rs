@@ -29,7 +29,7 @@ pub(crate) struct Ticket {
 
 impl Ticket {
     /// Not before `due`. Of what is due, that without a deadline goes first, as nothing that works is
-    /// there; then the earliest deadline, which is the expiry of what is there.
+    /// there and nothing was tried; then the earliest deadline, which is the expiry of what is there.
     pub(crate) fn new(due: Timestamp, deadline: Option<Timestamp>) -> Self {
         Self { due: due.into(), deadline: deadline.map_or(MaybeTime::NONE, MaybeTime::from) }
     }

@@ -245,7 +245,11 @@ impl CopyRecord {
         let retry_at = self.failure.as_ref().map_or(Timestamp::MIN, |failure| failure.retry_at);
         match self.need(manifest, on_conflict, now) {
             Need::Nothing => None,
-            Need::Urgent => Some(Ticket::new(retry_at.max(self.patient_until()).max(now), None)),
+            Need::Urgent => {
+                let due = retry_at.max(self.patient_until()).max(now);
+                // Whoever has failed, perhaps for ever, does not keep others waiting.
+                Some(Ticket::new(due, self.failure.as_ref().map(|_| Timestamp::MIN)))
+            }
             Need::Refresh(deadline) => {
                 Some(Ticket::new(spread.due(deadline).max(retry_at), Some(deadline)))
             }

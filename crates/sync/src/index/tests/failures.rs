@@ -180,6 +180,18 @@ fn what_was_altered_on_the_way_is_a_failure_that_waits() {
 }
 
 #[test]
+fn who_has_failed_does_not_keep_a_new_namespace_waiting() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-full");
+    let write = fixture.write();
+    fixture.fail(write, WriteReason::QuotaExceeded);
+    fixture.now = fixture.index.next_due().unwrap();
+    fixture.namespace("team-new");
+    let order: Vec<_> = fixture.writes().into_iter().map(|write| write.namespace).collect();
+    assert_eq!(order, ["team-new".into(), "team-full".into()]);
+}
+
+#[test]
 fn a_write_that_was_done_though_its_answer_was_lost_is_no_failure_for_long() {
     let mut fixture = Fixture::ready();
     fixture.namespace("team-a");
