@@ -31,8 +31,8 @@ impl Index {
         for (place, state) in self.states() {
             tally.begin(place, &state.secret, &state.matched);
         }
-        for (place, name, copy) in self.wanted_copies() {
-            let state = copy.state(self.manifest(place), now);
+        for (place, manifest, name, copy) in self.wanted_copies() {
+            let state = copy.state(manifest, now);
             let setback = copy.failure.as_ref().map(|failure| &failure.setback);
             tally.add(place, name, state, copy.expires_at(), setback);
         }
@@ -43,11 +43,9 @@ impl Index {
     /// tried.
     #[must_use]
     pub fn is_synced(&self, now: Timestamp) -> bool {
-        let is_untried =
-            |(place, _, copy): (usize, _, &CopyRecord)| copy.is_untried(self.manifest(place), now);
         self.is_listed()
             && self.states().all(|(_, state)| state.manifest.is_some())
-            && !self.wanted_copies().any(is_untried)
+            && !self.wanted_copies().any(|(_, manifest, _, copy)| copy.is_untried(manifest, now))
     }
 
     /// Whether everything that is watched has been listed.
@@ -58,18 +56,18 @@ impl Index {
             && self.accounts.iter().flatten().all(|account| account.listed)
     }
 
-    /// The copies that are wanted where they can be, each with the place of its pull Secret and with
-    /// its namespace.
-    fn wanted_copies(&self) -> impl Iterator<Item = (usize, &Arc<str>, &CopyRecord)> {
+    /// The copies that are wanted where they can be, each with the place of its pull Secret, what is
+    /// to be there, and its namespace.
+    fn wanted_copies(
+        &self,
+    ) -> impl Iterator<Item = (usize, Option<&Manifest>, &Arc<str>, &CopyRecord)> {
         let active = self.namespaces.iter().filter(|entry| entry.presence == Presence::Active);
         active.flat_map(|entry| {
-            let copies = self.states().map(|(place, _)| (place, &entry.name, &entry.copies[place]));
+            let copies = self.states().map(|(place, state)| {
+                (place, state.manifest.as_deref(), &entry.name, &entry.copies[place])
+            });
             copies.filter(|(.., copy)| copy.wanted)
         })
-    }
-
-    fn manifest(&self, secret: usize) -> Option<&Manifest> {
-        self.state(secret)?.manifest.as_deref()
     }
 
     /// The names of ServiceAccounts, each with what is due or fails.
