@@ -24,13 +24,14 @@ const LEAST: [&str; 10] = [
 ];
 
 /// What each option adds to these kinds (+), and what it takes away (-).
-const KINDS: [(&str, &[&str]); 14] = [
+const KINDS: [(&str, &[&str]); 15] = [
     ("default", &[]),
     ("service-monitor", &["+ServiceMonitor"]),
     ("pod-monitor", &["+PodMonitor"]),
     ("alerts", &["+PrometheusRule", "+ConfigMap"]),
     ("network-policy", &["+NetworkPolicy"]),
     ("two-replicas", &["+PodDisruptionBudget"]),
+    ("flow-schema", &["+FlowSchema", "+PriorityLevelConfiguration"]),
     ("static-keys", &["+Secret"]),
     ("existing-keys", &[]),
     ("extra-objects", &["+ConfigMap", "+ConfigMap"]),

@@ -3,6 +3,7 @@
 mod api_server;
 mod bad_namespaces;
 mod chart_account_policy;
+mod chart_flow_schema;
 mod chart_manifests;
 mod chart_options;
 mod chart_policy;
@@ -78,6 +79,7 @@ fn scenarios() -> Vec<Scenario> {
         chart_releases::tests(),
         chart_uninstall::tests(),
         chart_side_by_side::tests(),
+        chart_flow_schema::tests(),
         chart_policy::tests(),
         chart_account_policy::tests(),
         moto::tests(),
