@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::{
+    Arguments,
     bounds::Bounds,
     measure::{passes, rest},
     population::make_namespaces,
@@ -18,16 +19,17 @@ const SECRETS: [&str; 3] = ["ecr-pull", "ecr-pull-staging", "ecr-pull-tools"];
 const NAMESPACES: usize = 5000;
 const PATTERNS: usize = 20;
 const REST: Duration = Duration::from_mins(1);
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 
 /// Measures rollouts, refreshes and rest.
-pub(crate) async fn measure(bounds: &Bounds) -> Result<Report> {
+pub(crate) async fn measure(arguments: &Arguments, bounds: &Bounds) -> Result<Report> {
     let stage = Stage::set_up(&SECRETS, &patterns()).await?;
     stage.control_plane.stop_controller_manager().await;
     say(&format!("{NAMESPACES} namespaces"));
     let names: Vec<_> = (0..NAMESPACES).map(|number| format!("team-{number:05}")).collect();
     make_namespaces(&stage.admin(), names.clone()).await?;
-    let (passes, daemon) = passes::measure(&stage, &names, ROUNDS).await?;
+    let rounds = arguments.rounds.unwrap_or(ROUNDS);
+    let (passes, daemon) = passes::measure(&stage, &names, rounds).await?;
     let rest = rest::measure(&daemon, REST).await?;
     stop(daemon).await?;
     let mut rows = Rows::new(Some(NAMESPACES), NAMESPACES * SECRETS.len(), bounds);
