@@ -27,14 +27,15 @@ const NAMESPACES: [&str; 7] = [
 pub(super) const ADDRESS: &str = "192.0.2.1";
 
 /// What the first process does. Where programs keep sockets and locks by default, the machine's own
-/// are not seen. It waits for both programs, and so also for whatever loses its parent.
+/// are not seen. It waits for both programs, and so also for whatever loses its parent. Kubelet gives
+/// up when containerd does not answer yet: it is started again, as systemd does on a real node.
 const SCRIPT: &str = r#"
 set -e
 mount -t tmpfs run /run
 ip link set lo up
 ip address add "$ADDRESS/32" dev lo
 "$CONTAINERD" --config "$FOLDER/containerd.toml" >"$FOLDER/containerd.log" 2>&1 &
-"$KUBELET" "$@" >"$FOLDER/kubelet.log" 2>&1 &
+until "$KUBELET" "$@" >>"$FOLDER/kubelet.log" 2>&1; do sleep 0.2; done &
 wait
 "#;
 
