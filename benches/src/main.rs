@@ -56,6 +56,14 @@ struct Arguments {
     output: Option<PathBuf>,
 }
 
+impl Arguments {
+    /// The shorter a pass, the more it is at the mercy of whatever else a machine does. One round is
+    /// in the middle of an odd number.
+    fn rounds_of(&self, namespaces: usize) -> usize {
+        self.rounds.unwrap_or(if namespaces <= 10_000 { 7 } else { 3 })
+    }
+}
+
 /// What the cluster is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Shape {

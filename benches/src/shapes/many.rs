@@ -19,7 +19,6 @@ const SECRETS: [&str; 3] = ["ecr-pull", "ecr-pull-staging", "ecr-pull-tools"];
 const NAMESPACES: usize = 5000;
 const PATTERNS: usize = 20;
 const REST: Duration = Duration::from_mins(1);
-const ROUNDS: usize = 7;
 
 /// Measures rollouts, refreshes and rest.
 pub(crate) async fn measure(arguments: &Arguments, bounds: &Bounds) -> Result<Report> {
@@ -28,7 +27,7 @@ pub(crate) async fn measure(arguments: &Arguments, bounds: &Bounds) -> Result<Re
     say(&format!("{NAMESPACES} namespaces"));
     let names: Vec<_> = (0..NAMESPACES).map(|number| format!("team-{number:05}")).collect();
     make_namespaces(&stage.admin(), names.clone()).await?;
-    let rounds = arguments.rounds.unwrap_or(ROUNDS);
+    let rounds = arguments.rounds_of(NAMESPACES);
     let (passes, daemon) = passes::measure(&stage, &names, rounds).await?;
     let rest = rest::measure(&daemon, REST).await?;
     stop(daemon).await?;

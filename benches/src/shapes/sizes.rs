@@ -75,7 +75,7 @@ impl Cluster<'_> {
         self.grow(namespaces).await?;
         let copies = self.listed.len();
         let mut rows = Rows::new(Some(namespaces), copies, bounds);
-        let rounds = arguments.rounds.unwrap_or_else(|| rounds(namespaces));
+        let rounds = arguments.rounds_of(namespaces);
         let (passes, daemon) = passes::measure(stage, &self.listed, rounds).await?;
         rows.add_passes(&passes);
         rows.add_requests(&passes);
@@ -116,10 +116,4 @@ impl Cluster<'_> {
         self.squads.extend(added);
         Ok(())
     }
-}
-
-/// The shorter a pass, the more it is at the mercy of whatever else a machine does. One round is in
-/// the middle of an odd number.
-fn rounds(namespaces: usize) -> usize {
-    if namespaces <= 10_000 { 7 } else { 3 }
 }
