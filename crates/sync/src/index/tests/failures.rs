@@ -188,8 +188,7 @@ fn who_has_failed_does_not_keep_a_new_namespace_waiting() {
     fixture.fail(write, WriteReason::QuotaExceeded);
     fixture.now = fixture.index.next_due().unwrap();
     fixture.namespace("team-new");
-    let order: Vec<_> = fixture.writes().into_iter().map(|write| write.namespace).collect();
-    assert_eq!(order, ["team-new".into(), "team-full".into()]);
+    assert_eq!(fixture.write_all(), ["team-new", "team-full"]);
 }
 
 #[test]
