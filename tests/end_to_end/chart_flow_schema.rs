@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use ecr_refresher_tests::{
     cluster::{create_namespace, eventually_secret},
     control_plane::{ControlPlane, Filter},
     daemon::Installation,
     fake_aws::FakeAws,
     helm::{Helm, Release},
+    metrics,
     tools::Tool,
     wait::eventually,
 };
@@ -53,7 +54,7 @@ async fn own_level(control_plane: Arc<ControlPlane>) -> Result<()> {
     // Figures of the documentation: 5 shares beside 245 of the default levels, of 600 seats.
     let seats = format!(r#"apiserver_flowcontrol_nominal_limit_seats{{priority_level="{NAME}"}}"#);
     let seats = value(&admin, &seats).await?;
-    ensure!(seats.to_bits() == 12_f64.to_bits(), "{seats} seats");
+    ensure!(seats == 12, "{seats} seats");
 
     let audit = control_plane.audit().from_now()?;
     let aws = FakeAws::start().await?;
@@ -65,13 +66,13 @@ async fn own_level(control_plane: Arc<ControlPlane>) -> Result<()> {
     let asked = audit.count(&installation.user(), Filter::default())?;
     ensure!(asked > namespaces.len(), "only {asked} requests");
     let dispatched = value(&admin, &dispatched_total()).await? - dispatched;
-    ensure!(dispatched >= f64::from(u32::try_from(asked)?), "{dispatched} of {asked} requests");
+    ensure!(dispatched >= asked, "{dispatched} of {asked} requests");
     helm.uninstall(release).await
 }
 
 /// How many requests the API server has dispatched by the `FlowSchema`, after the first: it takes up a
 /// new schema and its level in its own time.
-async fn dispatched_once_in_force(admin: &Client, installation: &Installation) -> Result<f64> {
+async fn dispatched_once_in_force(admin: &Client, installation: &Installation) -> Result<usize> {
     let daemon = installation.client().await?;
     let namespaces: Api<Namespace> = Api::all(daemon);
     eventually("the FlowSchema to be in force", PATIENCE, async || {
@@ -87,10 +88,7 @@ fn dispatched_total() -> String {
 }
 
 /// The value of a series of the API server's.
-async fn value(client: &Client, series: &str) -> Result<f64> {
+async fn value(client: &Client, series: &str) -> Result<usize> {
     let request = http::Request::get("/metrics").body(Vec::new())?;
-    let text = client.request_text(request).await?;
-    let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    let number = line.with_context(|| format!("there is no series {series}"))?;
-    Ok(number.trim().parse()?)
+    metrics::value(&client.request_text(request).await?, series)
 }

@@ -22,7 +22,7 @@ use crate::{
     fake_aws::FakeAws,
     frozen_proxy::FrozenProxy,
     helm::{Helm, Release},
-    http_client,
+    http_client, metrics,
     process::{Guarded, without_proxy},
     wait::eventually,
 };
@@ -306,9 +306,7 @@ impl Daemon {
     /// When there is no such series.
     pub async fn metric(&self, series: &str) -> Result<f64> {
         let (_, text) = self.get("/metrics").await?;
-        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        let value = line.with_context(|| format!("there is no series {series}"))?;
-        Ok(value.trim().parse()?)
+        metrics::value(&text, series)
     }
 
     /// Waits until a series has a value.

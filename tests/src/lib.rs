@@ -18,6 +18,7 @@ pub mod inventory;
 pub mod keyring;
 mod logs;
 mod loopback;
+pub mod metrics;
 pub mod moto;
 pub mod node;
 pub mod pods;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use ecr_refresher_tests::metrics;
+
 /// What the header of the table says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Counts {
@@ -68,8 +70,7 @@ impl<'a> Metrics<'a> {
 
     /// The value of a series without labels.
     fn value(&self, name: &str) -> Option<u64> {
-        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
-        self.0.lines().find_map(value)
+        metrics::value(self.0, name).ok()
     }
 
     /// The sum of all series of that name that have these labels.
