@@ -5,7 +5,9 @@
 use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use ecr_refresher_core::{Auth, Credentials, Host, Lifetime, dockerconfig::DockerConfig};
+use ecr_refresher_core::{
+    Auth, Credentials, Host, Lifetime, clock::Now, dockerconfig::DockerConfig,
+};
 use ecr_refresher_sync::{
     AllowList, Event, Index, Manifest, Namespace, Observed, OnConflict, Outcome, Ownership,
     PerNamespace, PullSecret, Settings, Watched,
@@ -15,8 +17,8 @@ use kube::core::Selector;
 
 const NAMESPACES: u64 = 10_000;
 
-fn now() -> Timestamp {
-    Timestamp::UNIX_EPOCH
+fn now() -> Now {
+    Now { wall: Timestamp::UNIX_EPOCH, uptime: Duration::ZERO }
 }
 
 fn settings() -> Settings {
@@ -43,7 +45,7 @@ fn settings() -> Settings {
 fn manifest(settings: &Settings, password: &str) -> Arc<Manifest> {
     let auth = Auth::from_user_and_password("AWS", password).expect("a good auth");
     let host = Host::from_endpoint("123456789012.dkr.ecr.eu-west-1.amazonaws.com");
-    let lifetime = Lifetime::starting(now(), now() + SignedDuration::from_hours(12));
+    let lifetime = Lifetime::starting(now().wall, now().wall + SignedDuration::from_hours(12));
     let config = DockerConfig::merge([&Credentials {
         entries: [(host.expect("a good host"), auth)].into(),
         lifetime: Some(lifetime.expect("a life")),

@@ -1,6 +1,8 @@
 //! The scale benchmark: the daemon in a cluster of thousands of namespaces, against a bare loop that
 //! does the same work.
 
+#![allow(clippy::disallowed_methods, reason = "it measures real time")]
+
 mod bounds;
 mod floor;
 mod machine;

@@ -1,5 +1,7 @@
 //! Scenarios on a real Kubernetes control plane, which most of them share.
 
+#![allow(clippy::disallowed_methods, reason = "it runs real programs, in real time")]
+
 mod api_server;
 mod bad_namespaces;
 mod chart_account_policy;
@@ -41,6 +43,7 @@ mod rotation;
 mod scenario;
 mod service_accounts;
 mod sharing;
+mod soak;
 mod stalls;
 mod token_cache;
 
@@ -60,6 +63,7 @@ const TEST_THREADS: usize = 8;
 fn scenarios() -> Vec<Scenario> {
     [
         // They take longest, so they begin first.
+        soak::tests(),
         stalls::tests(),
         installed::tests(),
         node::tests(),
@@ -125,7 +129,7 @@ fn main() -> ExitCode {
         let tests = if ran == 1 { "test" } else { "tests" };
         println!("{ran} {tests} ran, with kube-apiserver {version}");
     }
-    match leaks::search() {
+    match leaks::search(conclusion.has_failed()) {
         Ok(searched) => println!("no password is in the {searched} logs of daemons, at TRACE"),
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -154,6 +154,6 @@ async fn out_of_time(control_plane: Arc<ControlPlane>) -> Result<()> {
     let pass = installation.run_once(&aws, &["--timeout", "1s"]).await?;
     ensure!(pass.status.code() == Some(1));
     let errors = String::from_utf8_lossy(&pass.stderr);
-    ensure!(errors.contains("could be had within 1s"), "{errors}");
+    ensure!(errors.contains("answered within 1s"), "{errors}");
     Ok(())
 }

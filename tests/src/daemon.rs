@@ -1,5 +1,7 @@
 //! The daemon as a process: with the chart's rendered config and rights, and never as an admin.
 
+mod proxied;
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output},
@@ -20,7 +22,6 @@ use crate::{
     chart,
     control_plane::{ControlPlane, user_name},
     fake_aws::FakeAws,
-    frozen_proxy::FrozenProxy,
     helm::{Helm, Release},
     http_client, metrics,
     process::{Guarded, without_proxy},
@@ -29,6 +30,9 @@ use crate::{
 
 /// The key that the daemon asks AWS with, unless a test gives it others.
 pub const ACCESS_KEY_ID: &str = "AKIAEXAMPLE";
+
+/// The arguments of a replica.
+const RUN: &[&str] = &["run", "--log-format", "json"];
 
 /// A daemon that is not up by then never will be.
 const UP_WITHIN: Duration = Duration::from_secs(30);
@@ -106,21 +110,6 @@ impl Installation {
         Ok(Self { control_plane, home, service_account, name, kubeconfig, log_level, folder })
     }
 
-    /// Has the daemon reach the API server through a proxy.
-    ///
-    /// # Errors
-    /// When the proxy cannot listen.
-    pub async fn through_proxy(mut self) -> Result<(Self, FrozenProxy)> {
-        let mut kubeconfig: Value = serde_json::from_slice(&std::fs::read(&self.kubeconfig)?)?;
-        let server = &mut kubeconfig["clusters"][0]["cluster"]["server"];
-        let address = server.as_str().and_then(|server| server.strip_prefix("https://"));
-        let proxy = FrozenProxy::start(address.context("no https server")?.parse()?).await?;
-        *server = format!("https://{}", proxy.address()).into();
-        self.kubeconfig = self.folder.path().join("kubeconfig.yaml");
-        std::fs::write(&self.kubeconfig, kubeconfig.to_string())?;
-        Ok((self, proxy))
-    }
-
     /// Has the daemon log from `level` on, and not every line there is.
     #[must_use]
     pub fn with_log_level(mut self, level: &'static str) -> Self {
@@ -186,21 +175,27 @@ impl Installation {
     /// # Errors
     /// As [`Installation::command`].
     pub fn check_command(&self, aws: &FakeAws) -> Result<Command> {
-        self.subcommand(&["check", "--cluster"], &self.name, aws)
+        self.subcommand(&["check", "--cluster"], &self.name, aws, &self.kubeconfig)
     }
 
     fn command_of(&self, pod: &str, aws: &FakeAws) -> Result<Command> {
-        self.subcommand(&["run", "--log-format", "json"], pod, aws)
+        self.subcommand(RUN, pod, aws, &self.kubeconfig)
     }
 
-    fn subcommand(&self, arguments: &[&str], pod: &str, aws: &FakeAws) -> Result<Command> {
+    fn subcommand(
+        &self,
+        arguments: &[&str],
+        pod: &str,
+        aws: &FakeAws,
+        kubeconfig: &Path,
+    ) -> Result<Command> {
         let mut command = Command::new(program()?);
         command
             .args(arguments)
             .arg("--config")
             .arg(self.config())
             .arg("--kubeconfig")
-            .arg(&self.kubeconfig)
+            .arg(kubeconfig)
             .env("ECR_REFRESHER_NAME", &self.name)
             .env("POD_NAME", pod)
             .env("ECR_REFRESHER__LISTEN", "127.0.0.1:0")
@@ -334,6 +329,14 @@ impl Daemon {
     /// When the log cannot be read.
     pub fn log(&self) -> Result<String> {
         Ok(std::fs::read_to_string(self.log_path())?)
+    }
+
+    /// Its exit status, if it has ended by itself.
+    ///
+    /// # Errors
+    /// When the system cannot tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.try_status()
     }
 
     /// Stops it as Kubernetes does, by SIGTERM.

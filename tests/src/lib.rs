@@ -1,6 +1,8 @@
 //! What the end-to-end tests and the demo run on: a real Kubernetes control plane on loopback, a fake
 //! AWS that speaks the real one's wire protocol, and the daemon as a process between them.
 
+#![allow(clippy::disallowed_methods, reason = "it runs real programs, in real time")]
+
 pub mod chart;
 pub mod ci;
 pub mod cluster;
@@ -9,14 +11,14 @@ pub mod daemon;
 pub mod daemon_image;
 pub mod dashboard;
 pub mod fake_aws;
-pub mod frozen_proxy;
+pub mod fault_proxy;
 pub mod helm;
 pub mod http_client;
 pub mod image;
 pub mod image_registry;
 pub mod inventory;
 pub mod keyring;
-mod logs;
+pub mod logs;
 mod loopback;
 pub mod metrics;
 pub mod moto;
@@ -27,6 +29,7 @@ mod program;
 pub mod prometheus;
 pub mod promql;
 mod run_folder;
+pub mod soak;
 pub mod tls_front;
 pub mod tools;
 pub mod wait;

@@ -13,7 +13,7 @@ use tracing_subscriber::{
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub(crate) enum LogFormat {
+pub enum LogFormat {
     /// For people.
     #[default]
     Text,
@@ -48,6 +48,7 @@ pub(crate) fn start_if_asked() {
 
 /// At TRACE the AWS SDK logs whole replies, tokens included, and HTTP libraries log what goes over the
 /// wire: whatever the user asks for, that level is not for them.
-fn shows_no_secret(line: &Metadata<'_>) -> bool {
+#[must_use]
+pub fn shows_no_secret(line: &Metadata<'_>) -> bool {
     *line.level() < Level::TRACE || line.target().starts_with("ecr_refresher")
 }

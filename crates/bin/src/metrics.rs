@@ -3,7 +3,7 @@
 use std::iter;
 
 use anyhow::{Context, Result};
-use ecr_refresher_core::{TokenMetrics, clock::unix_seconds};
+use ecr_refresher_core::{TokenMetrics, clock::unix_seconds, tokens::SharedTokenStore};
 use ecr_refresher_sync::{EngineHandle, Leadership, SyncMetrics, copy_series};
 use jiff::Timestamp;
 use prometheus::{Gauge, GaugeVec, Opts, Registry, TextEncoder};
@@ -17,6 +17,7 @@ pub(crate) struct Metrics {
     pub(crate) config: ConfigMetrics,
     leader: Gauge,
     leadership: Leadership,
+    store: SharedTokenStore,
 }
 
 /// What Prometheus sees of the config file.
@@ -28,7 +29,11 @@ pub(crate) struct ConfigMetrics {
 
 impl Metrics {
     /// Makes and registers all metrics; notes that a good config was read at `now`.
-    pub(crate) fn register(leadership: Leadership, now: Timestamp) -> Result<Self> {
+    pub(crate) fn register(
+        leadership: Leadership,
+        store: SharedTokenStore,
+        now: Timestamp,
+    ) -> Result<Self> {
         let registry = Registry::new();
         let register = || -> prometheus::Result<_> {
             let tokens = TokenMetrics::register(&registry)?;
@@ -46,7 +51,7 @@ impl Metrics {
         let (tokens, sync, config, leader) =
             register().context("the metrics cannot be registered")?;
         config.accepted(now);
-        Ok(Self { registry, tokens, sync, config, leader, leadership })
+        Ok(Self { registry, tokens, sync, config, leader, leadership, store })
     }
 
     /// The metrics in Prometheus' text format, piece by piece. What the engine knows is asked for;
@@ -59,7 +64,13 @@ impl Metrics {
         if let Some(report) = &report {
             self.sync.show(report);
         }
-        self.leader.set(f64::from(u8::from(self.leadership.is_held())));
+        let term = self.leadership.term();
+        self.leader.set(f64::from(u8::from(term.is_some())));
+        // A replica that does not lead shows no times, so that none is seen twice.
+        self.store.read(|store| {
+            let leads = term.is_some() && store.term() == term;
+            self.tokens.show(store.times().filter(|_| leads));
+        });
         let text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
         Ok(iter::once(text).chain(report.into_iter().flat_map(copy_series)))
     }

@@ -1,29 +1,88 @@
-//! Waiting by the wall clock.
+//! The clocks of the process, and waiting by them.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
-use jiff::{SignedDuration, Timestamp};
-use tokio::time::{Instant, sleep};
+use jiff::Timestamp;
+use tokio::time::sleep;
 
-/// How often the wall clock is looked at while waiting.
-const GLANCE: Duration = Duration::from_secs(10);
+use crate::planted::{Bug, is_planted};
 
-/// Where the time comes from. Tests pass one that follows their paused runtime.
-pub type Now = fn() -> Timestamp;
+/// How often the clocks are read while something waits: timers stand still in a suspended machine.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Waits until `deadline`.
-///
-/// Timers stand still while a machine is suspended, so the wall clock is looked at again and
-/// again; and a wall clock that is set back does not make the wait longer than it was planned.
-pub async fn sleep_until(deadline: Timestamp, now: Now) {
-    let started = Instant::now();
-    let planned = span(now(), deadline);
-    loop {
-        let left = span(now(), deadline).min(planned.saturating_sub(started.elapsed()));
-        if left.is_zero() {
-            return;
+/// What both clocks said at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// The date and time. People and NTP set it, forwards and backwards: only for comparison with
+    /// what others wrote, such as the expiry of a token.
+    pub wall: Timestamp,
+    /// The time since some moment in the past. It never goes back, and goes on while the machine is
+    /// suspended: for own deadlines.
+    pub uptime: Duration,
+}
+
+/// The clocks of a process. Clones are the same clocks.
+#[derive(Clone)]
+pub struct Clock(Arc<Readers>);
+
+struct Readers {
+    wall: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    uptime: Box<dyn Fn() -> Duration + Send + Sync>,
+}
+
+impl Clock {
+    /// The clocks of this machine.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads them")]
+    pub fn system() -> Self {
+        Self::new(Timestamp::now, uptime)
+    }
+
+    /// Clocks that read the date and time from `wall`, and the time since some moment from `uptime`.
+    pub fn new(
+        wall: impl Fn() -> Timestamp + Send + Sync + 'static,
+        uptime: impl Fn() -> Duration + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Readers { wall: Box::new(wall), uptime: Box::new(uptime) }))
+    }
+
+    /// Both clocks now.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        Now { wall: self.wall(), uptime: self.uptime() }
+    }
+
+    /// The date and time.
+    #[must_use]
+    pub fn wall(&self) -> Timestamp {
+        if is_planted(Bug::RealClock) {
+            return (Self::system().0.wall)();
         }
-        sleep(left.min(GLANCE)).await;
+        (self.0.wall)()
+    }
+
+    /// The time since some moment in the past, suspensions of the machine included.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        (self.0.uptime)()
+    }
+
+    /// Waits until [`Clock::uptime`] has reached `deadline`. A machine that was suspended meanwhile
+    /// catches up within [`POLL_INTERVAL`].
+    pub async fn sleep_until(&self, deadline: Duration) {
+        loop {
+            let left = deadline.saturating_sub(self.uptime());
+            if left.is_zero() {
+                return;
+            }
+            sleep(left.min(POLL_INTERVAL)).await;
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Clock").field(&self.now()).finish()
     }
 }
 
@@ -33,48 +92,57 @@ pub fn unix_seconds(time: Timestamp) -> f64 {
     time.as_duration().as_secs_f64()
 }
 
-/// From `start` to `end`, or zero when `end` is past.
-fn span(start: Timestamp, end: Timestamp) -> Duration {
-    let span = end.duration_since(start).max(SignedDuration::ZERO);
-    Duration::try_from(span).unwrap_or_default()
+/// The time since the machine was started (`CLOCK_BOOTTIME`, which counts suspensions).
+#[cfg(target_os = "linux")]
+fn uptime() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+/// The monotonic clock, which counts suspensions on macOS.
+#[cfg(not(target_os = "linux"))]
+fn uptime() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use tokio::time::Instant;
 
     use super::*;
 
-    fn base() -> Timestamp {
-        Timestamp::from_second(1_800_000_000).unwrap()
-    }
-
     #[tokio::test(start_paused = true)]
-    async fn a_suspended_machine_catches_up_within_a_glance() {
-        static JUMP: AtomicI64 = AtomicI64::new(0);
-        let now: Now = || base() + SignedDuration::from_hours(JUMP.load(Ordering::Relaxed));
+    async fn a_suspended_machine_catches_up_within_a_poll_interval() {
+        let suspended = Arc::new(AtomicU64::new(0));
         let started = Instant::now();
-        let waiting = sleep_until(base() + SignedDuration::from_hours(6), now);
+        let skipped = Arc::clone(&suspended);
+        let clock = Clock::new(
+            || Timestamp::UNIX_EPOCH,
+            move || started.elapsed() + Duration::from_secs(skipped.load(Ordering::Relaxed)),
+        );
         let resume = async {
             sleep(Duration::from_mins(1)).await;
-            JUMP.store(7, Ordering::Relaxed);
+            suspended.store(7 * 3_600, Ordering::Relaxed);
         };
-        tokio::join!(waiting, resume);
-        assert!(started.elapsed() <= Duration::from_mins(1) + GLANCE);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_clock_set_back_does_not_postpone_the_deadline() {
-        // This clock never advances: to the wall clock, the deadline never comes.
-        let started = Instant::now();
-        sleep_until(base() + SignedDuration::from_secs(90), base).await;
-        assert_eq!(started.elapsed(), Duration::from_secs(90));
+        tokio::join!(clock.sleep_until(Duration::from_hours(6)), resume);
+        assert!(started.elapsed() <= Duration::from_mins(1) + POLL_INTERVAL);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_deadline_that_has_passed_is_not_waited_for() {
         let started = Instant::now();
-        sleep_until(base() - SignedDuration::from_secs(1), base).await;
+        let clock = Clock::new(|| Timestamp::UNIX_EPOCH, || Duration::from_secs(5));
+        clock.sleep_until(Duration::from_secs(4)).await;
         assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_uptime_of_the_system_never_goes_back() {
+        let clock = Clock::system();
+        let first = clock.uptime();
+        assert!(clock.uptime() >= first && first > Duration::ZERO);
     }
 }

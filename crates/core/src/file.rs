@@ -1,20 +1,11 @@
 //! Credentials from a docker config file.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{Auth, Credentials, FetchError, Host, Reason, ecr::Served};
-
-/// A docker `config.json`, as `docker login` writes it: `{"auths": {"HOST": {"auth": "…"}}}`.
-#[derive(Debug, Clone)]
-pub struct FileSource {
-    /// Where the file is.
-    pub path: PathBuf,
-    /// The hosts of the ECR registries, whose entries this file must not have.
-    pub served: Served,
-}
+use crate::{Auth, FetchError, Files, Host, Reason, tokens::Token};
 
 /// Why a docker config file gives no credentials. None of these shows what it holds.
 #[derive(Debug, thiserror::Error)]
@@ -28,10 +19,6 @@ enum FileError {
     Empty,
     #[error("{host:?}: {problem}")]
     BadEntry { host: String, problem: String },
-    #[error(
-        "it has an entry for {host}, which the registry {registry} serves too; take it out of the file"
-    )]
-    ServedTwice { host: Host, registry: String },
 }
 
 /// The shape of the file; what else is in it is docker's own business.
@@ -48,30 +35,15 @@ struct FileEntry {
     password: Option<Zeroizing<String>>,
 }
 
-impl FileSource {
-    /// Reads the file now.
-    ///
-    /// # Errors
-    /// When it cannot be read, is no docker config, or holds an entry that cannot be used, or
-    /// one for a host that an ECR registry serves.
-    pub fn read(&self) -> Result<Credentials, FetchError> {
-        let bytes = fs::read(&self.path).map(Zeroizing::new).map_err(FileError::from);
-        let entries = bytes.and_then(|bytes| self.check(parse(&bytes)?)).map_err(|error| {
-            FetchError::new(Reason::File, format!("{}: {error}", self.path.display()))
-        })?;
-        Ok(Credentials { entries, lifetime: None })
-    }
-
-    fn check(&self, entries: BTreeMap<Host, Auth>) -> Result<BTreeMap<Host, Auth>, FileError> {
-        let twice = entries.keys().find_map(|host| Some((host, self.served.by(host)?)));
-        match twice {
-            Some((host, registry)) => Err(FileError::ServedTwice {
-                host: host.clone(),
-                registry: registry.as_ref().to_owned(),
-            }),
-            None => Ok(entries),
-        }
-    }
+/// Reads a docker `config.json`, as `docker login` writes it: `{"auths": {"HOST": {"auth": "…"}}}`.
+///
+/// # Errors
+/// When it cannot be read, is no docker config, or holds an entry that cannot be used.
+pub(crate) fn read(path: &Path, files: &Files) -> Result<Token, FetchError> {
+    let bytes = files.read(path).map(Zeroizing::new).map_err(FileError::from);
+    let entries = bytes.and_then(|bytes| parse(&bytes));
+    let described = |error| FetchError::new(Reason::File, format!("{}: {error}", path.display()));
+    entries.map(Token::File).map_err(described)
 }
 
 fn parse(bytes: &[u8]) -> Result<BTreeMap<Host, Auth>, FileError> {
@@ -110,10 +82,13 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<Credentials, FetchError> {
+    fn read_text(text: &str) -> Result<BTreeMap<Host, Auth>, FetchError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(text.as_bytes()).unwrap();
-        FileSource { path: file.path().to_owned(), served: Served::default() }.read()
+        match read(file.path(), &Files::system())? {
+            Token::File(entries) => Ok(entries),
+            token @ Token::Ecr { .. } => panic!("{token:?}"),
+        }
     }
 
     #[test]
@@ -122,11 +97,10 @@ mod tests {
             "https://index.docker.io/v1/": {"auth": "bWU6c2VjcmV0"},
             "registry.example.com:5000": {"username": "me", "password": "secret"}
         }, "credsStore": "ignored"}"#;
-        let credentials = read(text).unwrap();
-        let hosts: Vec<_> = credentials.entries.keys().map(Host::as_str).collect();
+        let entries = read_text(text).unwrap();
+        let hosts: Vec<_> = entries.keys().map(Host::as_str).collect();
         assert_eq!(hosts, ["index.docker.io", "registry.example.com:5000"]);
-        assert!(credentials.entries.values().all(|auth| auth.expose() == "bWU6c2VjcmV0"));
-        assert_eq!(credentials.lifetime, None);
+        assert!(entries.values().all(|auth| auth.expose() == "bWU6c2VjcmV0"));
     }
 
     #[test]
@@ -139,7 +113,7 @@ mod tests {
             r#"{"auths": {}}"#,
             "hunter2",
         ] {
-            let error = read(text).unwrap_err();
+            let error = read_text(text).unwrap_err();
             assert_eq!(error.reason, Reason::File);
             assert!(!error.message.contains("hunter2"), "{error}");
         }
@@ -147,23 +121,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_an_error_that_names_it() {
-        let error = FileSource { path: "/nowhere/config.json".into(), served: Served::default() };
-        let error = error.read().unwrap_err();
+        let error = read(Path::new("/nowhere/config.json"), &Files::system()).unwrap_err();
         assert!(error.message.contains("/nowhere/config.json"), "{error}");
-    }
-
-    #[test]
-    fn an_entry_for_a_host_of_an_ecr_registry_is_refused_with_both_names() {
-        let served = Served::default();
-        let host = Host::from_endpoint("public.ecr.aws").unwrap();
-        let gallery = served.enter("gallery".into(), vec![host]);
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(br#"{"auths": {"public.ecr.aws": {"auth": "bWU6c2VjcmV0"}}}"#).unwrap();
-        let source = FileSource { path: file.path().to_owned(), served };
-        let error = source.read().unwrap_err();
-        assert_eq!(error.reason, Reason::File);
-        assert!(error.message.contains("public.ecr.aws, which the registry gallery"), "{error}");
-        drop(gallery);
-        assert!(source.read().is_ok());
     }
 }

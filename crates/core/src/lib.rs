@@ -1,37 +1,38 @@
 //! Registry credentials: where they come from, how long they live, and the docker config document
 //! that carries them.
 //!
-//! A [`Registry`] is a named source of [`Credentials`]: an ECR region or a docker config file. A
-//! [`keeper`] holds one fresh, at half of each token's life. [`dockerconfig`] merges what several
-//! registries returned into the document that a pull Secret holds.
+//! A [`Registry`](tokens::Registry) of the config gets its entries from the token of a
+//! [`TokenSource`](tokens::TokenSource): an API of AWS, called as one identity, or a docker config
+//! file. The [`TokenStore`](tokens::TokenStore) owns all tokens. [`dockerconfig`] merges the entries
+//! of several registries into the document that a pull Secret holds.
 //!
-//! Decisions are pure functions of a passed time ([`Lifetime`], [`Schedule`], [`ecr::reply`]); only
-//! [`ecr`], [`mod@file`] and [`keeper`] do I/O.
+//! Decisions are pure functions of a passed time ([`Lifetime`], [`tokens`], [`ecr::reply`]); only
+//! [`aws`] does I/O.
 
 mod auth;
 pub mod aws;
-mod cache;
 mod chain;
 pub mod clock;
 mod credentials;
 pub mod dockerconfig;
 pub mod ecr;
 mod error;
-pub mod file;
+mod file;
+mod files;
 mod host;
-pub mod keeper;
 mod lifetime;
 mod metrics;
-mod registry;
+pub mod planted;
+mod random;
 mod schedule;
+pub mod tokens;
 
 pub use auth::{Auth, AuthError};
-pub use cache::{Cache, CacheError};
 pub use chain::{Chain, shorten};
 pub use credentials::Credentials;
 pub use error::{FetchError, Reason};
+pub use files::Files;
 pub use host::{Host, HostError, is_account};
 pub use lifetime::{AlreadyExpired, Lifetime};
 pub use metrics::TokenMetrics;
-pub use registry::{Registry, Source};
-pub use schedule::Schedule;
+pub use random::Random;

@@ -6,7 +6,7 @@ use prometheus::{
     core::Collector,
 };
 
-use crate::{Credentials, FetchError, Lifetime, Reason, clock::unix_seconds};
+use crate::{Reason, clock::unix_seconds};
 
 /// The token metrics, of all registries.
 #[derive(Debug, Clone)]
@@ -70,41 +70,27 @@ impl TokenMetrics {
         }
     }
 
-    /// Shows a token that was not fetched by this process.
-    pub(crate) fn hold(&self, registry: &str, lifetime: Lifetime) {
-        self.issued.with_label_values(&[registry]).set(unix_seconds(lifetime.issued_at()));
-        self.expiration.with_label_values(&[registry]).set(unix_seconds(lifetime.expires_at()));
-    }
-
-    /// Takes a registry's times away, as it has left the config.
-    pub fn forget(&self, registry: &str) {
-        // They fail only when there is nothing to take away.
-        let _ = self.expiration.remove_label_values(&[registry]);
-        let _ = self.issued.remove_label_values(&[registry]);
-    }
-
-    /// Notes the outcome of a request that took `seconds`.
-    pub(crate) fn record(
+    /// Shows when the credentials of each registry were fetched and when they expire. What is not
+    /// named is not shown.
+    pub fn show<'a>(
         &self,
-        registry: &str,
-        outcome: &Result<Credentials, FetchError>,
-        now: Timestamp,
-        seconds: f64,
+        times: impl Iterator<Item = (&'a str, Option<Timestamp>, Option<Timestamp>)>,
     ) {
-        self.duration.with_label_values(&[registry]).observe(seconds);
-        match outcome {
-            Ok(credentials) => {
-                self.requests.with_label_values(&[registry, "success", ""]).inc();
-                self.issued.with_label_values(&[registry]).set(unix_seconds(now));
-                if let Some(lifetime) = credentials.lifetime {
-                    let expires_at = unix_seconds(lifetime.expires_at());
-                    self.expiration.with_label_values(&[registry]).set(expires_at);
+        self.issued.reset();
+        self.expiration.reset();
+        for (registry, fetched_at, expires_at) in times {
+            for (gauge, time) in [(&self.issued, fetched_at), (&self.expiration, expires_at)] {
+                if let Some(time) = time {
+                    gauge.with_label_values(&[registry]).set(unix_seconds(time));
                 }
             }
-            Err(error) => {
-                let reason = error.reason.as_str();
-                self.requests.with_label_values(&[registry, "failure", reason]).inc();
-            }
         }
+    }
+
+    /// Counts an answer of the source of a registry, or that it failed, after `seconds`.
+    pub fn record(&self, registry: &str, failed: Option<Reason>, seconds: f64) {
+        self.duration.with_label_values(&[registry]).observe(seconds);
+        let (result, reason) = failed.map_or(("success", ""), |it| ("failure", it.as_str()));
+        self.requests.with_label_values(&[registry, result, reason]).inc();
     }
 }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 
-use crate::observed::resource_version;
+use crate::{observed::resource_version, tracked::Versioned};
 
 /// The part of a ServiceAccount that decides on whether its Pods pull with a pull Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,12 @@ pub struct ObservedAccount {
     pub resource_version: u64,
     /// The names in its `imagePullSecrets`, in their order.
     pub pull_secrets: Vec<String>,
+}
+
+impl Versioned for ObservedAccount {
+    fn version(&self) -> u64 {
+        self.resource_version
+    }
 }
 
 impl ObservedAccount {

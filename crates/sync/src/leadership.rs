@@ -1,134 +1,157 @@
 //! Whether this process is the one that calls AWS and writes.
 
-use ecr_refresher_core::clock::{Now, sleep_until};
-use jiff::Timestamp;
+use std::time::Duration;
+
+use ecr_refresher_core::{
+    clock::Clock,
+    planted::{Bug, is_planted},
+};
 use tokio::sync::watch;
 
-/// What is known about who leads.
+/// What is known about which replica leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Nothing yet.
     Undecided,
     /// Another replica leads.
     Follower,
-    /// This one does, until then, unless it is renewed.
-    LeaderUntil(Timestamp),
+    /// This one leads.
+    Leader {
+        /// The number of its term: higher than those of all terms before, of all replicas.
+        term: u64,
+        /// When the term ends, by the uptime, unless it is renewed.
+        until: Duration,
+    },
 }
 
-/// The right to call AWS and to write, which one replica has at a time. It ends by itself when it
-/// is not renewed, so that nobody who was cut off or suspended acts on what he had once.
+/// The right to call AWS and to write, which one replica has at a time. It ends by itself when it is
+/// not renewed, so that a replica that was cut off or suspended writes nothing more.
 #[derive(Debug, Clone)]
 pub struct Leadership {
     standing: watch::Receiver<Standing>,
-    now: Now,
+    clock: Clock,
 }
 
 impl Leadership {
     /// The right that `standing` tells of.
     #[must_use]
-    pub fn new(standing: watch::Receiver<Standing>, now: Now) -> Self {
-        Self { standing, now }
+    pub fn new(standing: watch::Receiver<Standing>, clock: Clock) -> Self {
+        Self { standing, clock }
     }
 
-    /// The right of whoever is alone.
+    /// The right of the only replica: one term for ever.
     #[must_use]
-    pub fn always(now: Now) -> Self {
-        let (_, standing) = watch::channel(Standing::LeaderUntil(Timestamp::MAX));
-        Self { standing, now }
+    pub fn always(clock: Clock) -> Self {
+        let (_, standing) = watch::channel(Standing::Leader { term: 1, until: Duration::MAX });
+        Self { standing, clock }
+    }
+
+    /// The term in which it is held now, if it is.
+    #[must_use]
+    pub fn term(&self) -> Option<u64> {
+        match *self.standing.borrow() {
+            Standing::Leader { term, until } => {
+                let lasts = self.clock.uptime() < until || is_planted(Bug::TermWithoutEnd);
+                lasts.then_some(term)
+            }
+            Standing::Undecided | Standing::Follower => None,
+        }
     }
 
     /// Whether it is held now.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        (self.now)() < self.until()
+        self.term().is_some()
     }
 
-    /// Whether it is known who leads.
+    /// Whether it is known which replica leads.
     #[must_use]
     pub fn is_decided(&self) -> bool {
         *self.standing.borrow() != Standing::Undecided
     }
 
-    /// Waits until it is held.
-    pub async fn gained(&mut self) {
-        while !self.is_held() {
-            self.changed().await;
-        }
-    }
-
-    /// Waits until it is held no more.
-    pub async fn lost(&mut self) {
-        while self.is_held() {
-            let (until, now) = (self.until(), self.now);
+    /// Waits until [`Leadership::term`] is another one than `term`.
+    pub async fn changed(&mut self, term: Option<u64>) {
+        while self.term() == term {
+            let until = match *self.standing.borrow_and_update() {
+                Standing::Leader { until, .. } if term.is_some() => until,
+                _ => Duration::MAX,
+            };
             tokio::select! {
-                () = self.changed() => {}
-                () = sleep_until(until, now) => {}
+                biased;
+                told = self.standing.changed() => if told.is_err() {
+                    // The election has ended: what was told last stays.
+                    self.clock.sleep_until(until).await;
+                },
+                () = self.clock.sleep_until(until) => {}
             }
-        }
-    }
-
-    fn until(&self) -> Timestamp {
-        match *self.standing.borrow() {
-            Standing::LeaderUntil(until) => until,
-            Standing::Undecided | Standing::Follower => Timestamp::MIN,
-        }
-    }
-
-    /// Waits for news; for ever, if there is nobody any more who could tell.
-    async fn changed(&mut self) {
-        if self.standing.changed().await.is_err() {
-            std::future::pending::<()>().await;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        sync::atomic::{AtomicI64, Ordering},
-        time::Duration,
-    };
-
     use futures::FutureExt;
+    use jiff::Timestamp;
+    use tokio::time::{Instant, advance};
 
     use super::*;
 
-    static SECONDS: AtomicI64 = AtomicI64::new(0);
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    fn clock() -> Clock {
+        let started = Instant::now();
+        Clock::new(|| Timestamp::UNIX_EPOCH, move || started.elapsed())
     }
 
-    fn now() -> Timestamp {
-        at(SECONDS.load(Ordering::SeqCst))
+    fn leader(term: u64, until: u64) -> Standing {
+        Standing::Leader { term, until: Duration::from_secs(until) }
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_is_held_as_long_as_it_is_renewed() {
         let (renew, standing) = watch::channel(Standing::Undecided);
-        let mut leadership = Leadership::new(standing, now);
+        let mut leadership = Leadership::new(standing, clock());
         assert!(!leadership.is_decided() && !leadership.is_held());
-        assert!(leadership.gained().now_or_never().is_none());
-        renew.send_replace(Standing::LeaderUntil(at(10)));
-        leadership.gained().await;
-        assert!(leadership.lost().now_or_never().is_none());
-        SECONDS.store(9, Ordering::SeqCst);
-        renew.send_replace(Standing::LeaderUntil(at(19)));
-        SECONDS.store(18, Ordering::SeqCst);
-        assert!(leadership.is_held());
+        assert!(leadership.changed(None).now_or_never().is_none());
+        renew.send_replace(leader(1, 10));
+        leadership.changed(None).await;
+        assert_eq!(leadership.term(), Some(1));
+        advance(Duration::from_secs(9)).await;
+        renew.send_replace(leader(1, 19));
+        advance(Duration::from_secs(9)).await;
+        assert!(leadership.changed(Some(1)).now_or_never().is_none());
         renew.send_replace(Standing::Follower);
-        leadership.lost().await;
-        // Nobody renews it: a suspended machine has slept through its end.
-        renew.send_replace(Standing::LeaderUntil(at(30)));
-        leadership.gained().await;
-        SECONDS.store(31, Ordering::SeqCst);
-        tokio::time::timeout(Duration::from_mins(1), leadership.lost()).await.unwrap();
+        leadership.changed(Some(1)).await;
+        assert_eq!(leadership.term(), None);
     }
 
-    #[test]
-    fn whoever_is_alone_always_has_it() {
-        let mut leadership = Leadership::always(Timestamp::now);
-        assert!(leadership.is_held());
-        assert!(leadership.gained().now_or_never().is_some());
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_by_itself_when_it_is_not_renewed() {
+        let (renew, standing) = watch::channel(leader(1, 30));
+        let mut leadership = Leadership::new(standing, clock());
+        let started = Instant::now();
+        leadership.changed(Some(1)).await;
+        assert_eq!((started.elapsed().as_secs(), leadership.term()), (30, None));
+        // Also when there is no election any more that could tell.
+        renew.send_replace(leader(2, 50));
+        drop(renew);
+        leadership.changed(Some(2)).await;
+        assert_eq!(started.elapsed().as_secs(), 50);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_term_is_told_from_the_one_before() {
+        let (renew, standing) = watch::channel(leader(1, 30));
+        let mut leadership = Leadership::new(standing, clock());
+        renew.send_replace(leader(2, 60));
+        leadership.changed(Some(1)).await;
+        assert_eq!(leadership.term(), Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_only_replica_always_has_it() {
+        let mut leadership = Leadership::always(clock());
+        assert_eq!(leadership.term(), Some(1));
+        advance(Duration::from_hours(1_000)).await;
+        assert!(leadership.changed(Some(1)).now_or_never().is_none());
     }
 }

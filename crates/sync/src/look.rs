@@ -1,7 +1,8 @@
 //! Looks at the cluster once, and writes nothing. Asks for metadata only, as the watches do.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
+use ecr_refresher_core::clock::Now;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Secret};
 use kube::{Api, Client, ResourceExt};
@@ -58,9 +59,9 @@ impl Look {
     pub fn begin(settings: &Settings, at: Timestamp) -> Self {
         let mut look = Self { index: Index::new(settings, 0), at, details: Vec::new() };
         look.details.resize_with(settings.secrets.len(), HashMap::new);
-        look.index.apply(Event::Namespace(Watched::ListBegun), at);
+        look.index.apply(Event::Namespace(Watched::ListBegun), look.now());
         for secret in 0..settings.secrets.len() {
-            look.index.apply(Event::Copy { secret, change: Watched::ListBegun }, at);
+            look.index.apply(Event::Copy { secret, change: Watched::ListBegun }, look.now());
         }
         look
     }
@@ -68,7 +69,7 @@ impl Look {
     /// Sees a namespace.
     pub fn see_namespace(&mut self, name: &str, namespace: Namespace) {
         let change = Watched::Listed(name.to_owned(), namespace);
-        self.index.apply(Event::Namespace(change), self.at);
+        self.index.apply(Event::Namespace(change), self.now());
     }
 
     /// Sees a Secret with the name of the pull Secret that has this place in the settings.
@@ -78,15 +79,19 @@ impl Look {
             details.insert(namespace.clone(), Detail::new(metadata, secret));
         }
         let change = Watched::Listed(namespace, Observed::new(metadata));
-        self.index.apply(Event::Copy { secret: place, change }, self.at);
+        self.index.apply(Event::Copy { secret: place, change }, self.now());
     }
 
     /// Ends: what was not seen is not there.
     pub fn end(&mut self) {
-        self.index.apply(Event::Namespace(Watched::ListEnded), self.at);
+        self.index.apply(Event::Namespace(Watched::ListEnded), self.now());
         for secret in 0..self.details.len() {
-            self.index.apply(Event::Copy { secret, change: Watched::ListEnded }, self.at);
+            self.index.apply(Event::Copy { secret, change: Watched::ListEnded }, self.now());
         }
+    }
+
+    fn now(&self) -> Now {
+        Now { wall: self.at, uptime: Duration::ZERO }
     }
 
     /// When it was.
@@ -107,7 +112,7 @@ impl Look {
     /// The pull Secrets, with what each pattern matches, and the counts of their copies.
     #[must_use]
     pub fn report(&self) -> Report {
-        self.index.report(self.at, crate::PerNamespace::Off)
+        self.index.report(self.now(), crate::PerNamespace::Off)
     }
 }
 

@@ -4,14 +4,17 @@ use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use ecr_refresher_core::dockerconfig::DockerConfig;
+use ecr_refresher_core::{
+    dockerconfig::DockerConfig,
+    planted::{Bug, is_planted},
+};
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
-    CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER, Observed, Ownership, PullSecret,
+    CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER, Observed, Ownership, PullSecret, Uid,
     observed::ContentHash,
 };
 
@@ -21,6 +24,10 @@ use crate::{
 pub struct Manifest {
     /// JSON, for a server-side apply.
     pub body: Bytes,
+    /// Where in the body a UID goes.
+    pub uid_at: usize,
+    /// Whether it has the entries of all registries of the pull Secret.
+    pub is_complete: bool,
     /// Which content this is.
     pub content: ContentHash,
     /// When the first of its entries expires; `None` when none of them does.
@@ -44,12 +51,26 @@ impl Manifest {
         let content = hash(&Zeroizing::new(serde_json::to_vec(&applied)?));
         applied.annotate(CONTENT_HASH, content.to_hex());
         let body = Zeroizing::new(serde_json::to_vec(&applied)?);
+        let opening: &[u8] = br#""metadata":{"#;
+        let metadata = body.windows(opening.len()).position(|bytes| bytes == opening);
         Ok(Self {
+            // The API version and the kind stand before it, and neither holds it.
+            uid_at: metadata.unwrap_or_default() + opening.len(),
+            is_complete: true,
             owned_fields: applied.owned_fields(),
             body: Bytes::from_owner(body),
             content,
             expires_at,
         })
+    }
+
+    /// The body of an apply, which is refused unless the Secret that is there has this UID.
+    pub(crate) fn body_for(&self, uid: Option<Uid>) -> Bytes {
+        let uid = uid.filter(|_| !is_planted(Bug::ForceWithoutUid));
+        let Some(uid) = uid else { return self.body.clone() };
+        let (before, after) = self.body.split_at(self.uid_at);
+        let uid = format!(r#""uid":"{uid}","#);
+        Bytes::from_owner(Zeroizing::new([before, uid.as_bytes(), after].concat()))
     }
 
     /// Whether a Secret is exactly this, and nobody has touched it.
@@ -58,7 +79,8 @@ impl Manifest {
         let Ownership::Ours { content, owned_fields, .. } = observed.ownership else {
             return false;
         };
-        content == Some(self.content) && owned_fields == self.owned_fields
+        content == Some(self.content)
+            && (owned_fields == self.owned_fields || is_planted(Bug::OwnedFieldsIgnored))
     }
 }
 
@@ -189,6 +211,17 @@ mod tests {
         assert_eq!(STANDARD.decode(data).unwrap(), config("one").render().as_bytes());
         assert_eq!(manifest.owned_fields, 6);
         assert_eq!(owned_fields(&secret(), true), 6);
+    }
+
+    #[test]
+    fn a_uid_is_part_of_the_metadata_and_of_nothing_else() {
+        let manifest = render(&secret(), "one");
+        let uid = "0a1b2c3d-0000-4e5f-8a9b-00000000000f";
+        let mut body: Value = serde_json::from_slice(&manifest.body_for(Uid::parse(uid))).unwrap();
+        let metadata = body["metadata"].as_object_mut().unwrap();
+        assert_eq!(metadata.remove("uid"), Some(uid.into()));
+        assert_eq!(body, serde_json::from_slice::<Value>(&manifest.body).unwrap());
+        assert_eq!(manifest.body_for(None), manifest.body);
     }
 
     #[test]

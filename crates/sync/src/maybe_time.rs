@@ -1,27 +1,27 @@
 //! A time, or none, in few bytes.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 
 /// In microseconds.
 const A_SECOND: i64 = 1_000_000;
 
-/// As `Option<Timestamp>`, in 8 bytes and not in 24: whole microseconds. There are some for each copy.
+/// An `Option` of a time in 8 bytes and not in 24: whole microseconds, of the uptime or since the Unix
+/// epoch. There are some for each copy.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MaybeTime(i64);
 
 impl MaybeTime {
-    /// Before all times that a [`Timestamp`] can be.
+    /// Before all other times.
     pub(crate) const NONE: Self = Self(i64::MIN);
 
-    pub(crate) fn get(self) -> Option<Timestamp> {
-        let (seconds, rest) = (self.0.div_euclid(A_SECOND), self.0.rem_euclid(A_SECOND));
-        // What was made of a time is one; `NONE` is out of range.
-        Timestamp::new(seconds, i32::try_from(rest * 1000).ok()?).ok()
+    /// The uptime that it was made of.
+    pub(crate) fn get(self) -> Option<Duration> {
+        u64::try_from(self.0).ok().map(Duration::from_micros)
     }
 
-    pub(crate) fn take(&mut self) -> Option<Timestamp> {
+    pub(crate) fn take(&mut self) -> Option<Duration> {
         std::mem::replace(self, Self::NONE).get()
     }
 }
@@ -29,6 +29,12 @@ impl MaybeTime {
 impl Default for MaybeTime {
     fn default() -> Self {
         Self::NONE
+    }
+}
+
+impl From<Duration> for MaybeTime {
+    fn from(uptime: Duration) -> Self {
+        Self(i64::try_from(uptime.as_micros()).unwrap_or(i64::MAX))
     }
 }
 
@@ -50,21 +56,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_comes_back_to_the_microsecond() {
-        for time in [Timestamp::UNIX_EPOCH, Timestamp::constant(1_785_000_000, 123_456_000)] {
-            assert_eq!(MaybeTime::from(time).get(), Some(time));
+    fn an_uptime_comes_back_to_the_microsecond() {
+        for uptime in [Duration::ZERO, Duration::new(5, 123_456_000)] {
+            assert_eq!(MaybeTime::from(uptime).get(), Some(uptime));
         }
-        for time in [Timestamp::MIN, Timestamp::MAX] {
-            let back = MaybeTime::from(time).get().unwrap();
-            assert!(time.duration_since(back).as_micros() == 0, "{time}");
-        }
+    }
+
+    #[test]
+    fn dates_keep_their_order() {
+        let dates = [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX].map(MaybeTime::from);
+        assert!(dates.is_sorted() && MaybeTime::NONE < dates[0]);
     }
 
     #[test]
     fn none_is_none_and_taking_leaves_none() {
         assert_eq!(MaybeTime::default().get(), None);
-        let mut time = MaybeTime::from(Timestamp::UNIX_EPOCH);
-        assert_eq!(time.take(), Some(Timestamp::UNIX_EPOCH));
+        let mut time = MaybeTime::from(Duration::from_secs(1));
+        assert_eq!(time.take(), Some(Duration::from_secs(1)));
         assert_eq!(time, MaybeTime::NONE);
     }
 }

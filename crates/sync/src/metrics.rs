@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use ecr_refresher_core::clock::unix_seconds;
-use jiff::SignedDuration;
 use prometheus::{
     CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, Opts, Registry, core::Collector,
 };
@@ -192,8 +191,8 @@ impl SyncMetrics {
     }
 
     /// Notes how long a namespace waited for its first copy.
-    pub(crate) fn served(&self, waited: SignedDuration) {
-        self.namespace_sync_duration.observe(waited.as_secs_f64().max(0.0));
+    pub(crate) fn served(&self, waited: Duration) {
+        self.namespace_sync_duration.observe(waited.as_secs_f64());
     }
 
     /// Notes an error of a watch.

@@ -8,7 +8,7 @@ use tracing::debug;
 use crate::{Setback, WriteReason};
 
 /// Something that went wrong with an object. Never holds a secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Notice {
     /// The object's kind, of the API version `v1`.
     pub kind: &'static str,

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::{CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER, Metadata};
+use crate::{CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER, Metadata, tracked::Versioned};
 
 /// A Secret of a pull Secret's name, as it was last seen in a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,9 +71,21 @@ impl ContentHash {
         format!("{:032x}", u128::from_be_bytes(self.0))
     }
 
+    /// Enough of it to tell the contents of one copy apart.
+    pub(crate) fn prefix(self) -> u32 {
+        let [a, b, c, d, ..] = self.0;
+        u32::from_be_bytes([a, b, c, d])
+    }
+
     fn from_hex(text: &str) -> Option<Self> {
         let number = u128::from_str_radix(text, 16).ok()?;
         Some(Self(number.to_be_bytes()))
+    }
+}
+
+impl Versioned for Observed {
+    fn version(&self) -> u64 {
+        self.resource_version
     }
 }
 

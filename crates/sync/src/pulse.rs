@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use ecr_refresher_core::clock::Now;
+use ecr_refresher_core::{Random, clock::Clock};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use http::Request;
 use http_body_util::BodyExt;
@@ -43,7 +43,8 @@ const HANGS_AFTER: Duration = Duration::from_mins(5);
 #[derive(Debug, Clone)]
 pub struct Pulse {
     signs: Arc<Mutex<Signs>>,
-    now: Now,
+    clock: Clock,
+    random: Random,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,10 +65,11 @@ struct Silent;
 impl Pulse {
     /// The pulse of a watch that starts now.
     #[must_use]
-    pub fn start(now: Now) -> Self {
+    pub fn start(clock: &Clock, random: &Random) -> Self {
         let started = Instant::now();
-        let signs = Signs { heard_at: now(), heard: started, told: started };
-        Self { signs: Arc::new(Mutex::new(signs)), now }
+        let signs = Signs { heard_at: clock.wall(), heard: started, told: started };
+        let (clock, random) = (clock.clone(), random.clone());
+        Self { signs: Arc::new(Mutex::new(signs)), clock, random }
     }
 
     /// Watches what `api` makes of a client. A watch that fails or falls silent is taken up again
@@ -86,7 +88,7 @@ impl Pulse {
     {
         let pulse = self.clone();
         watcher(api(self.client(client)), config.timeout(TERM).page_size(PAGE))
-            .backoff(WatchBackoff::default())
+            .backoff(WatchBackoff::new(self.random.clone()))
             .inspect_err(move |_| pulse.failed())
             .boxed()
     }
@@ -121,6 +123,11 @@ impl Pulse {
         self.signs().heard.elapsed()
     }
 
+    /// Whether it has been silent for longer than a watch that works.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silence() > SILENCE
+    }
+
     /// Whether the watch should have told something by now, be it that it failed.
     pub(crate) fn hangs(&self) -> bool {
         self.signs().told.elapsed() > HANGS_AFTER
@@ -129,7 +136,7 @@ impl Pulse {
     /// Notes that something was heard.
     fn beat(&self) {
         let heard = Instant::now();
-        self.update(|signs| *signs = Signs { heard_at: (self.now)(), heard, told: heard });
+        self.update(|signs| *signs = Signs { heard_at: self.clock.wall(), heard, told: heard });
     }
 
     /// Notes that the watch has failed, which is a sign of life too.
@@ -182,6 +189,10 @@ mod tests {
         Timestamp::from_second(1_800_000_000).unwrap() + passed
     }
 
+    fn start() -> Pulse {
+        Pulse::start(&Clock::new(now, || Duration::ZERO), &Random::from_seed(1))
+    }
+
     /// An API server whose answers come when the test says so.
     struct Server {
         requests: mpsc::UnboundedReceiver<(String, mpsc::Sender<Answer>)>,
@@ -225,7 +236,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_falls_silent_ends_after_64_seconds() {
         let (mut server, client) = Server::start();
-        let pulse = Pulse::start(now);
+        let pulse = start();
         let client = pulse.client(&client);
         let (answer, (_, mut sender)) = tokio::join!(client.send(request()), server.answer());
         let mut body = answer.unwrap().into_body();
@@ -243,7 +254,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_word_a_minute_keeps_it_open() {
         let (mut server, client) = Server::start();
-        let pulse = Pulse::start(now);
+        let pulse = start();
         let client = pulse.client(&client);
         let (answer, (_, mut sender)) = tokio::join!(client.send(request()), server.answer());
         let mut body = answer.unwrap().into_body();
@@ -264,7 +275,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn headers_that_never_come_end_it() {
         let (_server, client) = Server::start();
-        let pulse = Pulse::start(now);
+        let pulse = start();
         let started = Instant::now();
         let error = pulse.client(&client).send(request()).await.unwrap_err();
         assert_eq!(started.elapsed(), SILENCE);
@@ -275,7 +286,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_failure_is_told_and_is_no_beat() {
         let (mut server, client) = Server::start();
-        let pulse = Pulse::start(now);
+        let pulse = start();
         sleep(MINUTE).await;
         let client = pulse.client(&client);
         let refuse = async { drop(server.requests.recv().await) };
@@ -288,7 +299,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_watch_that_falls_silent_goes_on_where_it_was() {
         let (mut server, client) = Server::start();
-        let pulse = Pulse::start(now);
+        let pulse = start();
         let namespaces = Api::<PartialObjectMeta<Namespace>>::all;
         let mut watch = pulse.watch(&client, namespaces, watcher::Config::default());
         let told = tokio::spawn(async move {
@@ -325,7 +336,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_watch_hangs_when_it_tells_neither_a_word_nor_a_failure() {
-        let pulse = Pulse::start(now);
+        let pulse = start();
         sleep(HANGS_AFTER).await;
         assert!(!pulse.hangs());
         sleep(Duration::from_secs(1)).await;

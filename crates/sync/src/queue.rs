@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     hash::Hash,
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -28,13 +29,14 @@ pub(crate) struct Ticket {
 }
 
 impl Ticket {
-    /// Not before `due`. Of what is due, that without a deadline goes first, as nothing that works is
-    /// there and nothing was tried; then the earliest deadline, which is the expiry of what is there.
-    pub(crate) fn new(due: Timestamp, deadline: Option<Timestamp>) -> Self {
+    /// Not before the uptime `due`. Of what is due, that without a deadline goes first, as nothing that
+    /// works is there and nothing was tried; then the earliest deadline, which is the expiry of what
+    /// is there.
+    pub(crate) fn new(due: Duration, deadline: Option<Timestamp>) -> Self {
         Self { due: due.into(), deadline: deadline.map_or(MaybeTime::NONE, MaybeTime::from) }
     }
 
-    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
         self.due <= now.into()
     }
 }
@@ -63,7 +65,7 @@ impl<K: Copy + Ord + Hash> Queue<K> {
     }
 
     /// Takes out the key that goes first at `now`.
-    pub(crate) fn pop(&mut self, now: Timestamp) -> Option<K> {
+    pub(crate) fn pop(&mut self, now: Duration) -> Option<K> {
         while let Some(&(due, key)) = self.later.first()
             && due <= now.into()
         {
@@ -86,10 +88,10 @@ impl<K: Copy + Ord + Hash> Queue<K> {
         self.tickets.iter().map(|(&key, ticket)| (key, ticket))
     }
 
-    /// When there is something to take out: [`Timestamp::MIN`] for now, `None` for never.
-    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+    /// When there is something to take out, by the uptime: zero for now, `None` for never.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
         if !self.ready.is_empty() {
-            return Some(Timestamp::MIN);
+            return Some(Duration::ZERO);
         }
         self.later.first().and_then(|&(due, _)| due.get())
     }
@@ -103,16 +105,20 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
     }
 
-    fn refresh(due: i64, deadline: i64) -> Ticket {
-        Ticket::new(at(due), Some(at(deadline)))
+    fn up(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
     }
 
-    fn urgent(due: i64) -> Ticket {
-        Ticket::new(at(due), None)
+    fn refresh(due: u64, deadline: i64) -> Ticket {
+        Ticket::new(up(due), Some(at(deadline)))
     }
 
-    fn drain(queue: &mut Queue<char>, now: i64) -> String {
-        std::iter::from_fn(|| queue.pop(at(now))).collect()
+    fn urgent(due: u64) -> Ticket {
+        Ticket::new(up(due), None)
+    }
+
+    fn drain(queue: &mut Queue<char>, now: u64) -> String {
+        std::iter::from_fn(|| queue.pop(up(now))).collect()
     }
 
     #[test]
@@ -129,7 +135,7 @@ mod tests {
     fn nothing_is_taken_out_before_it_is_due() {
         let mut queue = Queue::new();
         queue.schedule('a', urgent(5));
-        assert_eq!(queue.next_due(), Some(at(5)));
+        assert_eq!(queue.next_due(), Some(up(5)));
         assert_eq!(drain(&mut queue, 4), "");
         assert_eq!(drain(&mut queue, 5), "a");
         assert_eq!(queue.next_due(), None);
@@ -139,7 +145,7 @@ mod tests {
     fn a_key_is_in_the_queue_once_and_at_its_last_place() {
         let mut queue = Queue::new();
         queue.schedule('a', refresh(0, 0));
-        assert_eq!(queue.pop(at(0)), Some('a'));
+        assert_eq!(queue.pop(up(0)), Some('a'));
         queue.schedule('a', refresh(0, 0));
         queue.schedule('a', urgent(3));
         queue.schedule('b', refresh(0, 0));
@@ -153,7 +159,7 @@ mod tests {
         for key in ['a', 'b', 'c'] {
             queue.schedule(key, urgent(0));
         }
-        assert_eq!(queue.pop(at(0)), Some('a'));
+        assert_eq!(queue.pop(up(0)), Some('a'));
         queue.cancel('b');
         queue.schedule('c', urgent(9));
         assert_eq!(drain(&mut queue, 8), "");

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fmt, iter, time::Duration};
 
-use ecr_refresher_core::clock::Now;
+use ecr_refresher_core::{Random, clock::Clock};
 use futures::{
     Stream, StreamExt, TryStreamExt,
     stream::{AbortHandle, Abortable, BoxStream, SelectAll, abortable},
@@ -66,7 +66,8 @@ type Told = (Watch, watcher::Result<Event>);
 /// each of these has a watch of its own.
 pub(crate) struct Watches {
     client: Client,
-    now: Now,
+    clock: Clock,
+    random: Random,
     streams: SelectAll<Abortable<BoxStream<'static, Told>>>,
     namespaces: Running,
     /// By the places of the pull Secrets.
@@ -85,20 +86,26 @@ struct Running {
 
 impl Watches {
     /// Starts to watch the namespaces.
-    pub(crate) fn start(client: Client, now: Now) -> Self {
-        let (namespaces, stream) = start_namespaces(&client, now);
+    pub(crate) fn start(client: Client, clock: Clock, random: Random) -> Self {
+        let (namespaces, stream) = start_namespaces(&client, &Pulse::start(&clock, &random));
         let streams = SelectAll::from_iter([stream]);
         let (copies, accounts) = (BTreeMap::new(), BTreeMap::new());
-        Self { client, now, streams, namespaces, copies, accounts }
+        Self { client, clock, random, streams, namespaces, copies, accounts }
     }
 
     /// Starts to watch the copies of a pull Secret, which has this place in the index.
     pub(crate) fn watch_copies(&mut self, place: usize, name: &str) {
-        let pulse = Pulse::start(self.now);
+        let pulse = self.pulse();
         let stream = copies(&self.client, &pulse, place, name);
         let (running, stream) = Running::new(Watch::Secrets, Some(name), pulse, stream);
         self.streams.push(stream);
         self.copies.insert(place, running);
+    }
+
+    /// Whether the watch of the namespaces is alive. While it is not, one may have been labelled anew,
+    /// so that its copy is wanted again.
+    pub(crate) fn hear_namespaces(&self) -> bool {
+        !self.namespaces.pulse.is_silent()
     }
 
     /// Stops to watch the copies of a pull Secret.
@@ -108,7 +115,7 @@ impl Watches {
 
     /// Starts to watch the ServiceAccounts of a name, which has this place in the index.
     pub(crate) fn watch_accounts(&mut self, place: usize, name: &str) {
-        let pulse = Pulse::start(self.now);
+        let pulse = self.pulse();
         let stream = accounts(&self.client, &pulse, place, name);
         let (running, stream) = Running::new(Watch::ServiceAccounts, Some(name), pulse, stream);
         self.streams.push(stream);
@@ -122,9 +129,24 @@ impl Watches {
 
     /// Lists the namespaces again.
     pub(crate) fn list_namespaces_again(&mut self) {
-        let (namespaces, stream) = start_namespaces(&self.client, self.now);
+        let (namespaces, stream) = start_namespaces(&self.client, &self.pulse());
         self.streams.push(stream);
         self.namespaces = namespaces;
+    }
+
+    /// Lists everything again.
+    pub(crate) fn list_all_again(&mut self) {
+        self.list_namespaces_again();
+        for (place, running) in std::mem::take(&mut self.copies) {
+            self.watch_copies(place, running.name.as_deref().unwrap_or_default());
+        }
+        for (place, running) in std::mem::take(&mut self.accounts) {
+            self.watch_accounts(place, running.name.as_deref().unwrap_or_default());
+        }
+    }
+
+    fn pulse(&self) -> Pulse {
+        Pulse::start(&self.clock, &self.random)
     }
 
     /// What is told next; `None` when no watch is left, which never happens by itself.
@@ -167,10 +189,12 @@ impl Drop for Running {
     }
 }
 
-fn start_namespaces(client: &Client, now: Now) -> (Running, Abortable<BoxStream<'static, Told>>) {
-    let pulse = Pulse::start(now);
-    let stream = namespaces(client, &pulse);
-    Running::new(Watch::Namespaces, None, pulse, stream)
+fn start_namespaces(
+    client: &Client,
+    pulse: &Pulse,
+) -> (Running, Abortable<BoxStream<'static, Told>>) {
+    let stream = namespaces(client, pulse);
+    Running::new(Watch::Namespaces, None, pulse.clone(), stream)
 }
 
 fn namespaces(

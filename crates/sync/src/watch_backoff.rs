@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ecr_refresher_core::Random;
 use kube::runtime::utils::Backoff;
 use tokio::time::Instant;
 
@@ -14,10 +15,18 @@ const FORGETS_AFTER: Duration = Duration::from_mins(2);
 
 /// Delays that double. kube's own begin anew with whatever a watch tells; but one whose list is
 /// refused each time tells each time that its list begins.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct WatchBackoff {
     failures: u32,
     last_failure: Option<Instant>,
+    random: Random,
+}
+
+impl WatchBackoff {
+    /// No failure yet.
+    pub(crate) fn new(random: Random) -> Self {
+        Self { failures: 0, last_failure: None, random }
+    }
 }
 
 impl Iterator for WatchBackoff {
@@ -30,7 +39,7 @@ impl Iterator for WatchBackoff {
         }
         self.failures = self.failures.saturating_add(1);
         self.last_failure = Some(Instant::now());
-        Some(delay(self.failures, None, fastrand::f64()).min(LONGEST))
+        Some(delay(self.failures, None, self.random.fraction()).min(LONGEST))
     }
 }
 
@@ -51,7 +60,8 @@ mod tests {
     async fn a_list_that_is_refused_each_time_is_asked_for_ever_more_seldom() {
         let told = [Ok("the list begins"), Err("refused")];
         let start = Instant::now();
-        let told = stream::iter(told).cycle().take(20).backoff(WatchBackoff::default());
+        let told =
+            stream::iter(told).cycle().take(20).backoff(WatchBackoff::new(Random::from_seed(1)));
         assert_eq!(told.count().await, 20);
         // Of ten failures, at least five wait for long.
         assert!(start.elapsed() > 5 * LONGEST, "{:?}", start.elapsed());
@@ -59,7 +69,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_a_while_without_a_failure_the_next_one_is_the_first_again() {
-        let mut backoff = WatchBackoff::default();
+        let mut backoff = WatchBackoff::new(Random::from_seed(1));
         assert_eq!((0..10).filter_map(|_| backoff.next()).max(), Some(LONGEST));
         backoff.reset();
         assert_eq!(backoff.next(), Some(LONGEST));

@@ -1,5 +1,7 @@
 //! The faults that a test can ask for, and which of them a request meets.
 
+use std::time::Duration;
+
 use super::identity::Caller;
 use super::operation::{Operation, Service};
 use super::problem::Problem;
@@ -17,6 +19,8 @@ pub enum Fault {
     TooManyRequests(Option<u64>),
     /// The request is read and never answered.
     Hang,
+    /// The answer is a good one, and comes this much later.
+    Slow(Duration),
     /// The connection is closed without an answer.
     Disconnect,
     /// Status 200 with a page that is neither JSON nor the expected XML.

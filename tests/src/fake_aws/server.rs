@@ -74,6 +74,10 @@ async fn answer(
     let answer = lock(&state).answer(&request, Timestamp::now());
     match answer {
         Answer::Reply(reply) => render(reply),
+        Answer::Late(delay, reply) => {
+            tokio::time::sleep(delay).await;
+            render(reply)
+        }
         Answer::Silence => std::future::pending().await,
         Answer::Disconnect => bail!("the fake was told to close the connection"),
     }

@@ -89,7 +89,11 @@ impl State {
                 let body = refusal
                     .map_or(checked, Err)
                     .and_then(|()| self.body(operation, &caller, &form, fault.as_ref(), now));
-                Answer::Reply(body.unwrap_or_else(|problem| problem.reply(protocol)))
+                let reply = body.unwrap_or_else(|problem| problem.reply(protocol));
+                match fault {
+                    Some(Fault::Slow(delay)) => Answer::Late(delay, reply),
+                    _ => Answer::Reply(reply),
+                }
             }
         };
         self.calls.push(Call {
@@ -193,6 +197,17 @@ mod tests {
         let mut state = State::default();
         assert!(body(state.answer(&ecr_request("sts"), NOW)).contains("InvalidSignatureException"));
         assert_eq!(state.tokens.issued().len(), 0);
+    }
+
+    #[test]
+    fn a_slow_answer_is_a_good_one() {
+        let mut state = State::default();
+        state.faults.add(Rule::next(1, Fault::Slow(Duration::from_secs(3))));
+        let Answer::Late(delay, reply) = state.answer(&ecr_request("ecr"), NOW) else {
+            panic!("it is not late")
+        };
+        assert_eq!((delay, reply.status), (Duration::from_secs(3), 200));
+        assert_eq!(state.tokens.issued().len(), 1);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The parts of an HTTP request that matter here, and what goes back.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// A request, reduced to what decides its answer.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +55,8 @@ pub(super) struct Reply {
 pub(super) enum Answer {
     /// An HTTP answer.
     Reply(Reply),
+    /// An HTTP answer, after this time.
+    Late(Duration, Reply),
     /// Nothing, on a connection that stays open.
     Silence,
     /// The end of the connection.
@@ -64,7 +67,7 @@ impl Answer {
     /// The HTTP status, where there is one.
     pub(super) fn status(&self) -> Option<u16> {
         match self {
-            Self::Reply(reply) => Some(reply.status),
+            Self::Reply(reply) | Self::Late(_, reply) => Some(reply.status),
             Self::Silence | Self::Disconnect => None,
         }
     }

@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 use ecr_refresher_core::{
-    FetchError,
+    FetchError, Files,
     aws::{Aws, Caller},
+    clock::Clock,
 };
 use futures::{StreamExt, TryStreamExt, future::join_all, stream};
 use k8s_openapi::api::authorization::v1::{
@@ -17,10 +18,9 @@ use serde::Serialize;
 use super::rights::{Right, Runs, needed};
 use crate::{
     cli::CheckArgs,
-    config::{Config, RegistrySettings},
-    keepers::make_registry,
+    config::{self, Config, RegistrySettings},
+    daemon::Home,
     kubernetes,
-    run::Home,
     words::plural,
 };
 
@@ -97,11 +97,10 @@ async fn is_allowed(client: &Client, right: &Right) -> Result<bool> {
 
 /// One call for each identity, however many registries it has.
 async fn identities(registries: &[RegistrySettings]) -> Vec<Identified> {
-    let aws = Aws::load().await;
-    let registries: Vec<_> =
-        registries.iter().map(|settings| make_registry(settings, &aws)).collect();
+    let aws = &Aws::load(Clock::system(), Files::system()).await;
+    let registries = config::registries(registries, aws.region());
     let asked = registries.iter().map(|registry| async {
-        let told = registry.source.caller().await?;
+        let told = aws.caller(&registry.source).await?;
         Some(Identified::new(&registry.name, told))
     });
     join_all(asked).await.into_iter().flatten().collect()

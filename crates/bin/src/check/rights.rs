@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde::Serialize;
 
-use crate::{config::Config, run::Home};
+use crate::{config::Config, daemon::Home};
 
 /// One right in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -109,7 +109,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.yaml");
         std::fs::write(&path, text).unwrap();
-        let (config, _) = crate::config::load(&path).unwrap_or_else(|error| panic!("{error}"));
+        let (config, _) = crate::config::load(&path, &ecr_refresher_core::Files::system())
+            .unwrap_or_else(|error| panic!("{error}"));
         let home = Home { namespace: "home".to_owned(), name: "refresher".to_owned() };
         needed(&config, &home, runs).iter().map(ToString::to_string).collect()
     }

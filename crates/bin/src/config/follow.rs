@@ -1,23 +1,24 @@
 //! Follows the config file while the daemon runs.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use ecr_refresher_core::Files;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Config, ConfigError, parse_file};
+use super::{Config, ConfigError, parse_file, read_text};
 
 /// How often the file is looked at. Looking is all there is to it: the kubelet swaps a symlink above
 /// the file, editors rename over it or write it in place, and what the kernel tells of each differs.
-const GLANCE: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Tells when the file has become another one.
 #[derive(Debug)]
-pub(crate) struct Follower {
+pub struct Follower {
     path: PathBuf,
+    files: Files,
     /// What the file was when it was last reported, good or bad.
     reported: Reading,
     /// What it was at the last glance.
@@ -29,14 +30,15 @@ type Reading = Result<String, String>;
 
 impl Follower {
     /// Follows a file that holds `text` at the moment.
-    pub(crate) fn new(path: &Path, text: String) -> Self {
+    #[must_use]
+    pub fn new(path: &Path, text: String, files: Files) -> Self {
         let reading = Ok(text);
-        Self { path: path.to_owned(), reported: reading.clone(), seen: reading }
+        Self { path: path.to_owned(), files, reported: reading.clone(), seen: reading }
     }
 
     /// Waits until the file has changed, and reads it.
     pub(crate) async fn changed(&mut self) -> Result<Config, ConfigError> {
-        let mut glances = interval(GLANCE);
+        let mut glances = interval(POLL_INTERVAL);
         glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             glances.tick().await;
@@ -53,7 +55,7 @@ impl Follower {
     /// Whether the file is another one than the one reported, and was that at the last glance too: a
     /// file that is being written is left to settle.
     fn glance(&mut self) -> bool {
-        let reading = fs::read_to_string(&self.path).map_err(|error| error.to_string());
+        let reading = read_text(&self.files, &self.path).map_err(|error| error.to_string());
         let settled = reading == self.seen;
         self.seen = reading;
         if settled && self.seen != self.reported {
@@ -66,12 +68,12 @@ impl Follower {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{fs, os::unix::fs::symlink};
 
     use super::*;
 
     fn follower(path: &Path) -> Follower {
-        Follower::new(path, fs::read_to_string(path).unwrap())
+        Follower::new(path, fs::read_to_string(path).unwrap(), Files::system())
     }
 
     /// How many of the next glances report a change.

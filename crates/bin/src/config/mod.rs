@@ -1,8 +1,8 @@
 //! The config file: read, checked, and turned into settings.
 //!
-//! The file is read three times over: as text into a tree that knows its lines ([`yaml`]), merged with
-//! the environment into the types that mirror the file ([`raw`]), and lowered into the settings that
-//! the rest of the program uses ([`lower`]). Whatever is wrong is reported with its place.
+//! The file is read three times over: as text into a tree that knows its lines (`yaml`), merged with
+//! the environment into the types that mirror the file (`raw`), and lowered into the settings that
+//! the rest of the program uses (`lower`). Whatever is wrong is reported with its place.
 
 mod environment;
 mod follow;
@@ -15,29 +15,32 @@ mod schema;
 mod yaml;
 
 use std::{
-    fs,
+    fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use ecr_refresher_core::ecr::{EcrPublicSettings, EcrSettings};
+use ecr_refresher_core::{
+    Files,
+    ecr::{EcrPublicSettings, EcrSettings},
+    tokens::Registry,
+};
 use ecr_refresher_sync::{PullSecret, Settings};
 use figment::Figment;
 
+pub use self::{follow::Follower, problem::ConfigError};
 pub(crate) use self::{
-    follow::Follower,
     names::is_namespace,
     places::{Places, Spot},
-    problem::ConfigError,
     schema::schema,
 };
 use self::{raw::RawConfig, yaml::Tree};
 
 /// A config that makes sense.
 #[derive(Debug)]
-pub(crate) struct Config {
+pub struct Config {
     /// Where credentials come from.
     pub(crate) registries: Arc<[RegistrySettings]>,
     /// At which fraction of a token's life the next is fetched.
@@ -79,11 +82,20 @@ pub(crate) struct RegistrySettings {
     pub(crate) source: SourceSettings,
 }
 
-impl RegistrySettings {
-    /// The settings as a text, which differs when they do. There is no secret in them.
-    pub(crate) fn settings(&self) -> String {
-        format!("{:?}", self.source)
-    }
+/// The registries that settings describe, of which those without a region are in `default_region`.
+pub(crate) fn registries(
+    settings: &[RegistrySettings],
+    default_region: Option<&str>,
+) -> Vec<Registry> {
+    let registry = |RegistrySettings { name, source }: &RegistrySettings| {
+        let name = Arc::clone(name);
+        match source.clone() {
+            SourceSettings::Ecr(settings) => Registry::ecr(name, settings, default_region),
+            SourceSettings::EcrPublic(settings) => Registry::ecr_public(name, settings),
+            SourceSettings::File(path) => Registry::file(name, path),
+        }
+    };
+    settings.iter().map(registry).collect()
 }
 
 /// Where the credentials of a registry come from.
@@ -95,9 +107,18 @@ pub(crate) enum SourceSettings {
 }
 
 /// Reads and checks the config file, with what the environment overrides. Returns its text too.
-pub(crate) fn load(path: &Path) -> Result<(Config, String), ConfigError> {
-    let text = fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+///
+/// # Errors
+/// When it cannot be read or is wrong.
+pub fn load(path: &Path, files: &Files) -> Result<(Config, String), ConfigError> {
+    let text = read_text(files, path).map_err(|error| ConfigError::unreadable(path, &error))?;
     Ok((parse_file(path, &text)?, text))
+}
+
+fn read_text(files: &Files, path: &Path) -> io::Result<String> {
+    let not_utf8 =
+        |_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8");
+    String::from_utf8(files.read(path)?).map_err(not_utf8)
 }
 
 /// As [`load`], with the places of what the config says.

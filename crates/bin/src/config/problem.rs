@@ -13,7 +13,7 @@ use crate::words::nearest;
 
 /// A config that makes no sense: everything that is wrong with it.
 #[derive(Debug, Serialize)]
-pub(crate) struct ConfigError {
+pub struct ConfigError {
     file: PathBuf,
     /// Never empty, in the order of the file.
     problems: Vec<Problem>,

@@ -5,7 +5,7 @@ use std::path::Path;
 use ecr_refresher_core::ecr::Variant;
 use figment::providers::Env;
 
-use super::{Config, ConfigError, SourceSettings, parse};
+use super::{Config, ConfigError, SourceSettings, parse, registries};
 
 /// A config whose first registry's kind is in line 4.
 fn parse_kind(kind: &str) -> Result<Config, ConfigError> {
@@ -107,11 +107,11 @@ fn a_credentials_directory_has_an_absolute_path() {
 }
 
 #[test]
-fn the_settings_of_a_registry_show_no_secret_and_tell_it_from_others() {
-    let settings = |kind| parse_kind(kind).unwrap().registries[0].settings();
-    let plain = settings("ecr: {}");
+fn registries_with_different_settings_differ() {
+    let registry = |kind| registries(&parse_kind(kind).unwrap().registries, None).remove(0);
+    let plain = registry("ecr: {}");
     for other in ["ecr: { variants: [fips] }", "ecr: { credentialsDirectory: /a }", "ecrPublic: {}"]
     {
-        assert_ne!(plain, settings(other), "{other}");
+        assert_ne!(plain, registry(other), "{other}");
     }
 }

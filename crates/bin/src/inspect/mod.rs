@@ -10,6 +10,7 @@ mod reasons;
 mod status;
 mod table;
 
+use ecr_refresher_core::clock::Clock;
 use ecr_refresher_sync::{CopyState, Look, Sighting, look};
 use jiff::Timestamp;
 use kube::Client;
@@ -39,7 +40,7 @@ async fn inspect(
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let client = kubernetes::client(&args.cluster, command).await?;
     // Nothing here is told in less than seconds.
-    let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
+    let now = Timestamp::from_second(Clock::system().wall().as_second()).unwrap_or_default();
     let look = look(&client, &config.sync, only, now).await.map_err(anyhow::Error::new)?;
     Ok((Inspection { config, places, look }, client))
 }

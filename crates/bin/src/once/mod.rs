@@ -3,69 +3,104 @@
 mod credentials;
 mod summary;
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
-use ecr_refresher_core::{aws::Aws, clock::Now, keeper::Update};
-use ecr_refresher_sync::{Engine, Leadership, Pass, SyncMetrics};
-use jiff::Timestamp;
-use tokio::time::{Instant, timeout};
+use ecr_refresher_core::{
+    Files,
+    tokens::{SharedTokenStore, TokenStore},
+};
+use ecr_refresher_sync::{Engine, Leadership, Pass, Surroundings, SyncMetrics};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use self::{credentials::get_all, summary::Summary};
+use self::credentials::get_all;
+pub use self::summary::Summary;
 use crate::{
     cli::{Failure, RunArgs},
-    config::{self, Config},
-    kubernetes, logging, output,
-    run::{Home, identity, runtime},
-    signals::Signals,
-    token_cache::TokenCache,
+    config::{self, Config, registries},
+    daemon::{Outside, Signals, TokenCache},
+    logging, output,
+    run::{outside, runtime},
 };
 
 /// Does one pass and prints what became of it.
 pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     logging::start(args.log_format);
     let path = &args.config.config;
-    let (config, _) = config::load(path).map_err(|error| Failure::Usage(error.to_string()))?;
+    let (config, _) =
+        config::load(path, &Files::system()).map_err(|error| Failure::Usage(error.to_string()))?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "one pass");
-    let summary = runtime()?.block_on(pass(args, config))?;
+    let summary = runtime()?.block_on(async {
+        pass(outside(args).await?, config, args.once.timeout, stopped()?).await
+    })?;
     output::print(summary.render(args.once.output))?;
     if summary.is_good() { Ok(()) } else { Err(Failure::Told) }
 }
 
-/// One pass, without the lease: whoever runs this has no daemon beside it.
-async fn pass(args: &RunArgs, mut config: Config) -> Result<Summary> {
-    let now: Now = Timestamp::now;
+/// One pass, without the lease: there must be no daemon beside it. It takes no longer than `patience`,
+/// and ends early once `shutdown` is cancelled.
+///
+/// # Errors
+/// When neither the API server nor AWS answered, so that nothing could be done.
+pub async fn pass(
+    outside: Outside,
+    mut config: Config,
+    patience: Duration,
+    shutdown: CancellationToken,
+) -> Result<Summary> {
     let started = Instant::now();
-    let patience = args.once.timeout;
-    let client = kubernetes::client(&args.cluster, &identity()).await?;
-    let home = Home::new(&client, &args.home);
-    let shutdown = stopped()?;
-
-    let aws = Aws::load().await;
+    let (clock, random) = (outside.clock.clone(), outside.random.clone());
+    let store = SharedTokenStore::new(TokenStore::new(random.clone()));
+    let (_, restores) = watch::channel(0);
+    let mut cache = TokenCache::new(
+        &outside.client,
+        &outside.home,
+        store.clone(),
+        restores.clone(),
+        clock.clone(),
+        random.clone(),
+    );
     let getting = async {
-        let mut cache = TokenCache::load(&client, &home, now).await;
-        cache.follow(&config.registries);
-        let updates = get_all(&config, &cache, &aws, now).await;
-        for update in &updates {
-            cache.take(update);
-        }
+        let registries = registries(&config.registries, outside.aws.region());
+        let cached = cache.load().await;
+        store.update(|store| {
+            store.want(registries, config.at_fraction, clock.now());
+            store.begin_term(1, &cached, clock.now());
+        });
+        let failed = get_all(&outside, &store).await;
         cache.finish().await;
-        updates
+        // What the cache could not take is written all the same: there is no later.
+        store.update(|store| store.cached(u64::MAX));
+        failed
     };
-    let updates: Vec<Update> = tokio::select! {
-        updates = timeout(patience, getting) => updates.with_context(|| {
-            format!("neither tokens nor the API server could be had within {patience:?}")
-        })?,
+    let failed = tokio::select! {
+        biased;
         () = shutdown.cancelled() => anyhow::bail!("stopped before anything was written"),
+        failed = timeout(patience, getting) => failed.with_context(|| {
+            format!("neither AWS nor the API server answered within {patience:?}")
+        })?,
     };
-    let summary = Summary::new(&updates);
+    let summary = Summary::new(&failed);
 
     // There is no later to spread writes over.
-    config.sync.spread = std::time::Duration::ZERO;
+    config.sync.spread = Duration::ZERO;
     let metrics = SyncMetrics::register(&prometheus::Registry::new())?;
-    let (engine, _handle) = Engine::new(client, config.sync, metrics, Leadership::always(now), now);
+    let surroundings = Surroundings {
+        client: outside.client,
+        tokens: store,
+        leadership: Leadership::always(clock.clone()),
+        restores,
+        clock,
+        random,
+    };
+    let (engine, _handle) = Engine::new(surroundings, config.sync, metrics);
     let left = patience.saturating_sub(started.elapsed());
-    let pass: Pass = engine.run_once(updates, left, shutdown).await?;
+    let pass: Pass = engine.run_once(left, shutdown).await?;
     Ok(summary.with(pass))
 }
 

@@ -2,16 +2,16 @@
 
 use std::fmt::Write;
 
-use ecr_refresher_core::keeper::Update;
 use ecr_refresher_sync::{CopyReport, CopyState, Pass, Report};
 use serde::Serialize;
 
+use super::credentials::FailedRegistries;
 use crate::{cli::Output, words::plural};
 
 /// What became of a pass.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Summary {
+pub struct Summary {
     /// Whether nothing was left to do when it ended.
     complete: bool,
     copies: u64,
@@ -52,12 +52,11 @@ struct FailedAccount {
 
 impl Summary {
     /// What the registries gave; of the copies nothing is known yet.
-    pub(super) fn new(updates: &[Update]) -> Self {
-        let failed = updates.iter().filter_map(|update| {
-            let error = update.outcome.as_ref().err()?;
-            let registry = update.registry.to_string();
-            let (reason, message) = (error.reason.as_str(), error.to_string());
-            Some(FailedRegistry { registry, reason, message })
+    pub(super) fn new(failed: &FailedRegistries) -> Self {
+        let failed = failed.iter().map(|(registry, error)| FailedRegistry {
+            registry: registry.to_string(),
+            reason: error.reason.as_str(),
+            message: error.to_string(),
         });
         Self {
             complete: false,
@@ -80,7 +79,8 @@ impl Summary {
     }
 
     /// Whether everything is as it is to be.
-    pub(super) fn is_good(&self) -> bool {
+    #[must_use]
+    pub fn is_good(&self) -> bool {
         self.complete
             && self.failed_registries.is_empty()
             && self.failed.is_empty()
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_pass_after_which_all_is_fresh_is_good() {
-        let summary = Summary::new(&[]).with(pass(&[("a", CopyState::Fresh)]));
+        let summary = Summary::new(&FailedRegistries::new()).with(pass(&[("a", CopyState::Fresh)]));
         assert!(summary.is_good());
         assert_eq!(summary.text(), "1 copy: 1 written, 0 deleted, 0 failed\n");
     }
@@ -217,7 +217,7 @@ mod tests {
     fn each_failed_copy_is_named_with_its_reason() {
         let states =
             [("b", CopyState::Missing), ("c", CopyState::Fresh), ("a", CopyState::Conflict)];
-        let summary = Summary::new(&[]).with(pass(&states));
+        let summary = Summary::new(&FailedRegistries::new()).with(pass(&states));
         assert!(!summary.is_good());
         let text = summary.text();
         assert!(
@@ -232,9 +232,9 @@ mod tests {
 
     #[test]
     fn a_registry_that_failed_is_named_though_all_copies_are_fresh() {
-        let outcome = Err(FetchError::new(Reason::Network, "unreachable"));
-        let update = Update { registry: "main".into(), outcome };
-        let summary = Summary::new(&[update]).with(pass(&[("a", CopyState::Fresh)]));
+        let error = FetchError::new(Reason::Network, "unreachable");
+        let summary =
+            Summary::new(&[("main".into(), error)].into()).with(pass(&[("a", CopyState::Fresh)]));
         assert!(!summary.is_good());
         assert!(summary.text().starts_with("registry main: network: unreachable\n"));
         let json: serde_json::Value = serde_json::from_str(&summary.render(Output::Json)).unwrap();
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn a_pass_that_was_cut_off_is_not_good() {
         let cut_off = Pass { is_complete: false, ..pass(&[]) };
-        let summary = Summary::new(&[]).with(cut_off);
+        let summary = Summary::new(&FailedRegistries::new()).with(cut_off);
         assert!(!summary.is_good() && summary.text().contains("--timeout"));
     }
 }

@@ -5,16 +5,24 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use tokio::sync::Mutex;
 
-use crate::FetchError;
+use crate::{FetchError, clock::Clock};
 
 /// How long before they expire credentials are replaced. AWS's own have new ones ready by then.
 const MARGIN: Duration = Duration::from_mins(5);
 
 /// Credentials, or none yet. Who asks while others are being fetched waits for those.
-#[derive(Debug, Default)]
-pub(super) struct Held(Mutex<Option<Credentials>>);
+#[derive(Debug)]
+pub(super) struct Held {
+    held: Mutex<Option<Credentials>>,
+    clock: Clock,
+}
 
 impl Held {
+    /// Nothing is held yet.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { held: Mutex::default(), clock }
+    }
+
     /// What is held, or else what `fetch` gives. While that fails, what is held is used to its end.
     ///
     /// # Errors
@@ -23,8 +31,8 @@ impl Held {
         &self,
         fetch: impl Future<Output = Result<Credentials, FetchError>>,
     ) -> Result<Credentials, FetchError> {
-        let mut held = self.0.lock().await;
-        let now = SystemTime::now();
+        let mut held = self.held.lock().await;
+        let now = SystemTime::from(self.clock.wall());
         let lives = |credentials: &&Credentials, at: SystemTime| {
             credentials.expiry().is_none_or(|expiry| expiry > at)
         };
@@ -39,7 +47,7 @@ impl Held {
 
     /// Lets go of these credentials, which AWS has refused.
     pub(super) async fn forget(&self, refused: &Credentials) {
-        self.0.lock().await.take_if(|held| is_same(held, refused));
+        self.held.lock().await.take_if(|held| is_same(held, refused));
     }
 }
 
@@ -57,8 +65,12 @@ mod tests {
     use super::*;
     use crate::Reason;
 
+    fn clock() -> Clock {
+        Clock::new(|| jiff::Timestamp::constant(1_800_000_000, 0), || Duration::ZERO)
+    }
+
     fn credentials(id: &str, life: Option<u64>) -> Credentials {
-        let expiry = life.map(|life| SystemTime::now() + Duration::from_secs(life));
+        let expiry = life.map(|life| SystemTime::from(clock().wall()) + Duration::from_secs(life));
         Credentials::new(id, "secret", None, expiry, "test")
     }
 
@@ -72,10 +84,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_lives_is_kept_and_what_is_about_to_expire_is_replaced() {
-        let held = Held::default();
+        let held = Held::new(clock());
         assert_eq!(ask(&held, Ok(credentials("one", Some(3_600)))).await.unwrap(), "one");
         assert_eq!(ask(&held, failure()).await.unwrap(), "one");
-        let held = Held::default();
+        let held = Held::new(clock());
         assert_eq!(ask(&held, Ok(credentials("one", Some(60)))).await.unwrap(), "one");
         assert_eq!(ask(&held, Ok(credentials("two", None))).await.unwrap(), "two");
         assert_eq!(ask(&held, failure()).await.unwrap(), "two");
@@ -83,18 +95,18 @@ mod tests {
 
     #[tokio::test]
     async fn while_no_others_can_be_had_those_held_are_used_to_their_end() {
-        let held = Held::default();
+        let held = Held::new(clock());
         assert!(ask(&held, failure()).await.is_err());
         ask(&held, Ok(credentials("one", Some(60)))).await.unwrap();
         assert_eq!(ask(&held, failure()).await.unwrap(), "one");
-        let held = Held::default();
+        let held = Held::new(clock());
         ask(&held, Ok(credentials("dead", Some(0)))).await.unwrap();
         assert!(ask(&held, failure()).await.is_err());
     }
 
     #[tokio::test]
     async fn only_what_was_refused_is_let_go() {
-        let held = Held::default();
+        let held = Held::new(clock());
         ask(&held, Ok(credentials("one", None))).await.unwrap();
         held.forget(&credentials("other", None)).await;
         assert_eq!(ask(&held, failure()).await.unwrap(), "one");

@@ -19,7 +19,7 @@ use super::{
     held::{Held, is_same},
     role, sdk_chain,
 };
-use crate::{FetchError, Reason};
+use crate::{FetchError, Reason, clock::Clock};
 
 /// Where base credentials come from.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ pub(super) struct Base {
 }
 
 impl Base {
-    pub(super) fn new(origin: Origin) -> Self {
-        Self { origin, held: Held::default() }
+    pub(super) fn new(origin: Origin, clock: Clock) -> Self {
+        Self { origin, held: Held::new(clock) }
     }
 
     async fn credentials(&self) -> Result<Credentials, FetchError> {
@@ -58,6 +58,7 @@ pub(crate) struct Identity {
     base: Arc<Base>,
     role: Option<RoleSettings>,
     session: Held,
+    clock: Clock,
     introduced: AtomicBool,
     caller: OnceCell<Caller>,
 }
@@ -71,18 +72,34 @@ pub struct Caller {
     pub account: String,
 }
 
+impl Caller {
+    /// A reply that lacks one of them was cut off, or is not AWS's own.
+    fn new(arn: Option<String>, account: Option<String>) -> Result<Self, FetchError> {
+        let present = |text: Option<String>| text.filter(|text| !text.is_empty());
+        match (present(arn), present(account)) {
+            (Some(arn), Some(account)) => Ok(Self { arn, account }),
+            _ => Err(FetchError::new(
+                Reason::BadResponse,
+                "STS returned no ARN or no account for GetCallerIdentity; check AWS_ENDPOINT_URL",
+            )),
+        }
+    }
+}
+
 impl Identity {
     pub(super) fn new(
         sdk: &SdkConfig,
         region: Option<Region>,
         base: Arc<Base>,
         role: Option<RoleSettings>,
+        clock: Clock,
     ) -> Self {
         Self {
             sdk: sdk.to_builder().region(region).build(),
             base,
             role,
-            session: Held::default(),
+            session: Held::new(clock.clone()),
+            clock,
             introduced: AtomicBool::new(false),
             caller: OnceCell::new(),
         }
@@ -155,8 +172,7 @@ impl Identity {
                 reply.map_err(|error| asked.describe(&error))
             })
             .await?;
-        let (arn, account) = (told.arn.unwrap_or_default(), told.account.unwrap_or_default());
-        Ok(Caller { arn, account })
+        Caller::new(told.arn, told.account)
     }
 
     async fn credentials(&self) -> Result<Credentials, FetchError> {
@@ -177,12 +193,12 @@ impl Identity {
     /// Begins a session of the role. AWS may know the base credentials no longer, as others are there.
     async fn assume(&self, role: &RoleSettings) -> Result<Credentials, FetchError> {
         let base = self.base.credentials().await?;
-        match role::assume(&self.with(&base), role).await {
+        match role::assume(&self.with(&base), role, &self.clock).await {
             Err(error) if error.reason == Reason::ExpiredCredentials => {
                 self.base.held.forget(&base).await;
                 let others = self.base.credentials().await.ok();
                 match others.filter(|others| !is_same(others, &base)) {
-                    Some(others) => role::assume(&self.with(&others), role).await,
+                    Some(others) => role::assume(&self.with(&others), role, &self.clock).await,
                     None => Err(error),
                 }
             }
@@ -193,5 +209,27 @@ impl Identity {
     fn with(&self, credentials: &Credentials) -> SdkConfig {
         let provider = SharedCredentialsProvider::new(credentials.clone());
         self.sdk.to_builder().credentials_provider(provider).build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_truncated_reply_is_no_caller() {
+        let text = |text: &str| Some(text.to_owned());
+        let caller = Caller::new(text("arn:aws:iam::1:user/a"), text("1")).unwrap();
+        assert_eq!((&*caller.arn, &*caller.account), ("arn:aws:iam::1:user/a", "1"));
+        for (arn, account) in [
+            (None, text("1")),
+            (text("arn:aws:iam::1:user/a"), None),
+            (text(""), text("1")),
+            (text("arn:aws:iam::1:user/a"), text("")),
+        ] {
+            let error = Caller::new(arn, account).unwrap_err();
+            assert_eq!(error.reason, Reason::BadResponse);
+            assert!(error.message.contains("AWS_ENDPOINT_URL"), "{error}");
+        }
     }
 }

@@ -15,12 +15,14 @@ use std::{
     hash::Hash,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ecr::config::IdentityCache;
+use aws_smithy_async::time::TimeSource;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 pub use self::identity::Caller;
 use self::identity::{Base, Origin};
@@ -28,7 +30,12 @@ pub use self::settings::{
     IdentitySettings, RoleArn, RoleSettings, is_external_id, is_session_name,
 };
 pub(crate) use self::{failure::Asked, identity::Identity};
-use crate::ecr::{Api, Served, SharedTokens};
+use crate::{
+    FetchError, Files,
+    clock::Clock,
+    ecr, file,
+    tokens::{AwsSource, Token, TokenSource},
+};
 
 /// The AWS of this process. Clones share everything.
 #[derive(Debug, Clone)]
@@ -40,88 +47,150 @@ struct Shared {
     sdk: SdkConfig,
     /// The AWS SDK's chain of credentials.
     chain: Option<SharedCredentialsProvider>,
-    /// What is in use, each of it once.
+    clock: Clock,
+    files: Files,
+    /// The base credentials in use, each of them once.
     bases: InUse<Option<PathBuf>, Base>,
-    identities: InUse<(IdentitySettings, Option<String>), Identity>,
-    tokens: InUse<TokenKey, SharedTokens>,
-    served: Served,
+    /// The identities of the config, with their sessions.
+    identities: Mutex<HashMap<IdentityKey, Arc<Identity>>>,
 }
 
-/// Whose tokens are the same: those of one identity, of one region of one API.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct TokenKey {
-    api: Api,
-    identity: IdentitySettings,
-    region: Option<String>,
-    endpoint_url: Option<String>,
-}
+/// Which AWS identity calls a region.
+type IdentityKey = (IdentitySettings, Option<String>);
 
 impl Aws {
     /// Loads the AWS SDK's chain of credentials and regions: environment, profile, web identity,
     /// container, instance. It asks for no credentials yet.
-    ///
-    /// The SDK's own retries are off: it does not know `ThrottleException` or a 429 for throttling,
-    /// and shares its budget of retries between accounts. The [`Schedule`](crate::Schedule) of each
-    /// registry retries instead, and every failure is counted.
-    pub async fn load() -> Self {
-        let sdk = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http::client())
+    pub async fn load(clock: Clock, files: Files) -> Self {
+        let sdk = loader(&clock, http::client()).load().await;
+        Self::new(sdk, clock, files)
+    }
+
+    /// An AWS that is reached by an HTTP client, with the region and the credentials of `sdk`.
+    #[must_use]
+    pub fn with_client(
+        client: SharedHttpClient,
+        region: &'static str,
+        credentials: SharedCredentialsProvider,
+        clock: Clock,
+        files: Files,
+    ) -> Self {
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .http_client(client)
+            .region(Region::from_static(region))
+            .credentials_provider(credentials)
             .identity_cache(IdentityCache::no_cache())
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts())
-            .load()
-            .await;
+            .sleep_impl(aws_smithy_async::rt::sleep::SharedAsyncSleep::new(
+                aws_smithy_async::rt::sleep::TokioSleep::new(),
+            ))
+            .time_source(SdkTime(clock.clone()))
+            .build();
+        Self::new(sdk, clock, files)
+    }
+
+    fn new(sdk: SdkConfig, clock: Clock, files: Files) -> Self {
         let chain = sdk.credentials_provider();
-        Self(Arc::new(Shared {
-            sdk,
-            chain,
-            bases: InUse::default(),
-            identities: InUse::default(),
-            tokens: InUse::default(),
-            served: Served::default(),
-        }))
+        let (bases, identities) = (InUse::default(), Mutex::default());
+        Self(Arc::new(Shared { sdk, chain, clock, files, bases, identities }))
     }
 
-    /// The hosts that the ECR registries of this process serve.
+    /// The region of the environment or the profile.
     #[must_use]
-    pub fn served(&self) -> &Served {
-        &self.0.served
+    pub fn region(&self) -> Option<&str> {
+        self.0.sdk.region().map(Region::as_ref)
     }
 
-    /// The tokens of an identity in a region: the same for all who ask for the same.
-    pub(crate) fn tokens(
-        &self,
-        api: Api,
-        settings: &IdentitySettings,
-        region: Option<&str>,
-        endpoint_url: Option<&str>,
-    ) -> Arc<SharedTokens> {
-        let region = region.map(str::to_owned);
-        let key = TokenKey {
-            api,
-            identity: settings.clone(),
-            region: region.clone(),
-            endpoint_url: endpoint_url.map(str::to_owned),
-        };
-        self.0.tokens.get_or(key, || {
-            let identity = self.identity(settings, region);
-            SharedTokens::new(api, identity, endpoint_url.map(str::to_owned))
-        })
+    /// Gets a new token, or reads the file.
+    ///
+    /// # Errors
+    /// When the source cannot be reached, refuses, or returns something unusable.
+    pub async fn fetch(&self, source: &TokenSource) -> Result<Token, FetchError> {
+        match source {
+            TokenSource::File(path) => file::read(path, &self.0.files),
+            TokenSource::Aws(source) => {
+                let identity = self.identity(source);
+                ecr::fetch(source, &identity, &self.0.clock).await
+            }
+        }
     }
 
-    fn identity(&self, settings: &IdentitySettings, region: Option<String>) -> Arc<Identity> {
+    /// Has the log say as which identity AWS knows the calls of a source, once.
+    pub async fn introduce(&self, source: &TokenSource) {
+        if let TokenSource::Aws(source) = source {
+            self.identity(source).introduce().await;
+        }
+    }
+
+    /// The identity by which AWS knows the calls of a source; `None` for a file.
+    ///
+    /// # Errors
+    /// The inner one, when AWS cannot be reached, or refuses.
+    pub async fn caller(&self, source: &TokenSource) -> Option<Result<Caller, FetchError>> {
+        match source {
+            TokenSource::Aws(source) => Some(self.identity(source).caller().await.cloned()),
+            TokenSource::File(_) => None,
+        }
+    }
+
+    /// Forgets the sessions of the identities that no source uses any more.
+    pub fn retain<'a>(&self, sources: impl Iterator<Item = &'a TokenSource>) {
+        let keys: Vec<_> = sources
+            .filter_map(|source| match source {
+                TokenSource::Aws(source) => Some(identity_key(source)),
+                TokenSource::File(_) => None,
+            })
+            .collect();
+        let mut identities = self.0.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        identities.retain(|key, _| keys.contains(key));
+    }
+
+    fn identity(&self, source: &AwsSource) -> Arc<Identity> {
         let shared = &self.0;
-        shared.identities.get_or((settings.clone(), region.clone()), || {
-            let directory = &settings.credentials_directory;
+        let mut identities = shared.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let directory = &source.identity.credentials_directory;
             let base = shared.bases.get_or(directory.clone(), || {
-                Base::new(match directory {
+                let origin = match directory {
                     Some(directory) => Origin::Directory(directory.clone()),
                     None => Origin::Chain(shared.chain.clone()),
-                })
+                };
+                Base::new(origin, shared.clock.clone())
             });
-            let region = region.map(Region::new).or_else(|| shared.sdk.region().cloned());
-            Identity::new(&shared.sdk, region, base, settings.assume_role.clone())
-        })
+            let region = source.region.clone().map(Region::new);
+            let region = region.or_else(|| shared.sdk.region().cloned());
+            let role = source.identity.assume_role.clone();
+            Arc::new(Identity::new(&shared.sdk, region, base, role, shared.clock.clone()))
+        };
+        Arc::clone(identities.entry(identity_key(source)).or_insert_with(make))
+    }
+}
+
+fn identity_key(source: &AwsSource) -> IdentityKey {
+    (source.identity.clone(), source.region.clone())
+}
+
+/// The SDK's own retries are off: it does not know `ThrottleException` or a 429 for throttling, and
+/// shares its budget of retries between accounts. The token store retries instead, and counts every
+/// failure.
+fn loader(clock: &Clock, client: SharedHttpClient) -> aws_config::ConfigLoader {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(client)
+        .identity_cache(IdentityCache::no_cache())
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(timeouts())
+        .time_source(SdkTime(clock.clone()))
+}
+
+/// The clock of the process, for the SDK: it signs requests with the date.
+#[derive(Debug)]
+struct SdkTime(Clock);
+
+impl TimeSource for SdkTime {
+    fn now(&self) -> SystemTime {
+        self.0.wall().into()
     }
 }
 

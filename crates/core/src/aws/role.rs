@@ -4,18 +4,20 @@ use std::time::SystemTime;
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
+use aws_sdk_sts::types::Credentials as Session;
 
 use super::{RoleSettings, failure::Asked};
-use crate::{FetchError, Reason};
+use crate::{FetchError, Reason, clock::Clock};
 
 /// Begins a session of a role, as the identity of `sdk`. It lives for an hour, unless the role says
 /// otherwise; the tokens that it gets outlive it.
 ///
 /// # Errors
-/// When STS cannot be reached, refuses, or answers nonsense.
+/// When STS cannot be reached, refuses, or returns an unusable reply.
 pub(super) async fn assume(
     sdk: &SdkConfig,
     role: &RoleSettings,
+    clock: &Clock,
 ) -> Result<Credentials, FetchError> {
     let arn = role.arn.as_str();
     let asked = Asked { service: "STS", actions: "sts:AssumeRole", resource: arn, identity: None };
@@ -27,14 +29,79 @@ pub(super) async fn assume(
         .send()
         .await
         .map_err(|error| asked.describe(&error))?;
-    let session = reply.credentials.ok_or_else(|| {
-        FetchError::new(Reason::BadResponse, "STS's reply holds no session; check AWS_ENDPOINT_URL")
-    })?;
-    Ok(Credentials::new(
-        session.access_key_id,
-        session.secret_access_key,
-        Some(session.session_token),
-        SystemTime::try_from(session.expiration).ok(),
-        "assumeRole",
-    ))
+    let session = reply.credentials.ok_or_else(|| unusable("no session"))?;
+    credentials(session, clock.wall().into())
+}
+
+/// The credentials of a session. The SDK fills in what a reply lacks: empty texts, and 1970.
+fn credentials(session: Session, now: SystemTime) -> Result<Credentials, FetchError> {
+    let Session { access_key_id, secret_access_key, session_token, expiration, .. } = session;
+    if [&access_key_id, &secret_access_key, &session_token].iter().any(|text| text.is_empty()) {
+        return Err(unusable("a session without a key, a secret or a token"));
+    }
+    let expiry = SystemTime::try_from(expiration).ok().filter(|expiry| *expiry > now);
+    let expiry = expiry.ok_or_else(|| unusable("a session that has expired"))?;
+    let token = Some(session_token);
+    Ok(Credentials::new(access_key_id, secret_access_key, token, Some(expiry), "assumeRole"))
+}
+
+fn unusable(what: &str) -> FetchError {
+    let message =
+        format!("STS returned {what} for AssumeRole; check AWS_ENDPOINT_URL and the clock");
+    FetchError::new(Reason::BadResponse, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aws_sdk_sts::primitives::DateTime;
+
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn session(
+        id: &str,
+        secret: &str,
+        token: &str,
+        expiry: u64,
+    ) -> Result<Credentials, FetchError> {
+        let session = Session::builder()
+            .access_key_id(id)
+            .secret_access_key(secret)
+            .session_token(token)
+            .expiration(DateTime::from(SystemTime::UNIX_EPOCH + Duration::from_secs(expiry)))
+            .build()
+            .unwrap();
+        credentials(session, SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))
+    }
+
+    #[test]
+    fn a_whole_session_makes_credentials() {
+        let credentials = session("id", "secret", "token", NOW + 3_600).unwrap();
+        assert_eq!(credentials.access_key_id(), "id");
+        assert_eq!(credentials.secret_access_key(), "secret");
+        assert_eq!(credentials.session_token(), Some("token"));
+        let life = credentials.expiry().unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(life, Duration::from_secs(NOW + 3_600));
+    }
+
+    #[test]
+    fn a_truncated_session_is_a_bad_response_that_shows_no_secret() {
+        let later = NOW + 3_600;
+        for error in [
+            session("", "hunter2", "hunter2", later),
+            session("id", "", "hunter2", later),
+            session("id", "hunter2", "", later),
+            session("id", "hunter2", "hunter2", NOW),
+            session("id", "hunter2", "hunter2", 0),
+        ] {
+            let error = error.unwrap_err();
+            assert_eq!(error.reason, Reason::BadResponse);
+            assert!(error.message.starts_with("STS returned "), "{error}");
+            assert!(error.message.contains("AWS_ENDPOINT_URL"), "{error}");
+            assert!(!error.message.contains("hunter2"), "{error}");
+        }
+    }
 }

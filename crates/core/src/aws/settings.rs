@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::is_account;
 
 /// As whom AWS is asked: the base credentials, and the role that is assumed with them, if any.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct IdentitySettings {
     /// A folder of key files; `None` for the AWS SDK's chain.
     pub credentials_directory: Option<PathBuf>,
@@ -14,7 +17,8 @@ pub struct IdentitySettings {
 }
 
 /// A role to assume.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RoleSettings {
     /// The role.
     pub arn: RoleArn,
@@ -25,7 +29,7 @@ pub struct RoleSettings {
 }
 
 /// The ARN of a role: `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RoleArn(String);
 
 impl RoleArn {

@@ -1,21 +1,19 @@
 //! Whatever bytes ECR answers with: an error, or a whole token that lives.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{EcrSettings, EcrSource};
 use crate::aws::{Aws, IdentitySettings};
-use crate::dockerconfig::DockerConfig;
-use crate::{Credentials, FetchError};
+use crate::clock::Clock;
+use crate::tokens::{Api, AwsSource, Token, TokenSource};
+use crate::{Files, Host};
 
 const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
 /// `AWS:good`.
@@ -73,14 +71,14 @@ impl Spoil {
 #[test]
 fn no_reply_panics_or_gives_an_empty_document() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (endpoint, source, _keys) = runtime.block_on(set_up());
+    let (endpoint, aws, source, _keys) = runtime.block_on(set_up());
     let ask = |status: u16, body: Vec<u8>| {
         let asked = endpoint.lock().unwrap().asked;
         *endpoint.lock().unwrap() = Endpoint { status, body, asked };
-        runtime.block_on(fetch(&source))
+        runtime.block_on(aws.fetch(&source))
     };
     let good = ask(200, good_reply()).unwrap();
-    assert_eq!(hosts(&good), [HOST]);
+    assert_eq!(host_of(&good).unwrap(), HOST);
 
     let cases =
         ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() };
@@ -93,10 +91,9 @@ fn no_reply_panics_or_gives_an_empty_document() {
                 spoil.apply(&mut body);
             }
             // An error is as good an answer: the copies stay as they are.
-            if let Ok(credentials) = ask(status, body) {
-                prop_assert!(!hosts(&credentials).is_empty());
-                let lifetime = credentials.lifetime.unwrap();
-                prop_assert!(!lifetime.is_expired(Timestamp::now()));
+            if let Ok(token) = ask(status, body) {
+                prop_assert!(host_of(&token).is_some());
+                prop_assert!(!token.lifetime().unwrap().is_expired(now()));
             }
             Ok(())
         })
@@ -104,21 +101,19 @@ fn no_reply_panics_or_gives_an_empty_document() {
     assert_eq!(endpoint.lock().unwrap().asked, 1 + CASES);
 }
 
-/// Asks for a new token, each time.
-async fn fetch(source: &EcrSource) -> Result<Credentials, FetchError> {
-    let round = u64::try_from(Timestamp::now().as_nanosecond()).unwrap();
-    source.fetch(Timestamp::now(), round).await
+fn host_of(token: &Token) -> Option<&str> {
+    match token {
+        Token::Ecr { host, .. } => host.as_ref().map(Host::as_str),
+        Token::File(_) => None,
+    }
 }
 
-/// The hosts of the document that these credentials make.
-fn hosts(credentials: &Credentials) -> Vec<String> {
-    let document = DockerConfig::merge([credentials]).unwrap().render();
-    let document: Value = serde_json::from_str(&document).unwrap();
-    document["auths"].as_object().unwrap().keys().cloned().collect()
+fn now() -> Timestamp {
+    Clock::system().wall()
 }
 
 fn good_reply() -> Vec<u8> {
-    let expires_at = Timestamp::now() + SignedDuration::from_hours(12);
+    let expires_at = now() + SignedDuration::from_hours(12);
     format!(
         r#"{{"authorizationData":[{{"authorizationToken":"{TOKEN}","expiresAt":{},"proxyEndpoint":"https://{HOST}"}}]}}"#,
         expires_at.as_second()
@@ -126,7 +121,7 @@ fn good_reply() -> Vec<u8> {
     .into_bytes()
 }
 
-async fn set_up() -> (Arc<Mutex<Endpoint>>, EcrSource, TempDir) {
+async fn set_up() -> (Arc<Mutex<Endpoint>>, Aws, TokenSource, TempDir) {
     let endpoint = Arc::<Mutex<Endpoint>>::default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -134,18 +129,15 @@ async fn set_up() -> (Arc<Mutex<Endpoint>>, EcrSource, TempDir) {
     let keys = TempDir::new().unwrap();
     fs::write(keys.path().join("AWS_ACCESS_KEY_ID"), "AKIAEXAMPLE").unwrap();
     fs::write(keys.path().join("AWS_SECRET_ACCESS_KEY"), "example").unwrap();
-    let source = EcrSource::new("main".into(), &Aws::load().await, settings(address, &keys));
-    (endpoint, source, keys)
-}
-
-fn settings(endpoint: SocketAddr, keys: &TempDir) -> EcrSettings {
     let credentials_directory = Some(keys.path().to_owned());
-    EcrSettings {
-        region: Some("eu-west-1".to_owned()),
+    let source = TokenSource::Aws(AwsSource {
+        api: Api::Ecr,
         identity: IdentitySettings { credentials_directory, ..IdentitySettings::default() },
-        endpoint_url: Some(format!("http://{endpoint}")),
-        ..EcrSettings::default()
-    }
+        region: Some("eu-west-1".to_owned()),
+        endpoint_url: Some(format!("http://{address}")),
+    });
+    let aws = Aws::load(Clock::system(), Files::system()).await;
+    (endpoint, aws, source, keys)
 }
 
 async fn serve(listener: TcpListener, endpoint: Arc<Mutex<Endpoint>>) {

@@ -1,5 +1,7 @@
 //! Which hosts a token is written for, checked against the host that came with it.
 
+use serde::{Deserialize, Serialize};
+
 use super::hosts::{EcrHost, Usual, Variant, derive};
 use crate::Host;
 
@@ -7,8 +9,9 @@ use crate::Host;
 const PUBLIC: [&str; 2] = ["ecr-public.aws.com", "public.ecr.aws"];
 
 /// For which hosts a token is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum HostPlan {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum HostPlan {
     /// Those of private registries.
     Private(PrivatePlan),
     /// Those of ECR Public.
@@ -16,21 +19,22 @@ pub(super) enum HostPlan {
 }
 
 /// What the config says of the hosts of a private registry.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct PrivatePlan {
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PrivatePlan {
     /// Whose hosts are written; empty for those of the account that ECR answered for.
-    pub(super) accounts: Vec<String>,
+    pub(crate) accounts: Vec<String>,
     /// In which forms; empty for the standard one, or for the host that ECR returned.
-    pub(super) variants: Vec<Variant>,
+    pub(crate) variants: Vec<Variant>,
     /// The account of the role that asks, if one does.
-    pub(super) role_account: Option<String>,
+    pub(crate) role_account: Option<String>,
     /// Whether an endpoint of its own is asked, whose hosts may have any form.
-    pub(super) own_endpoint: bool,
+    pub(crate) own_endpoint: bool,
 }
 
 /// Why the host that ECR returned does not fit. Each says what was expected too.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum HostMismatch {
+pub(crate) enum HostMismatch {
     #[error("ECR answered without a registry's host, where one such as {expected} was expected")]
     Missing { expected: String },
     #[error(
@@ -54,7 +58,7 @@ pub(super) enum HostMismatch {
 
 impl HostPlan {
     /// The hosts that are known before anybody is asked.
-    pub(super) fn known(&self, region: Option<&str>) -> Vec<Host> {
+    pub(crate) fn known(&self, region: Option<&str>) -> Vec<Host> {
         match (self, region) {
             (Self::Public, _) => public(),
             (Self::Private(plan), Some(region)) => {
@@ -72,7 +76,7 @@ impl HostPlan {
     ///
     /// # Errors
     /// When the host is not one of that region, or of the role's account.
-    pub(super) fn hosts(
+    pub(crate) fn hosts(
         &self,
         region: &str,
         returned: Option<&Host>,

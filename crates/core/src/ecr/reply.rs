@@ -4,7 +4,7 @@ use aws_sdk_ecr::{primitives::DateTime, types::AuthorizationData};
 use aws_sdk_ecrpublic::types::AuthorizationData as PublicData;
 use jiff::Timestamp;
 
-use crate::{AlreadyExpired, Auth, AuthError, Host, HostError, Lifetime};
+use crate::{AlreadyExpired, Auth, AuthError, Host, HostError, Lifetime, tokens::Token};
 
 /// Why a reply to `GetAuthorizationToken` gives no credentials. None of these shows the token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,17 +35,6 @@ pub enum ReplyError {
     BadHost(#[from] HostError),
 }
 
-/// A token, and for what it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    /// The user and the password.
-    pub auth: Auth,
-    /// How long it lives.
-    pub lifetime: Lifetime,
-    /// The host of the registry that came with it; ECR Public names none.
-    pub host: Option<Host>,
-}
-
 /// Takes the token out of private ECR's reply, which arrived at `now`.
 ///
 /// # Errors
@@ -55,9 +44,9 @@ pub fn private(mut data: Vec<AuthorizationData>, now: Timestamp) -> Result<Token
         return Err(ReplyError::SeveralEntries(data.len()));
     }
     let data = data.pop().ok_or(ReplyError::NoData)?;
-    let token = token(data.authorization_token, data.expires_at, now)?;
+    let (auth, lifetime) = parts(data.authorization_token, data.expires_at, now)?;
     let host = Host::from_endpoint(&data.proxy_endpoint.ok_or(ReplyError::NoHost)?)?;
-    Ok(Token { host: Some(host), ..token })
+    Ok(Token::Ecr { auth, lifetime, host: Some(host) })
 }
 
 /// Takes the token out of ECR Public's reply, which arrived at `now`.
@@ -66,18 +55,19 @@ pub fn private(mut data: Vec<AuthorizationData>, now: Timestamp) -> Result<Token
 /// When the reply holds no living token.
 pub fn public(data: Option<PublicData>, now: Timestamp) -> Result<Token, ReplyError> {
     let data = data.ok_or(ReplyError::NoData)?;
-    token(data.authorization_token, data.expires_at, now)
+    let (auth, lifetime) = parts(data.authorization_token, data.expires_at, now)?;
+    Ok(Token::Ecr { auth, lifetime, host: None })
 }
 
-fn token(
+fn parts(
     encoded: Option<String>,
     expires_at: Option<DateTime>,
     now: Timestamp,
-) -> Result<Token, ReplyError> {
+) -> Result<(Auth, Lifetime), ReplyError> {
     let auth = Auth::from_encoded(encoded.ok_or(ReplyError::NoToken)?)?;
     let expires_at = expires_at.and_then(timestamp).ok_or(ReplyError::NoExpiry)?;
     let lifetime = Lifetime::starting(now, expires_at)?;
-    Ok(Token { auth, lifetime, host: None })
+    Ok((auth, lifetime))
 }
 
 /// The SDK's time as ours, cut to whole seconds: a token is never taken for living longer.
@@ -110,12 +100,19 @@ mod tests {
         private(vec![data.build()], now())
     }
 
+    fn parts_of(token: Token) -> (Auth, Lifetime, Option<Host>) {
+        match token {
+            Token::Ecr { auth, lifetime, host } => (auth, lifetime, host),
+            Token::File(_) => panic!("a file's"),
+        }
+    }
+
     #[test]
     fn a_good_reply_is_a_token_for_the_host_that_it_names() {
-        let token = parse_one(good()).unwrap();
-        assert_eq!(token.host.unwrap().as_str(), HOST);
-        assert_eq!(token.auth.expose(), STANDARD.encode("AWS:secret"));
-        assert_eq!(token.lifetime.remaining(now()).as_hours(), 12);
+        let (auth, lifetime, host) = parts_of(parse_one(good()).unwrap());
+        assert_eq!(host.unwrap().as_str(), HOST);
+        assert_eq!(auth.expose(), STANDARD.encode("AWS:secret"));
+        assert_eq!(lifetime.remaining(now()).as_hours(), 12);
     }
 
     #[test]
@@ -123,8 +120,8 @@ mod tests {
         let data = PublicData::builder()
             .authorization_token(STANDARD.encode("AWS:secret"))
             .expires_at(DateTime::from_secs(1_800_043_200));
-        let token = public(Some(data.build()), now()).unwrap();
-        assert_eq!((token.host, token.lifetime.remaining(now()).as_hours()), (None, 12));
+        let (_, lifetime, host) = parts_of(public(Some(data.build()), now()).unwrap());
+        assert_eq!((host, lifetime.remaining(now()).as_hours()), (None, 12));
         assert_eq!(public(None, now()).unwrap_err(), ReplyError::NoData);
         let empty = PublicData::builder().build();
         assert_eq!(public(Some(empty), now()).unwrap_err(), ReplyError::NoToken);
@@ -170,7 +167,8 @@ mod tests {
                 .set_expires_at(seconds.map(DateTime::from_secs))
                 .set_proxy_endpoint(endpoint);
             if let Ok(token) = parse_one(data) {
-                prop_assert!(token.host.is_some() && !token.lifetime.is_expired(now()));
+                let (_, lifetime, host) = parts_of(token);
+                prop_assert!(host.is_some() && !lifetime.is_expired(now()));
             }
         }
     }

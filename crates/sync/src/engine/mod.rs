@@ -7,11 +7,18 @@ mod writes;
 
 use std::{sync::Arc, time::Duration};
 
-use ecr_refresher_core::{Chain, clock::Now, keeper::Update};
+use ecr_refresher_core::{
+    Chain, Random,
+    clock::{Clock, POLL_INTERVAL},
+    planted::{Bug, is_planted},
+    tokens::SharedTokenStore,
+};
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use jiff::SignedDuration;
 use kube::Client;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep},
+};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -21,14 +28,30 @@ pub use self::{
     once::Pass,
 };
 use crate::{
-    Event, Index, Leadership, Notices, Report, Settings, SyncMetrics,
+    Event, Index, Leadership, Manifest, Notices, Report, Settings, SyncMetrics,
     concurrency::Concurrency,
-    registries::Registries,
+    document::{Document, document},
     watch::{Watch, Watches},
 };
 
-/// The wall clock is looked at this often at least: timers stand still in a suspended machine.
-const GLANCE: SignedDuration = SignedDuration::from_secs(10);
+/// The two clocks may differ by so much without a suspension.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// What the engine works with.
+pub struct Surroundings {
+    /// The API server.
+    pub client: Client,
+    /// The owner of the tokens, which is read whenever something is rendered.
+    pub tokens: SharedTokenStore,
+    /// The right to write.
+    pub leadership: Leadership,
+    /// Changes when etcd was restored to an older revision: then everything is listed again.
+    pub restores: watch::Receiver<u64>,
+    /// The clocks.
+    pub clock: Clock,
+    /// For jitter.
+    pub random: Random,
+}
 
 /// Keeps all copies as they are wanted.
 pub struct Engine {
@@ -36,17 +59,22 @@ pub struct Engine {
     settings: Settings,
     metrics: SyncMetrics,
     notices: Option<Notices>,
-    now: Now,
+    clock: Clock,
     leadership: Leadership,
-    /// Whether it was held when it was last looked at.
-    leads: bool,
-    registries: Registries,
+    /// The term that it was held in when it was last checked.
+    term: Option<u64>,
+    tokens: SharedTokenStore,
+    /// The version of the token store that was rendered last.
+    rendered: Option<u64>,
+    restores: watch::Receiver<u64>,
     index: Index,
     watches: Watches,
     writes: FuturesUnordered<BoxFuture<'static, Done>>,
     concurrency: Concurrency,
     synced: bool,
     requests: mpsc::Receiver<Request>,
+    /// The uptime and the time of the timers when they were last compared.
+    checked: (Duration, Instant),
 }
 
 /// The watches have ended, which they never do by themselves.
@@ -55,33 +83,36 @@ pub struct Engine {
 pub struct WatchEnded;
 
 impl Engine {
-    /// An engine that follows `settings`, and writes while `leadership` is held. It watches from its
+    /// An engine that follows `settings`, and writes while the leadership is held. It watches from its
     /// first run on.
     #[must_use]
     pub fn new(
-        client: Client,
+        surroundings: Surroundings,
         settings: Settings,
         metrics: SyncMetrics,
-        leadership: Leadership,
-        now: Now,
     ) -> (Self, EngineHandle) {
+        let Surroundings { client, tokens, leadership, restores, clock, random } = surroundings;
         let (ask, requests) = mpsc::channel(8);
+        let uptime = clock.uptime();
         let concurrency = Concurrency::new(settings.concurrency);
         let mut engine = Self {
-            index: Index::new(&settings, fastrand::u64(..)),
-            registries: Registries::default(),
-            watches: Watches::start(client.clone(), now),
+            index: Index::new(&settings, random.number()),
+            watches: Watches::start(client.clone(), clock.clone(), random),
             client,
             settings,
             metrics,
             notices: None,
-            now,
+            clock,
             leadership,
-            leads: false,
+            term: None,
+            tokens,
+            rendered: None,
+            restores,
             writes: FuturesUnordered::new(),
             concurrency,
             synced: false,
             requests,
+            checked: (uptime, Instant::now()),
         };
         let places: Vec<_> = engine.index.secrets().map(|(place, _)| place).collect();
         engine.watch_copies(&places);
@@ -100,23 +131,28 @@ impl Engine {
     ///
     /// # Errors
     /// When the watches end.
-    pub async fn run(
-        mut self,
-        mut updates: mpsc::Receiver<Update>,
-        shutdown: CancellationToken,
-    ) -> Result<(), WatchEnded> {
+    pub async fn run(mut self, shutdown: CancellationToken) -> Result<(), WatchEnded> {
+        let mut tokens = self.tokens.changes();
         loop {
-            self.heed_leadership();
+            self.check_suspended();
+            self.check_leadership();
+            self.render_news();
             self.tell_of_conflicts();
             self.start_writes();
             let wait = self.until_due();
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => break,
-                () = turn(&mut self.leadership, self.leads) => {}
-                told = self.watches.next() => self.take_event(told.ok_or(WatchEnded)?),
-                Some(update) = updates.recv() => self.take_update(update),
-                Some(done) = self.writes.next() => self.take_done(done),
                 Some(request) = self.requests.recv() => self.take_request(request),
+                () = self.leadership.changed(self.term) => {}
+                Ok(()) = tokens.changed() => {}
+                Ok(()) = self.restores.changed() => {
+                    if !is_planted(Bug::RestoreIgnored) {
+                        self.watches.list_all_again();
+                    }
+                }
+                told = self.watches.next() => self.take_event(told.ok_or(WatchEnded)?),
+                Some(done) = self.writes.next() => self.take_done(done),
                 () = sleep(wait) => {}
             }
         }
@@ -124,22 +160,35 @@ impl Engine {
         Ok(())
     }
 
-    /// Begins or stops to write, as the leadership comes and goes.
-    fn heed_leadership(&mut self) {
-        let leads = self.leadership.is_held();
-        if self.leads && !leads {
-            // Their requests are cut off: whoever leads now may write the same copies.
-            self.writes.clear();
-            self.registries = Registries::default();
-            self.index.stand_by((self.now)());
+    /// Notes a suspension of the machine: the uptime has gone on, and the timers have not.
+    fn check_suspended(&mut self) {
+        let (uptime, timers) = (self.clock.uptime(), Instant::now());
+        let passed = uptime.saturating_sub(self.checked.0);
+        let suspended = passed.saturating_sub(timers.duration_since(self.checked.1));
+        self.checked = (uptime, timers);
+        if suspended > SLACK {
+            info!("the machine was suspended for {} s", suspended.as_secs());
+            self.index.suspended(suspended, self.clock.now());
         }
-        self.leads = leads;
+    }
+
+    /// Begins or stops to write, as the leadership comes and goes.
+    fn check_leadership(&mut self) {
+        let term = self.leadership.term();
+        if self.term != term {
+            if self.term.is_some() && !is_planted(Bug::WritesOutliveTerm) {
+                // Their requests are cut off: another replica may write the same copies now.
+                self.writes.clear();
+                self.index.stand_by(self.clock.now());
+            }
+            (self.term, self.rendered) = (term, None);
+        }
     }
 
     fn take_event(&mut self, (watch, event): (Watch, kube::runtime::watcher::Result<Event>)) {
         match event {
             Ok(event) => {
-                self.index.apply(event, (self.now)());
+                self.index.apply(event, self.clock.now());
             }
             Err(error) => {
                 self.metrics.watch_failed(watch);
@@ -149,22 +198,28 @@ impl Engine {
         }
     }
 
-    fn take_update(&mut self, update: Update) {
-        self.heed_leadership();
-        if self.leads && self.registries.update(update) {
-            self.render();
+    /// Renders the manifests anew if the token store may have something else for them. In a new term
+    /// it has, once it has read the token cache.
+    fn render_news(&mut self) {
+        let (term, version) = self.tokens.read(|store| (store.term(), store.version()));
+        if self.term.is_none() || self.term != term || self.rendered == Some(version) {
+            return;
         }
-    }
-
-    /// Renders what the registries hold now; only a manifest that differs is news.
-    fn render(&mut self) {
-        let now = (self.now)();
+        if is_planted(Bug::RenderedOnce) && self.rendered.is_some() {
+            return;
+        }
+        self.rendered = Some(version);
+        let now = self.clock.now();
+        let readings = self.tokens.read(|store| store.read(now));
         let mut manifests = Vec::new();
-        for (place, secret) in self.index.secrets() {
-            match self.registries.manifest(secret) {
-                Some(Ok(manifest)) => manifests.push((place, Arc::new(manifest))),
-                Some(Err(error)) => error!(secret = secret.name, "no manifest: {error}"),
-                None => {}
+        for (secret, settings) in self.index.secrets() {
+            let Some(document) = document(settings, &readings) else { continue };
+            let Document { config, is_complete } = document;
+            match Manifest::render(settings, &config) {
+                Ok(manifest) => {
+                    manifests.push((secret, Arc::new(Manifest { is_complete, ..manifest })));
+                }
+                Err(error) => error!(secret = settings.name, "no manifest: {error}"),
             }
         }
         for (secret, manifest) in manifests {
@@ -189,7 +244,7 @@ impl Engine {
     }
 
     fn configure(&mut self, settings: Settings) {
-        let changes = self.index.reconfigure(&settings, (self.now)());
+        let changes = self.index.reconfigure(&settings, self.clock.now());
         self.concurrency.follow(settings.concurrency);
         self.settings = settings;
         for &place in &changes.removed {
@@ -203,12 +258,7 @@ impl Engine {
         if changes.labels_are_missing {
             self.watches.list_namespaces_again();
         }
-        let secrets = &self.settings.secrets;
-        let is_used = |name: &str| {
-            secrets.iter().any(|secret| secret.registries.iter().any(|used| **used == *name))
-        };
-        self.registries.retain(is_used);
-        self.render();
+        self.rendered = None;
     }
 
     fn watch_copies(&mut self, places: &[usize]) {
@@ -229,27 +279,27 @@ impl Engine {
 
     /// Whoever does not lead shows no copies, so that none is counted twice.
     fn report(&mut self) -> Report {
-        self.heed_leadership();
+        self.check_leadership();
         let watches = self.watches.report();
-        if !self.leads {
+        if self.term.is_none() && !is_planted(Bug::FollowerShowsCopies) {
             return Report { watches, ..Report::default() };
         }
-        let report = self.index.report((self.now)(), self.settings.per_namespace);
+        let report = self.index.report(self.clock.now(), self.settings.per_namespace);
         Report { watches, ..report }
     }
 
     fn health(&mut self) -> Health {
         // Whoever leads since a moment ago is not ready as those who follow are.
-        self.heed_leadership();
+        self.check_leadership();
         Health { synced: self.is_synced(), watches: self.watches.report() }
     }
 
     /// Whoever does not lead is ready to, once it knows what is there.
     fn is_synced(&mut self) -> bool {
-        if !self.leads {
+        if self.term.is_none() {
             return self.leadership.is_decided() && self.index.is_listed();
         }
-        if !self.synced && self.index.is_synced((self.now)()) {
+        if !self.synced && self.index.is_synced(self.clock.now()) {
             info!("first sync done");
             self.synced = true;
         }
@@ -257,17 +307,11 @@ impl Engine {
     }
 
     fn until_due(&self) -> Duration {
-        let now = (self.now)();
-        let wait = match self.index.next_due() {
+        let now = self.clock.uptime();
+        match self.index.next_due() {
             // What is due now waits for a write to end, which wakes the loop.
-            Some(due) if due > now => due.duration_since(now).min(GLANCE),
-            _ => GLANCE,
-        };
-        Duration::try_from(wait).unwrap_or_default()
+            Some(due) if due > now => due.saturating_sub(now).min(POLL_INTERVAL),
+            _ => POLL_INTERVAL,
+        }
     }
-}
-
-/// Waits until the leadership is gained or lost.
-async fn turn(leadership: &mut Leadership, leads: bool) {
-    if leads { leadership.lost().await } else { leadership.gained().await }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ecr_refresher_core::keeper::Update;
 use futures::StreamExt;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -44,46 +43,44 @@ impl Pass {
 }
 
 impl Engine {
-    /// Writes what the `updates` of the registries ask for, once. Ends when all is written or has
+    /// Writes once what the token store has. Ends when all is written or has
     /// failed for good, after `patience`, or at the `shutdown`; writes under way end in any case.
     ///
     /// # Errors
     /// When the watches end.
     pub async fn run_once(
         mut self,
-        updates: Vec<Update>,
         patience: Duration,
         shutdown: CancellationToken,
     ) -> Result<Pass, WatchEnded> {
         let mut pass = Pass::default();
         let deadline = Instant::now() + patience;
-        for update in updates {
-            self.take_update(update);
-        }
         loop {
-            self.heed_leadership();
+            self.check_leadership();
+            self.render_news();
             self.tell_of_conflicts();
             self.start_writes();
             pass.is_complete = self.writes.is_empty()
                 && self.index.is_listed()
-                && !self.index.is_busy((self.now)(), ATTEMPTS);
+                && !self.index.is_busy(self.clock.now(), ATTEMPTS);
             if pass.is_complete {
                 break;
             }
             let wait = self.until_due();
             tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
                 told = self.watches.next() => self.take_event(told.ok_or(WatchEnded)?),
                 Some(done) = self.writes.next() => {
                     pass.count(&done);
                     self.take_done(done);
                 }
-                () = sleep(wait) => {}
                 () = sleep_until(deadline) => break,
-                () = shutdown.cancelled() => break,
+                () = sleep(wait) => {}
             }
         }
         self.finish_writes(|done| pass.count(done)).await;
-        pass.report = self.index.report((self.now)(), PerNamespace::All);
+        pass.report = self.index.report(self.clock.now(), PerNamespace::All);
         Ok(pass)
     }
 }

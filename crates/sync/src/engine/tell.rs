@@ -10,7 +10,7 @@ use crate::{Notice, Setback, WriteReason};
 impl Engine {
     /// Tells of foreign Secrets that stand where a copy is wanted, once of each.
     pub(super) fn tell_of_conflicts(&mut self) {
-        if !self.leads {
+        if self.term.is_none() {
             return;
         }
         for (secret, namespace) in self.index.take_conflicts() {

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ecr_refresher_core::clock::Now;
 use futures::StreamExt;
-use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
@@ -38,12 +38,9 @@ pub(super) enum Kind {
 impl Engine {
     /// Starts what is due, as long as there is room; copies first, and deletions last.
     pub(super) fn start_writes(&mut self) {
-        let now = (self.now)();
-        if let Some(back) = self.index.heed_clock(now) {
-            warn!("the clock was set back by {} s: what waits is planned anew", back.as_secs());
-        }
+        let now = self.clock.now();
         self.metrics.limited_to(self.concurrency.limit());
-        while self.leads && self.writes.len() < self.concurrency.limit() {
+        while self.term.is_some() && self.writes.len() < self.concurrency.limit() {
             if !self.start_one(now) {
                 return;
             }
@@ -51,7 +48,7 @@ impl Engine {
     }
 
     /// Starts what is due first, if anything is.
-    fn start_one(&mut self, now: Timestamp) -> bool {
+    fn start_one(&mut self, now: Now) -> bool {
         let client = self.client.clone();
         if let Some(write) = self.index.next_write(now) {
             let (name, namespace) = (self.name(write.secret), Arc::clone(&write.namespace));
@@ -65,7 +62,9 @@ impl Engine {
                 let outcome = writer::link(&client, &link).await;
                 Event::Linked { link, outcome }
             });
-        } else if let Some(deletion) = self.index.next_deletion(now) {
+        } else if self.watches.hear_namespaces()
+            && let Some(deletion) = self.index.next_deletion(now)
+        {
             let (name, namespace) = (self.name(deletion.secret), Arc::clone(&deletion.namespace));
             self.start(Kind::Deletion, name, namespace, |name| async move {
                 let failure = writer::delete(&client, &name, &deletion).await;
@@ -101,7 +100,7 @@ impl Engine {
     /// Takes in how a write ended.
     pub(super) fn take_done(&mut self, done: Done) {
         let Done { kind, name, namespace, event, took, ordinal } = done;
-        let Some(ended) = self.index.apply(event, (self.now)()) else { return };
+        let Some(ended) = self.index.apply(event, self.clock.now()) else { return };
         let failed = ended.failure.as_ref().map(|setback| setback.failure.reason);
         self.concurrency.ended(ordinal, &namespace, failed);
         match kind {

@@ -1,11 +1,15 @@
 //! The ServiceAccounts that have their Pods pull with a pull Secret.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use ecr_refresher_core::clock::Now;
 
 use super::{Ended, Index, failure::Failure, namespaces::Presence};
-use crate::{ObservedAccount, Watched, WriteFailure, queue::Ticket};
+use crate::{
+    ObservedAccount, Watched, WriteFailure,
+    queue::Ticket,
+    tracked::{Lists, Tracked},
+};
 
 /// One ServiceAccount: a namespace, and a name by its place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,25 +41,19 @@ pub struct Link {
 #[derive(Debug)]
 pub(super) struct AccountName {
     pub(super) name: String,
-    pub(super) listed: bool,
-    /// Changes with each list, to tell who was in the last one.
-    epoch: u8,
+    pub(super) lists: Lists,
 }
 
 /// What is known of one ServiceAccount.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AccountRecord {
-    observed: Option<ObservedAccount>,
-    in_flight: bool,
-    epoch: u8,
-    /// The resourceVersion at which it went while a change of it was under way.
-    gone_at: u64,
+    account: Tracked<ObservedAccount>,
     failure: Option<Box<Failure>>,
 }
 
 impl AccountName {
     pub(super) fn new(name: String) -> Self {
-        Self { name, listed: false, epoch: 0 }
+        Self { name, lists: Lists::default() }
     }
 }
 
@@ -65,54 +63,47 @@ impl AccountRecord {
         self.failure.as_deref()
     }
 
-    fn observe(&mut self, observed: ObservedAccount) {
-        if self.is_newer_than(&observed) {
-            return;
-        }
-        if self.observed.as_ref() != Some(&observed) {
-            // Whatever stood in the way may be out of it.
+    /// Whether a patch of it is under way.
+    pub(super) fn is_writing(&self) -> bool {
+        self.account.is_writing()
+    }
+
+    /// Takes what a list, the watch or an answer says of it.
+    fn update(&mut self, update: impl FnOnce(&mut Tracked<ObservedAccount>)) {
+        let before = self.account.get().cloned();
+        update(&mut self.account);
+        if self.account.get() != before.as_ref() {
+            // What stood in the way may be out of the way.
             self.failure = None;
         }
-        self.observed = Some(observed);
-    }
-
-    fn lose(&mut self) {
-        *self = Self { in_flight: self.in_flight, gone_at: self.gone_at, ..Self::default() };
-    }
-
-    fn is_newer_than(&self, other: &ObservedAccount) -> bool {
-        let known = |known: &ObservedAccount| known.resource_version > other.resource_version;
-        self.observed.as_ref().is_some_and(known)
     }
 
     /// Whether nothing is lost when this is forgotten.
     pub(super) fn is_forgettable(&self) -> bool {
-        self.observed.is_none() && !self.in_flight
+        self.account.is_forgettable()
     }
 
-    /// Keeps nothing that lies in the future of a clock that was set back to `now`.
-    pub(super) fn set_back(&mut self, now: Timestamp) {
-        if let Some(failure) = &mut self.failure {
-            failure.set_back(now);
-        }
+    /// Forgets all but whether a patch is under way.
+    pub(super) fn forget(&mut self) {
+        self.account.forget();
+        self.failure = None;
     }
 
     /// Forgets what this process did about it.
     pub(super) fn stand_by(&mut self) {
-        self.in_flight = false;
+        self.account.end_write();
         self.failure = None;
     }
 }
 
 impl Index {
     /// Takes out a change of a ServiceAccount that is due at `now`.
-    pub fn next_link(&mut self, now: Timestamp) -> Option<Link> {
-        while let Some(key) = self.links.pop(now) {
+    pub fn next_link(&mut self, now: Now) -> Option<Link> {
+        while let Some(key) = self.links.pop(now.uptime) {
             if let Some((link, _)) = self.plan_link(key)
                 && let Some(record) = self.account_mut(key)
             {
-                record.in_flight = true;
-                record.gone_at = 0;
+                record.account.start_write();
                 return Some(link);
             }
         }
@@ -129,42 +120,33 @@ impl Index {
         &mut self,
         account: usize,
         change: Watched<ObservedAccount>,
-        now: Timestamp,
+        now: Now,
     ) {
         let Some(Some(name)) = self.accounts.get_mut(account) else { return };
         match change {
-            Watched::ListBegun => name.epoch = name.epoch.wrapping_add(1),
+            Watched::ListBegun => name.lists.begin(),
             Watched::Listed(namespace, observed) => {
-                let epoch = name.epoch;
-                self.account_seen(account, &namespace, now, |record| {
-                    record.observe(observed);
-                    record.epoch = epoch;
-                });
+                let lists = name.lists;
+                self.account_seen(account, &namespace, now, |it| it.listed(observed, lists));
             }
             Watched::ListEnded => {
-                name.listed = true;
-                let epoch = name.epoch;
+                name.lists.end();
+                let lists = name.lists;
                 for id in self.namespaces.ids_where(|_| true) {
                     let key = account_key(id, account);
-                    if let Some(record) = self.account_mut(key)
-                        && record.epoch != epoch
-                    {
-                        record.lose();
+                    if let Some(record) = self.account_mut(key) {
+                        record.update(|account| account.list_ended(lists));
                     }
                     self.reconsider_namespace(id, now);
                     self.namespaces.forget_if_empty(id);
                 }
             }
             Watched::Changed(namespace, observed) => {
-                self.account_seen(account, &namespace, now, |record| record.observe(observed));
+                self.account_seen(account, &namespace, now, |it| it.changed(observed));
             }
             Watched::Gone(namespace, last) => {
-                self.account_seen(account, &namespace, now, |record| {
-                    if !record.is_newer_than(&last) {
-                        record.gone_at = last.resource_version;
-                        record.lose();
-                    }
-                });
+                let version = last.resource_version;
+                self.account_seen(account, &namespace, now, |it| it.gone(version));
             }
         }
     }
@@ -173,13 +155,13 @@ impl Index {
         &mut self,
         account: usize,
         namespace: &str,
-        now: Timestamp,
-        update: impl FnOnce(&mut AccountRecord),
+        now: Now,
+        update: impl FnOnce(&mut Tracked<ObservedAccount>),
     ) {
         let id = self.namespaces.intern(namespace);
         let key = account_key(id, account);
         if let Some(record) = self.account_mut(key) {
-            update(record);
+            record.update(update);
         }
         self.reconsider_namespace(id, now);
         self.namespaces.forget_if_empty(id);
@@ -189,20 +171,26 @@ impl Index {
         &mut self,
         link: &Link,
         outcome: Result<ObservedAccount, WriteFailure>,
-        now: Timestamp,
+        now: Now,
     ) -> Option<Ended> {
         let random = self.random.f64();
+        let name = self.accounts.get(link.key.account as usize);
+        let lists = name.and_then(Option::as_ref).map(|name| name.lists);
         let record = self.account_mut(link.key)?;
-        record.in_flight = false;
+        let Some(lists) = lists else {
+            // It has left the config meanwhile.
+            record.account.end_write();
+            self.namespaces.forget_if_empty(link.key.namespace);
+            return None;
+        };
         let mut failed = None;
         match outcome {
             Ok(observed) => {
                 record.failure = None;
-                if observed.resource_version >= record.gone_at {
-                    record.observe(observed);
-                }
+                record.update(|account| account.written(observed, lists));
             }
             Err(failure) => {
+                record.account.end_write();
                 let failure = Failure::after(record.failure.as_deref(), failure, now, random);
                 failed = Some(Arc::clone(&failure.setback));
                 record.failure = Some(Box::new(failure));
@@ -214,7 +202,7 @@ impl Index {
     }
 
     /// Decides anew on all ServiceAccounts of a namespace.
-    pub(super) fn reconsider_accounts(&mut self, namespace: u32, now: Timestamp) {
+    pub(super) fn reconsider_accounts(&mut self, namespace: u32, now: Now) {
         for account in 0..self.accounts.len() {
             self.reconsider_account(account_key(namespace, account), now);
         }
@@ -228,29 +216,29 @@ impl Index {
         failure.is_some_and(|failure| failure.is_for_good(attempts))
     }
 
-    fn reconsider_account(&mut self, key: AccountKey, now: Timestamp) {
+    fn reconsider_account(&mut self, key: AccountKey, now: Now) {
         let failure = self.account_mut(key).and_then(|record| record.failure.as_ref());
-        let retry_at = failure.map_or(Timestamp::MIN, |failure| failure.retry_at);
+        let retry_at = failure.map_or(Duration::ZERO, |failure| failure.retry_at);
         if let Some((_, due)) = self.plan_link(key) {
-            let due = due.max(retry_at).max(now);
-            self.links.schedule(key, Ticket::new(due, Some(due)));
+            let due = due.max(retry_at).max(now.uptime);
+            self.links.schedule(key, Ticket::new(due, None));
         } else {
             self.links.cancel(key);
         }
     }
 
     /// How a ServiceAccount is to be changed, if it is, and from when on.
-    fn plan_link(&self, key: AccountKey) -> Option<(Link, Timestamp)> {
+    fn plan_link(&self, key: AccountKey) -> Option<(Link, Duration)> {
         let place = key.account as usize;
         let name = self.accounts.get(place)?.as_ref()?;
         let entry = self.namespaces.get(key.namespace)?;
         let record = entry.accounts.get(place)?;
-        let observed = record.observed.as_ref()?;
-        if entry.presence != Presence::Active || record.in_flight {
+        let observed = record.account.get()?;
+        if entry.presence != Presence::Active || record.is_writing() {
             return None;
         }
         let (mut added, mut removed) = (Vec::new(), Vec::new());
-        let mut removed_from = Timestamp::MAX;
+        let mut removed_from = Duration::MAX;
         for (secret, state) in self.states() {
             if !state.secret.names_account(&name.name) {
                 continue;
@@ -269,7 +257,7 @@ impl Index {
         if added.is_empty() && removed.is_empty() {
             return None;
         }
-        let due = if added.is_empty() { removed_from } else { Timestamp::MIN };
+        let due = if added.is_empty() { removed_from } else { Duration::ZERO };
         removed.sort_unstable_by(|one, other| other.cmp(one));
         let link = Link {
             key,
@@ -292,7 +280,7 @@ impl Index {
         };
         self.accounts.iter().zip(&entry.accounts).any(|(account, record)| {
             let Some(account) = account else { return false };
-            let observed = record.observed.as_ref();
+            let observed = record.account.get();
             state.secret.names_account(&account.name)
                 && record.failure.is_none()
                 && observed.is_some_and(|seen| !seen.places_of(&state.secret.name).is_empty())

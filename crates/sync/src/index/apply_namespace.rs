@@ -1,23 +1,23 @@
 //! What the watch of the namespaces tells.
 
-use jiff::Timestamp;
+use ecr_refresher_core::clock::Now;
 
 use super::{Index, SecretState, copy::CopyRecord, namespaces::Presence};
 use crate::{Namespace, Watched};
 
 impl Index {
-    pub(super) fn apply_namespace(&mut self, change: Watched<Namespace>, now: Timestamp) {
+    pub(super) fn apply_namespace(&mut self, change: Watched<Namespace>, now: Now) {
         match change {
-            Watched::ListBegun => self.epoch = self.epoch.wrapping_add(1),
+            Watched::ListBegun => self.namespace_lists.begin(),
             Watched::Listed(name, namespace) | Watched::Changed(name, namespace) => {
                 self.namespace_seen(&name, &namespace, now);
             }
             Watched::ListEnded => {
-                self.namespaces_listed = true;
+                self.namespace_lists.end();
                 self.missing_keys.clear();
-                let epoch = self.epoch;
+                let list = self.namespace_lists.number();
                 for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
-                    if self.namespaces.get(id).is_some_and(|entry| entry.epoch != epoch) {
+                    if self.namespaces.get(id).is_some_and(|entry| entry.list != list) {
                         self.namespace_gone(id, now);
                     } else {
                         self.reconsider_namespace(id, now);
@@ -32,7 +32,7 @@ impl Index {
         }
     }
 
-    fn namespace_seen(&mut self, name: &str, namespace: &Namespace, now: Timestamp) {
+    fn namespace_seen(&mut self, name: &str, namespace: &Namespace, now: Now) {
         let id = self.namespaces.intern(name);
         let Some(entry) = self.namespaces.get_mut(id) else { return };
         let is_new = !entry.presence.is_there();
@@ -41,7 +41,7 @@ impl Index {
             entry.copies.iter_mut().for_each(|copy| copy.failure = None);
         }
         entry.presence = presence;
-        entry.epoch = self.epoch;
+        entry.list = self.namespace_lists.number();
         entry.keep_labels(&namespace.labels, &self.label_keys);
         if is_new {
             self.count_matches(id, 1);
@@ -50,7 +50,7 @@ impl Index {
         self.reconsider_namespace(id, now);
     }
 
-    fn namespace_gone(&mut self, id: u32, now: Timestamp) {
+    fn namespace_gone(&mut self, id: u32, now: Now) {
         let Some(entry) = self.namespaces.get_mut(id) else { return };
         if !entry.presence.is_there() {
             return;
@@ -63,7 +63,7 @@ impl Index {
     }
 
     /// Decides by the allow-lists whether a namespace is to have its copies.
-    pub(super) fn decide(&mut self, id: u32, now: Timestamp) {
+    pub(super) fn decide(&mut self, id: u32, now: Now) {
         let Some(entry) = self.namespaces.get_mut(id) else { return };
         for (state, copy) in self.secrets.iter().zip(&mut entry.copies) {
             // What is noted at a place that is empty would be held against whoever gets it.

@@ -27,7 +27,7 @@ impl Index {
             return;
         };
         let is_left_alone = state.secret.on_conflict == OnConflict::Skip;
-        let is_known = entry.presence == Presence::Active && state.listed;
+        let is_known = entry.presence == Presence::Active && state.lists.is_complete();
         let copy = &mut entry.copies[secret];
         let is_in_conflict = is_left_alone && is_known && copy.wanted && copy.is_foreign();
         if is_in_conflict && !copy.is_in_conflict {

@@ -2,39 +2,45 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ecr_refresher_core::{
+    clock::Now,
+    planted::{Bug, is_planted},
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::failure::{Failure, Setback};
 use crate::{
     CopyState, Manifest, Observed, OnConflict, Ownership, Uid, WriteFailure, backoff,
-    maybe_time::MaybeTime, queue::Ticket,
+    maybe_time::MaybeTime,
+    queue::Ticket,
+    tracked::{Lists, Tracked},
 };
 
 /// A copy that is made right again is given this long to stay so.
-const LATELY: SignedDuration = SignedDuration::from_mins(10);
+const LATELY: Duration = Duration::from_mins(10);
 /// This many times within that it is made right at once.
 const AT_ONCE: u8 = 2;
 /// A refresh is never put off by more than this share of the life that the old token has left.
 const SHARE_OF_REMAINING_LIFE: i32 = 4;
+/// No longer life is taken into account by a copy that would lose entries: the longest of a token.
+const LONGEST_PATIENCE: SignedDuration = SignedDuration::from_hours(12);
 
 /// What is known of one copy.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CopyRecord {
     pub(super) wanted: bool,
-    pub(super) in_flight: bool,
     /// Whether a foreign Secret stands in its place.
     pub(super) is_in_conflict: bool,
     /// Since when it is wanted, while it has never been seen.
     pub(super) awaited_since: MaybeTime,
     /// Since when it is known not to be wanted.
     unwanted_since: MaybeTime,
-    /// The list of the copies in which it was seen last.
-    epoch: u8,
-    pub(super) observed: Option<Observed>,
-    /// The resourceVersion at which its Secret went during the write that is under way.
-    gone_at: u64,
-    /// What is older than this was deleted: the watch may tell of it still, until the next list.
-    outlived: u64,
+    /// Its turn to be written, while it is not as it should be: the earliest that it has had since
+    /// then, so that neither newer content nor another date postpones it.
+    turn: MaybeTime,
+    pub(super) secret: Tracked<Observed>,
+    /// The first bytes of the hash of the content that was written last, 0 before the first write.
+    last_written: u32,
     /// How often it had to be made right, each time soon after the last, and when that was.
     repairs: u8,
     repaired_at: MaybeTime,
@@ -51,32 +57,37 @@ enum Need {
     Refresh(Timestamp),
 }
 
-/// When a copy of an earlier token is replaced.
+/// The turns of the copies of an earlier token.
 pub(super) struct Spread {
-    /// From when on they all are.
-    pub(super) since: Timestamp,
-    /// Over how long, at most.
+    /// Over how long they are spread, at most.
     pub(super) longest: Duration,
     /// Where in that time this one has its turn, in 0..1.
-    pub(super) place: f64,
+    pub(super) position: f64,
 }
 
 impl Spread {
-    /// The turn of a copy that works until `deadline`.
-    fn due(&self, deadline: Timestamp) -> Timestamp {
-        let left = deadline.duration_since(self.since).max(SignedDuration::ZERO);
+    /// The turn of a copy that is outdated since now, and works until `deadline`.
+    fn turn(&self, deadline: Timestamp, now: Now) -> Duration {
+        let left = deadline.duration_since(now.wall).max(SignedDuration::ZERO);
         let share = (left / SHARE_OF_REMAINING_LIFE).as_secs_f64();
-        let offset = share.min(self.longest.as_secs_f64()) * self.place;
-        let offset = SignedDuration::from_secs_f64(offset);
-        self.since.saturating_add(offset).unwrap_or(self.since)
+        let offset = share.min(self.longest.as_secs_f64()) * self.position;
+        now.uptime.saturating_add(Duration::from_secs_f64(offset))
     }
+}
+
+/// The turn of a copy that works until `deadline`, and would lose entries: it leaves time for these to
+/// arrive, and enough for the write.
+fn patient_turn(deadline: Timestamp, now: Now) -> Duration {
+    let left = deadline.duration_since(now.wall).clamp(SignedDuration::ZERO, LONGEST_PATIENCE);
+    let wait = Duration::try_from(left).unwrap_or_default() * 3 / 4;
+    now.uptime.saturating_add(wait)
 }
 
 impl CopyRecord {
     /// Notes whether it is wanted.
-    pub(super) fn want(&mut self, wanted: bool, now: Timestamp) {
-        if wanted && !self.wanted && self.observed.is_none() {
-            self.awaited_since = now.into();
+    pub(super) fn want(&mut self, wanted: bool, now: Now) {
+        if wanted && !self.wanted && self.observed().is_none() {
+            self.awaited_since = now.uptime.into();
         }
         if self.wanted != wanted {
             self.failure = None;
@@ -85,78 +96,75 @@ impl CopyRecord {
             self.unwanted_since = MaybeTime::NONE;
         } else {
             self.awaited_since = MaybeTime::NONE;
-            self.unwanted_since = self.unwanted_since.get().unwrap_or(now).into();
+            self.turn = MaybeTime::NONE;
+            self.unwanted_since = self.unwanted_since.get().unwrap_or(now.uptime).into();
         }
         self.wanted = wanted;
     }
 
-    /// Notes a write of what was missing, damaged or expired. Returns how often that has happened of
-    /// late, when it is often enough to slow down.
-    pub(super) fn repaired(&mut self, now: Timestamp) -> Option<u32> {
-        let lately = |at: &Timestamp| now.duration_since(*at) <= LATELY;
+    /// The Secret that is there, as far as is known.
+    pub(super) fn observed(&self) -> Option<Observed> {
+        self.secret.get().copied()
+    }
+
+    /// Whether a write of it is under way.
+    pub(super) fn is_writing(&self) -> bool {
+        self.secret.is_writing()
+    }
+
+    /// Notes a repair: content that was written before is written again. Returns how many there were of
+    /// late, when there are enough to slow down.
+    pub(super) fn repaired(&mut self, now: Now) -> Option<u32> {
+        let lately = |at: &Duration| now.uptime.saturating_sub(*at) <= LATELY;
         self.repairs =
-            self.repaired_at.get().filter(lately).map_or(0, |_| self.repairs.saturating_add(1));
-        self.repaired_at = now.into();
+            self.repaired_at.get().filter(lately).map_or(1, |_| self.repairs.saturating_add(1));
+        self.repaired_at = now.uptime.into();
         (self.repairs >= AT_ONCE).then_some(u32::from(self.repairs))
     }
 
     /// Before when it is not to be made right again: whoever fights over it is not to be outpaced.
-    fn patient_until(&self) -> Timestamp {
+    fn patient_until(&self) -> Duration {
         let Some(at) = self.repaired_at.get().filter(|_| self.repairs >= AT_ONCE) else {
-            return Timestamp::MIN;
+            return Duration::ZERO;
         };
-        let delay = backoff::delay(u32::from(self.repairs - AT_ONCE) + 1, None, 1.0);
-        at.saturating_add(delay).unwrap_or(Timestamp::MAX)
+        at.saturating_add(backoff::delay(u32::from(self.repairs - AT_ONCE) + 1, None, 1.0))
     }
 
-    /// Notes that a write of it is under way.
+    /// Whether a write of a manifest is a repair: of content that was written before, and is no longer
+    /// there as it was.
+    pub(super) fn is_repair(&self, manifest: &Manifest) -> bool {
+        self.last_written == manifest.content.prefix()
+    }
+
+    /// Notes that a write or a deletion of it is under way.
     pub(super) fn start(&mut self) {
-        self.in_flight = true;
-        self.gone_at = 0;
+        self.secret.start_write();
     }
 
-    /// Takes in what a list shows.
-    pub(super) fn list(&mut self, observed: Observed, epoch: u8) {
-        // A write may have ended since the list began; what it returned is newer than the list.
-        if self.epoch == epoch {
-            self.change(observed);
-        } else {
-            self.outlived = 0;
-            self.observe(observed);
+    /// Takes the answer to a write of a manifest.
+    pub(super) fn written(&mut self, manifest: &Manifest, observed: Observed, lists: Lists) {
+        self.last_written = manifest.content.prefix();
+        self.turn = MaybeTime::NONE;
+        self.update(|secret| secret.written(observed, lists));
+    }
+
+    /// Takes what a list, the watch or an answer says of the Secret.
+    pub(super) fn update(&mut self, update: impl FnOnce(&mut Tracked<Observed>)) {
+        let before = self.observed();
+        update(&mut self.secret);
+        let after = self.observed();
+        if before == after {
+            return;
         }
-        self.epoch = epoch;
-    }
-
-    /// Forgets what the list that ended now did not show.
-    pub(super) fn end_list(&mut self, epoch: u8) {
-        if self.epoch != epoch {
-            self.outlived = 0;
-            if self.observed.is_some() {
-                self.lose();
-            }
+        let was_foreign = before.is_some_and(|old| old.ownership == Ownership::Foreign);
+        let is_foreign = after.is_some_and(|new| new.ownership == Ownership::Foreign);
+        if after.is_none() || (was_foreign && !is_foreign) {
+            // What stood in the way is out of the way.
+            self.failure.take_if(|failure| failure.is_conflict());
         }
-    }
-
-    /// Takes in a change, unless it is older than what is known already.
-    pub(super) fn change(&mut self, observed: Observed) {
-        if !self.is_newer_than(observed) && observed.resource_version >= self.outlived {
-            self.observe(observed);
-        }
-    }
-
-    /// Takes in that the Secret whose last state was `last` is gone.
-    pub(super) fn vanish(&mut self, last: Observed) {
-        if !self.is_newer_than(last) {
-            self.gone_at = last.resource_version;
-            self.lose();
-        }
-    }
-
-    /// Takes in what a write returned, unless the watch has shown the end of it already.
-    pub(super) fn written(&mut self, observed: Observed, epoch: u8) {
-        if observed.resource_version >= self.gone_at {
-            self.change(observed);
-            self.epoch = epoch;
+        // The watch may tell of a write before its own answer comes, which ends the wait.
+        if after.is_some() && !self.is_writing() {
+            self.awaited_since = MaybeTime::NONE;
         }
     }
 
@@ -165,66 +173,59 @@ impl CopyRecord {
         self.wanted = false;
         self.awaited_since = MaybeTime::NONE;
         self.unwanted_since = MaybeTime::NONE;
+        self.turn = MaybeTime::NONE;
         self.failure = None;
+        // What comes next under this name is another object.
+        (self.last_written, self.repairs, self.repaired_at) = (0, 0, MaybeTime::NONE);
     }
 
-    /// Keeps nothing that lies in the future of a clock that was set back to `now`.
-    pub(super) fn set_back(&mut self, now: Timestamp) {
-        for time in [&mut self.awaited_since, &mut self.unwanted_since, &mut self.repaired_at] {
-            *time = time.get().map_or(MaybeTime::NONE, |time| time.min(now).into());
-        }
-        if let Some(failure) = &mut self.failure {
-            failure.set_back(now);
+    /// Takes that the machine was suspended for so long, before `now`.
+    pub(super) fn suspended(&mut self, duration: Duration, now: Now) {
+        if let Some(since) = self.unwanted_since.get() {
+            // What was noted after it stays as it is.
+            self.unwanted_since = since.saturating_add(duration).min(now.uptime).into();
         }
     }
 
     /// Forgets all but whether a write is under way.
     pub(super) fn forget(&mut self) {
-        *self = Self { in_flight: self.in_flight, ..Self::default() };
+        let mut secret = std::mem::take(&mut self.secret);
+        secret.forget();
+        *self = Self { secret, ..Self::default() };
     }
 
     /// Forgets what this process did about it.
     pub(super) fn stand_by(&mut self) {
-        self.in_flight = false;
-        self.failure = None;
+        self.secret.end_write();
+        self.turn = MaybeTime::NONE;
     }
 
     /// Notes a failure. `random` in 0..1 is for the backoff.
-    pub(super) fn fail(
-        &mut self,
-        failure: WriteFailure,
-        now: Timestamp,
-        random: f64,
-    ) -> Arc<Setback> {
+    pub(super) fn fail(&mut self, failure: WriteFailure, now: Now, random: f64) -> Arc<Setback> {
         let failure = Failure::after(self.failure.as_deref(), failure, now, random);
         let setback = Arc::clone(&failure.setback);
         self.failure = Some(Box::new(failure));
         setback
     }
 
-    /// Whether what is there works still, and is only to be replaced by something newer.
-    pub(super) fn is_refresh(&self, manifest: &Manifest, now: Timestamp) -> bool {
-        matches!(self.need(manifest, OnConflict::Skip, now), Need::Refresh(_))
-    }
-
     /// Whether the Secret that is there is ours.
     pub(super) fn is_ours(&self) -> bool {
-        matches!(self.observed, Some(Observed { ownership: Ownership::Ours { .. }, .. }))
+        matches!(self.observed(), Some(Observed { ownership: Ownership::Ours { .. }, .. }))
     }
 
     /// Whether the Secret that is there is somebody else's.
     pub(super) fn is_foreign(&self) -> bool {
-        matches!(self.observed, Some(Observed { ownership: Ownership::Foreign, .. }))
+        matches!(self.observed(), Some(Observed { ownership: Ownership::Foreign, .. }))
     }
 
     /// Whether nothing is lost when this is forgotten.
     pub(super) fn is_forgettable(&self) -> bool {
-        self.observed.is_none() && !self.in_flight
+        self.secret.is_forgettable()
     }
 
     /// When what is there expires, by what it says.
     pub(super) fn expires_at(&self) -> Option<Timestamp> {
-        match self.observed?.ownership {
+        match self.observed()?.ownership {
             Ownership::Ours { expires_at, .. } => expires_at,
             Ownership::Foreign => None,
         }
@@ -236,51 +237,55 @@ impl CopyRecord {
         manifest: &Manifest,
         on_conflict: OnConflict,
         spread: &Spread,
-        now: Timestamp,
+        now: Now,
     ) -> Option<Ticket> {
-        if self.observed.is_some_and(|observed| manifest.is_in(observed)) {
+        if self.observed().is_some_and(|observed| manifest.is_in(observed)) {
             // A write that failed may have been done, as when only its answer was lost.
             self.failure = None;
         }
-        let retry_at = self.failure.as_ref().map_or(Timestamp::MIN, |failure| failure.retry_at);
-        match self.need(manifest, on_conflict, now) {
-            Need::Nothing => None,
-            Need::Urgent => {
-                let due = retry_at.max(self.patient_until()).max(now);
-                // Whoever has failed, perhaps for ever, does not keep others waiting.
-                Some(Ticket::new(due, self.failure.as_ref().map(|_| Timestamp::MIN)))
+        let retry_at = self.failure.as_ref().map_or(Duration::ZERO, |failure| failure.retry_at);
+        let (turn, deadline) = match self.need(manifest, on_conflict, now.wall) {
+            Need::Nothing => {
+                self.turn = MaybeTime::NONE;
+                return None;
             }
-            Need::Refresh(deadline) => {
-                Some(Ticket::new(spread.due(deadline).max(retry_at), Some(deadline)))
+            Need::Refresh(deadline) if manifest.is_complete => {
+                (spread.turn(deadline, now), Some(deadline))
             }
-        }
+            // It may hold entries that this process has not got yet, or has forgotten, and works still.
+            Need::Refresh(deadline) => (patient_turn(deadline, now), Some(deadline)),
+            // What has failed, perhaps for ever, does not keep others waiting.
+            Need::Urgent => (now.uptime, self.failure.as_ref().map(|_| Timestamp::MIN)),
+        };
+        let turn = self.turn.get().map_or(turn, |earlier| earlier.min(turn));
+        self.turn = turn.into();
+        // Content that was written before and is there no more: another client may change it again.
+        let patient_until = if self.is_repair(manifest) && !is_planted(Bug::RepairsNeverSlowDown) {
+            self.patient_until()
+        } else {
+            Duration::ZERO
+        };
+        Some(Ticket::new(turn.max(retry_at).max(patient_until), deadline))
     }
 
     /// When to delete what is there, if that is wanted no more and is ours to delete, and how it
     /// must be then: anything else is somebody's change.
-    pub(super) fn plan_deletion(&self, after: Duration) -> Option<(Timestamp, Uid, u64)> {
-        let observed = self.observed?;
-        let Ownership::Ours { labelled: true, .. } = observed.ownership else { return None };
-        let since = self.unwanted_since.get().filter(|_| !self.wanted && !self.in_flight)?;
-        let retry_at = self.failure.as_ref().map_or(Timestamp::MIN, |failure| failure.retry_at);
-        let due = since.saturating_add(after).unwrap_or(Timestamp::MAX).max(retry_at);
-        Some((due, observed.uid?, observed.resource_version))
-    }
-
-    /// Takes in that it was deleted in that state.
-    pub(super) fn deleted(&mut self, resource_version: u64, epoch: u8) {
-        self.failure = None;
-        // What is newer was made by somebody since.
-        if self.observed.is_none_or(|known| known.resource_version <= resource_version) {
-            self.outlived = resource_version.saturating_add(1);
-            self.epoch = epoch;
-            self.observed = None;
+    pub(super) fn plan_deletion(&self, after: Duration) -> Option<(Duration, Uid, u64)> {
+        let observed = self.observed()?;
+        let is_ours = matches!(observed.ownership, Ownership::Ours { labelled: true, .. });
+        if !is_ours && !is_planted(Bug::ForeignDeleted) {
+            return None;
         }
+        let after = if is_planted(Bug::NoGracePeriod) { Duration::ZERO } else { after };
+        let since = self.unwanted_since.get().filter(|_| !self.wanted && !self.is_writing())?;
+        let retry_at = self.failure.as_ref().map_or(Duration::ZERO, |failure| failure.retry_at);
+        let due = since.saturating_add(after).max(retry_at);
+        Some((due, observed.uid?, observed.resource_version))
     }
 
     /// The state that metrics and people see. Without a manifest, what is there counts by itself.
     pub(super) fn state(&self, manifest: Option<&Manifest>, now: Timestamp) -> CopyState {
-        match (self.observed.map(|observed| observed.ownership), &self.failure) {
+        match (self.observed().map(|observed| observed.ownership), &self.failure) {
             // Also one that is to be adopted, until it is.
             (Some(Ownership::Foreign), _) => CopyState::Conflict,
             (_, Some(failure)) if failure.is_conflict() => CopyState::Conflict,
@@ -303,7 +308,7 @@ impl CopyRecord {
     }
 
     fn need(&self, manifest: &Manifest, on_conflict: OnConflict, now: Timestamp) -> Need {
-        let Some(observed) = self.observed else {
+        let Some(observed) = self.observed() else {
             return Need::Urgent;
         };
         let Ownership::Ours { expires_at, owned_fields, .. } = observed.ownership else {
@@ -320,27 +325,5 @@ impl CopyRecord {
         } else {
             Need::Urgent
         }
-    }
-
-    fn observe(&mut self, observed: Observed) {
-        let was_foreign = self.observed.is_some_and(|old| old.ownership == Ownership::Foreign);
-        if was_foreign && observed.ownership != Ownership::Foreign {
-            self.failure.take_if(|failure| failure.is_conflict());
-        }
-        self.observed = Some(observed);
-        // The watch may tell of a write before its own answer comes, which ends the wait.
-        if !self.in_flight {
-            self.awaited_since = MaybeTime::NONE;
-        }
-    }
-
-    fn lose(&mut self) {
-        self.observed = None;
-        // What stood in the way is out of the way.
-        self.failure.take_if(|failure| failure.is_conflict());
-    }
-
-    fn is_newer_than(&self, other: Observed) -> bool {
-        self.observed.is_some_and(|known| known.resource_version > other.resource_version)
     }
 }

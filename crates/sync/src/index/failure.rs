@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use ecr_refresher_core::clock::Now;
 
 use crate::{WriteFailure, backoff};
 
@@ -22,7 +22,8 @@ pub struct Setback {
 pub(super) struct Failure {
     /// Shared with every report that shows it.
     pub(super) setback: Arc<Setback>,
-    pub(super) retry_at: Timestamp,
+    /// By the uptime.
+    pub(super) retry_at: Duration,
 }
 
 impl Failure {
@@ -30,19 +31,13 @@ impl Failure {
     pub(super) fn after(
         before: Option<&Self>,
         failure: WriteFailure,
-        now: Timestamp,
+        now: Now,
         random: f64,
     ) -> Self {
         let count = before.map_or(0, |before| before.setback.count).saturating_add(1);
         let delay = backoff::delay(count, failure.retry_after, random);
-        let retry_at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
+        let retry_at = now.uptime.saturating_add(delay);
         Self { setback: Arc::new(Setback { failure, count, delay }), retry_at }
-    }
-
-    /// Waits no longer than ever, by a clock that was set back to `now`.
-    pub(super) fn set_back(&mut self, now: Timestamp) {
-        let latest = now.saturating_add(backoff::LONGEST).unwrap_or(Timestamp::MAX);
-        self.retry_at = self.retry_at.min(latest);
     }
 
     /// Whether what is there stands in the way, rather than a fault.

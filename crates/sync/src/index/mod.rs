@@ -2,7 +2,6 @@
 
 mod accounts;
 mod apply_namespace;
-mod clock;
 mod conflicts;
 mod copy;
 mod failure;
@@ -20,11 +19,14 @@ use std::{
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use ecr_refresher_core::{
+    clock::Now,
+    planted::{Bug, is_planted},
+};
 
 use self::{
     accounts::AccountName,
-    copy::{CopyRecord, Spread},
+    copy::Spread,
     namespaces::{Namespaces, Presence},
     reconfigure::{account_names, label_keys},
 };
@@ -35,10 +37,11 @@ pub use self::{
     reconfigure::Changes,
 };
 use crate::{
-    Event, Manifest, Observed, OnConflict, Outcome, PullSecret, Settings, Watched, WriteFailure,
-    WriteReason,
+    Event, Manifest, Observed, OnConflict, Outcome, PullSecret, Settings, Uid, Watched,
+    WriteFailure, WriteReason,
     maybe_time::MaybeTime,
     queue::{Queue, Ticket},
+    tracked::{Lists, Tracked},
 };
 
 /// One copy: a pull Secret in a namespace, both by their number.
@@ -59,10 +62,11 @@ pub struct Write {
     pub secret: usize,
     /// What is to be there.
     pub manifest: Arc<Manifest>,
-    /// Whether to take fields over from other managers: only for what is ours already, so that a
-    /// foreign Secret is refused by the API server and not lost; or where it is to be adopted.
-    pub force: bool,
-    /// Whether what is there does not work: it is missing, damaged or expired.
+    /// The Secret whose fields are taken over from other managers: what is there already and is ours,
+    /// or is to be adopted. Where none is known, a foreign Secret is refused by the API server and not
+    /// lost; and so is one that has replaced the known one meanwhile.
+    pub replaces: Option<Uid>,
+    /// Whether this content was written before, and is no longer there as it was.
     pub is_repair: bool,
 }
 
@@ -72,7 +76,7 @@ pub struct Ended {
     /// Why the copy is not as it is to be.
     pub failure: Option<Arc<Setback>>,
     /// How long the namespace had waited for its first copy, if this was it.
-    pub waited: Option<SignedDuration>,
+    pub waited: Option<Duration>,
     /// How often the copy had to be made right of late, when that is often: somebody fights over it.
     pub contested: Option<u32>,
 }
@@ -87,9 +91,7 @@ pub struct Index {
     /// By their places too.
     accounts: Vec<Option<AccountName>>,
     namespaces: Namespaces,
-    namespaces_listed: bool,
-    /// Changes with each list of the namespaces, to tell who was in the last one.
-    epoch: u8,
+    namespace_lists: Lists,
     queue: Queue<CopyKey>,
     deletions: Queue<CopyKey>,
     links: Queue<AccountKey>,
@@ -97,8 +99,6 @@ pub struct Index {
     conflicts: Vec<CopyKey>,
     prune_after: Option<Duration>,
     spread: Duration,
-    /// The latest that the wall clock has said.
-    latest: Timestamp,
     /// The labels of namespaces that count, and are kept.
     label_keys: BTreeSet<String>,
     /// Those of them that not all namespaces have been seen with.
@@ -111,11 +111,7 @@ pub struct Index {
 struct SecretState {
     secret: PullSecret,
     manifest: Option<Arc<Manifest>>,
-    /// From when on the copies of its predecessor are replaced.
-    replaced_since: Timestamp,
-    listed: bool,
-    /// As for the namespaces, with each list of its copies.
-    epoch: u8,
+    lists: Lists,
     /// How many namespaces each pattern matches.
     matched: Vec<u64>,
 }
@@ -130,15 +126,13 @@ impl Index {
             former_places: HashMap::new(),
             namespaces: Namespaces::new(settings.secrets.len(), accounts.len()),
             accounts: accounts.into_iter().map(AccountName::new).map(Some).collect(),
-            namespaces_listed: false,
-            epoch: 0,
+            namespace_lists: Lists::default(),
             queue: Queue::new(),
             deletions: Queue::new(),
             links: Queue::new(),
             conflicts: Vec::new(),
             prune_after: settings.prune_after,
             spread: settings.spread,
-            latest: Timestamp::MIN,
             label_keys: label_keys(settings),
             missing_keys: BTreeSet::new(),
             random: fastrand::Rng::with_seed(seed),
@@ -146,7 +140,7 @@ impl Index {
     }
 
     /// Takes in something that happened. Returns what it means for a copy when its write has ended.
-    pub fn apply(&mut self, event: Event, now: Timestamp) -> Option<Ended> {
+    pub fn apply(&mut self, event: Event, now: Now) -> Option<Ended> {
         match event {
             Event::Namespace(change) => self.apply_namespace(change, now),
             Event::Copy { secret, change } => self.apply_copy(secret, change, now),
@@ -162,8 +156,8 @@ impl Index {
     }
 
     /// Takes out the write that goes first at `now`.
-    pub fn next_write(&mut self, now: Timestamp) -> Option<Write> {
-        while let Some(key) = self.queue.pop(now) {
+    pub fn next_write(&mut self, now: Now) -> Option<Write> {
+        while let Some(key) = self.queue.pop(now.uptime) {
             let secret = key.secret as usize;
             let Some(state) = self.state(secret) else { continue };
             let adopts = state.secret.on_conflict == OnConflict::Adopt;
@@ -174,17 +168,19 @@ impl Index {
             };
             let namespace = Arc::clone(&entry.name);
             let copy = &mut entry.copies[secret];
-            let is_repair = !copy.is_refresh(&manifest, now);
-            let force = copy.is_ours() || adopts;
+            let is_repair = copy.is_repair(&manifest);
+            let known = copy.observed().filter(|_| copy.is_ours() || adopts);
+            let replaces = known.and_then(|observed| observed.uid);
             copy.start();
-            return Some(Write { key, namespace, secret, manifest, force, is_repair });
+            return Some(Write { key, namespace, secret, manifest, replaces, is_repair });
         }
         None
     }
 
-    /// When there is a write or a deletion to take out: `None` for not before another event.
+    /// When there is a write or a deletion to take out, by the uptime: `None` for not before another
+    /// event.
     #[must_use]
-    pub fn next_due(&self) -> Option<Timestamp> {
+    pub fn next_due(&self) -> Option<Duration> {
         let due = [self.queue.next_due(), self.links.next_due(), self.deletions.next_due()];
         due.into_iter().flatten().min()
     }
@@ -202,31 +198,31 @@ impl Index {
         self.secrets.get_mut(secret)?.as_mut()
     }
 
-    fn apply_copy(&mut self, secret: usize, change: Watched<Observed>, now: Timestamp) {
+    fn apply_copy(&mut self, secret: usize, change: Watched<Observed>, now: Now) {
         let Some(state) = self.state_mut(secret) else { return };
         match change {
-            Watched::ListBegun => state.epoch = state.epoch.wrapping_add(1),
+            Watched::ListBegun => state.lists.begin(),
             Watched::Listed(namespace, observed) => {
-                let epoch = state.epoch;
-                self.copy_seen(secret, &namespace, now, |copy| copy.list(observed, epoch));
+                let lists = state.lists;
+                self.copy_seen(secret, &namespace, now, |copy| copy.listed(observed, lists));
             }
             Watched::ListEnded => {
-                state.listed = true;
-                let epoch = state.epoch;
-                let all = self.namespaces.ids_where(|_| true);
-                for id in all {
+                state.lists.end();
+                let lists = state.lists;
+                for id in self.namespaces.ids_where(|_| true) {
                     if let Some(entry) = self.namespaces.get_mut(id) {
-                        entry.copies[secret].end_list(epoch);
+                        entry.copies[secret].update(|copy| copy.list_ended(lists));
                     }
                     self.namespaces.forget_if_empty(id);
                 }
                 self.reconsider_secret(secret, now);
             }
             Watched::Changed(namespace, observed) => {
-                self.copy_seen(secret, &namespace, now, |copy| copy.change(observed));
+                self.copy_seen(secret, &namespace, now, |copy| copy.changed(observed));
             }
             Watched::Gone(namespace, last) => {
-                self.copy_seen(secret, &namespace, now, |copy| copy.vanish(last));
+                let version = last.resource_version;
+                self.copy_seen(secret, &namespace, now, |copy| copy.gone(version));
             }
         }
     }
@@ -235,48 +231,53 @@ impl Index {
         &mut self,
         secret: usize,
         namespace: &str,
-        now: Timestamp,
-        update: impl FnOnce(&mut CopyRecord),
+        now: Now,
+        update: impl FnOnce(&mut Tracked<Observed>),
     ) {
         let id = self.namespaces.intern(namespace);
         if let Some(entry) = self.namespaces.get_mut(id) {
-            update(&mut entry.copies[secret]);
+            entry.copies[secret].update(update);
         }
         self.reconsider(key(id, secret), now);
         self.namespaces.forget_if_empty(id);
     }
 
-    fn apply_manifest(&mut self, secret: usize, manifest: Arc<Manifest>, now: Timestamp) {
+    fn apply_manifest(&mut self, secret: usize, manifest: Arc<Manifest>, now: Now) {
         let Some(state) = self.state_mut(secret) else { return };
-        // The same content again is no news: its copies are not to be spread anew.
-        if state.manifest.as_ref().is_none_or(|known| known.content != manifest.content) {
+        let is_same = |known: &Arc<Manifest>| {
+            known.content == manifest.content && known.is_complete == manifest.is_complete
+        };
+        if !state.manifest.as_ref().is_some_and(is_same) {
             state.manifest = Some(manifest);
-            state.replaced_since = now;
             self.reconsider_secret(secret, now);
         }
     }
 
-    fn apply_written(&mut self, write: &Write, outcome: Outcome, now: Timestamp) -> Option<Ended> {
+    fn apply_written(&mut self, write: &Write, outcome: Outcome, now: Now) -> Option<Ended> {
         let Write { key, secret, .. } = *write;
         let random = self.random.f64();
         let copy = &mut self.namespaces.get_mut(key.namespace)?.copies[secret];
-        copy.in_flight = false;
-        let Some(SecretState { epoch, .. }) = self.secrets.get(secret)? else {
+        let Some(SecretState { lists, .. }) = self.secrets.get(secret)? else {
             // It has left the config meanwhile.
+            copy.secret.end_write();
             self.namespaces.forget_if_empty(key.namespace);
             return None;
         };
         let (mut waited, mut contested) = (None, None);
         let failure = match outcome {
             Outcome::Written(observed) => {
-                waited = copy.awaited_since.take().map(|since| now.duration_since(since));
-                copy.written(observed, *epoch);
+                let since = copy.awaited_since.take();
+                waited = since.map(|since| now.uptime.saturating_sub(since));
+                copy.written(&write.manifest, observed, *lists);
                 contested = write.is_repair.then(|| copy.repaired(now)).flatten();
                 (!write.manifest.is_in(observed)).then(altered_on_the_way)
             }
             Outcome::Failed(failure) => {
+                if !is_planted(Bug::FailedWriteStaysUnderWay) {
+                    copy.secret.end_write();
+                }
                 // Done all the same, as when only the answer was lost: nobody waits any more.
-                if copy.observed.is_some() {
+                if copy.observed().is_some() {
                     copy.awaited_since = MaybeTime::NONE;
                 }
                 Some(failure)
@@ -293,20 +294,20 @@ impl Index {
         Some(Ended { failure, waited, contested })
     }
 
-    fn reconsider_secret(&mut self, secret: usize, now: Timestamp) {
+    fn reconsider_secret(&mut self, secret: usize, now: Now) {
         for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
             self.reconsider(key(id, secret), now);
         }
     }
 
-    fn reconsider_namespace(&mut self, namespace: u32, now: Timestamp) {
+    fn reconsider_namespace(&mut self, namespace: u32, now: Now) {
         for secret in 0..self.secrets.len() {
             self.reconsider(key(namespace, secret), now);
         }
     }
 
     /// Puts a copy in the queue if it is due, or takes it out.
-    fn reconsider(&mut self, key: CopyKey, now: Timestamp) {
+    fn reconsider(&mut self, key: CopyKey, now: Now) {
         match self.plan(key, now) {
             Some(ticket) => self.queue.schedule(key, ticket),
             None => self.queue.cancel(key),
@@ -316,16 +317,17 @@ impl Index {
         self.reconsider_accounts(key.namespace, now);
     }
 
-    fn plan(&mut self, key: CopyKey, now: Timestamp) -> Option<Ticket> {
+    fn plan(&mut self, key: CopyKey, now: Now) -> Option<Ticket> {
         let entry = self.namespaces.get_mut(key.namespace)?;
         let state = self.secrets.get(key.secret as usize)?.as_ref()?;
         let copy = entry.copies.get_mut(key.secret as usize)?;
         // Before the first list of the copies nothing is known to be missing.
-        if entry.presence != Presence::Active || !state.listed || !copy.wanted || copy.in_flight {
+        let is_known = entry.presence == Presence::Active && state.lists.is_complete();
+        if !is_known || !copy.wanted || copy.is_writing() {
             return None;
         }
-        let SecretState { secret, manifest, replaced_since: since, .. } = state;
-        let spread = Spread { since: *since, longest: self.spread, place: place_of(&entry.name) };
+        let SecretState { secret, manifest, .. } = state;
+        let spread = Spread { longest: self.spread, position: spread_position(&entry.name) };
         copy.plan(manifest.as_deref()?, secret.on_conflict, &spread, now)
     }
 }
@@ -336,9 +338,7 @@ impl SecretState {
             matched: vec![0; secret.allow_list.patterns().len()],
             secret: secret.clone(),
             manifest: None,
-            replaced_since: Timestamp::MIN,
-            listed: false,
-            epoch: 0,
+            lists: Lists::default(),
         }
     }
 }
@@ -358,8 +358,8 @@ fn altered_on_the_way() -> WriteFailure {
     }
 }
 
-/// A namespace's place in a spread, in 0..1: always the same, and even over all namespaces (FNV-1a).
-fn place_of(namespace: &str) -> f64 {
+/// A namespace's position in a spread, in 0..1: always the same, and even over all namespaces (FNV-1a).
+fn spread_position(namespace: &str) -> f64 {
     let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     let hash = namespace.bytes().fold(0x811c_9dc5, mix);
     // FNV-1a alone puts names that differ in their last letters side by side: Murmur3's finaliser.

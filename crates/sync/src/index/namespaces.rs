@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use ecr_refresher_core::planted::{Bug, is_planted};
+
 use super::{accounts::AccountRecord, copy::CopyRecord};
 use crate::Namespace;
 
@@ -23,8 +25,8 @@ pub(super) struct Namespaces {
 pub(super) struct Entry {
     pub(super) name: Arc<str>,
     pub(super) presence: Presence,
-    /// The list of the namespaces in which it was seen last.
-    pub(super) epoch: u8,
+    /// The number of the list of the namespaces that showed it last.
+    pub(super) list: u32,
     /// The labels that any allow-list looks at.
     pub(super) labels: BTreeMap<String, String>,
     /// Whether it has not been seen since more of them count.
@@ -42,6 +44,9 @@ impl Entry {
         labels: &BTreeMap<String, String>,
         keys: &BTreeSet<String>,
     ) {
+        if is_planted(Bug::LabelsReadOnce) && !self.labels.is_empty() {
+            return;
+        }
         self.labels =
             keys.iter().filter_map(|key| Some((key.clone(), labels.get(key)?.clone()))).collect();
         self.misses_labels = false;
@@ -89,7 +94,7 @@ impl Namespaces {
         let entry = Some(Entry {
             name: Arc::clone(&name),
             presence: Presence::Absent,
-            epoch: 0,
+            list: 0,
             labels: BTreeMap::new(),
             misses_labels: false,
             copies: vec![CopyRecord::default(); self.secrets],
@@ -131,11 +136,11 @@ impl Namespaces {
         }
     }
 
-    /// Forgets the ServiceAccounts of a name.
+    /// Forgets the ServiceAccounts of a name, but for the patches that are under way.
     pub(super) fn forget_accounts(&mut self, account: usize) {
         for id in self.ids_where(|_| true) {
             if let Some(entry) = self.get_mut(id) {
-                entry.accounts[account] = AccountRecord::default();
+                entry.accounts[account].forget();
             }
             self.forget_if_empty(id);
         }
@@ -153,7 +158,12 @@ impl Namespaces {
 
     /// Whether a write of any copy of a pull Secret is under way.
     pub(super) fn any_in_flight(&self, secret: usize) -> bool {
-        self.iter().any(|entry| entry.copies[secret].in_flight)
+        self.iter().any(|entry| entry.copies[secret].is_writing())
+    }
+
+    /// Whether a patch of any ServiceAccount of a name is under way.
+    pub(super) fn any_patch_in_flight(&self, account: usize) -> bool {
+        self.iter().any(|entry| entry.accounts[account].is_writing())
     }
 
     pub(super) fn get(&self, id: u32) -> Option<&Entry> {

@@ -1,8 +1,8 @@
 //! Copies that are wanted no more are deleted, after a grace.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use ecr_refresher_core::clock::Now;
 
 use super::{CopyKey, Ended, Index, SecretState, namespaces::Presence};
 use crate::{Uid, WriteFailure, queue::Ticket};
@@ -24,8 +24,8 @@ pub struct Deletion {
 
 impl Index {
     /// Takes out the deletion that goes first at `now`. Writes go before deletions.
-    pub fn next_deletion(&mut self, now: Timestamp) -> Option<Deletion> {
-        while let Some(key) = self.deletions.pop(now) {
+    pub fn next_deletion(&mut self, now: Now) -> Option<Deletion> {
+        while let Some(key) = self.deletions.pop(now.uptime) {
             let after = self.prune_after?;
             let secret = key.secret as usize;
             // It is considered again once the ServiceAccounts name it no more.
@@ -43,24 +43,37 @@ impl Index {
         None
     }
 
+    /// Takes that the machine was suspended for so long, before `now`. What is known is as old, and
+    /// meanwhile a copy may be wanted again: grace periods stood still.
+    pub fn suspended(&mut self, duration: Duration, now: Now) {
+        for id in self.namespaces.ids_where(|_| true) {
+            if let Some(entry) = self.namespaces.get_mut(id) {
+                entry.copies.iter_mut().for_each(|copy| copy.suspended(duration, now));
+            }
+        }
+        self.requeue(now);
+    }
+
     pub(super) fn apply_deleted(
         &mut self,
         deletion: &Deletion,
         failure: Option<WriteFailure>,
-        now: Timestamp,
+        now: Now,
     ) -> Option<Ended> {
         let Deletion { key, secret, resource_version, .. } = *deletion;
         let random = self.random.f64();
         let copy = &mut self.namespaces.get_mut(key.namespace)?.copies[secret];
-        copy.in_flight = false;
-        let Some(SecretState { epoch, .. }) = self.secrets.get(secret)? else {
+        let Some(SecretState { lists, .. }) = self.secrets.get(secret)? else {
             // It has left the config meanwhile.
+            copy.secret.end_write();
             self.namespaces.forget_if_empty(key.namespace);
             return None;
         };
+        copy.secret.end_write();
         let failure = failure.map(|failure| copy.fail(failure, now, random));
         if failure.is_none() {
-            copy.deleted(resource_version, *epoch);
+            copy.failure = None;
+            copy.update(|secret| secret.deleted(resource_version, *lists));
         }
         self.reconsider(key, now);
         self.namespaces.forget_if_empty(key.namespace);
@@ -77,18 +90,20 @@ impl Index {
 
     fn plan_deletion(&self, key: CopyKey) -> Option<Ticket> {
         let due = self.deletion_due(key.namespace, key.secret as usize)?;
-        Some(Ticket::new(due, Some(due)))
+        // Of the deletions that are due, the order does not matter.
+        Some(Ticket::new(due, None))
     }
 
     /// When a copy is to go, if it is.
-    pub(super) fn deletion_due(&self, namespace: u32, secret: usize) -> Option<Timestamp> {
+    pub(super) fn deletion_due(&self, namespace: u32, secret: usize) -> Option<Duration> {
         let after = self.prune_after?;
         let entry = self.namespaces.get(namespace)?;
         let state = self.state(secret)?;
-        let accounts_listed = self.accounts.iter().flatten().all(|account| account.listed);
+        let accounts_listed =
+            self.accounts.iter().flatten().all(|account| account.lists.is_complete());
         // Only what is known for sure to be unwanted: all namespaces with all labels that count.
-        if !self.namespaces_listed
-            || !state.listed
+        if !self.namespace_lists.is_complete()
+            || !state.lists.is_complete()
             || !accounts_listed
             || entry.presence != Presence::Active
         {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use ecr_refresher_core::clock::Now;
 
 use super::{
     Index, SecretState,
@@ -30,12 +30,14 @@ impl Index {
     /// Follows another config. A pull Secret keeps its place as long as it keeps its name.
     ///
     /// Only what differs is written; a copy that is wanted no more is left as it is.
-    pub fn reconfigure(&mut self, settings: &Settings, now: Timestamp) -> Changes {
+    pub fn reconfigure(&mut self, settings: &Settings, now: Now) -> Changes {
         let labels_are_missing = self.follow_labels(label_keys(settings));
         self.spread = settings.spread;
         self.prune_after = settings.prune_after;
         // Until they are listed again, a namespace may seem unwanted that is not.
-        self.namespaces_listed &= !labels_are_missing;
+        if labels_are_missing {
+            self.namespace_lists.invalidate();
+        }
         let removed = self.remove_all_but(&settings.secrets);
         let mut added = Vec::new();
         for secret in &settings.secrets {
@@ -55,7 +57,7 @@ impl Index {
     }
 
     /// Makes the queues anew.
-    pub(super) fn requeue(&mut self, now: Timestamp) {
+    pub(super) fn requeue(&mut self, now: Now) {
         self.queue = Queue::new();
         self.deletions = Queue::new();
         self.links = Queue::new();
@@ -66,7 +68,7 @@ impl Index {
 
     /// Forgets the tokens, and the writes that are under way: another process writes from now on.
     /// What is there is followed as before.
-    pub fn stand_by(&mut self, now: Timestamp) {
+    pub fn stand_by(&mut self, now: Now) {
         for state in self.secrets.iter_mut().flatten() {
             state.manifest = None;
         }
@@ -129,7 +131,10 @@ impl Index {
             }
         }
         for name in names {
-            let empty = (0..self.accounts.len()).find(|&place| self.accounts[place].is_none());
+            let is_idle = |&place: &usize| {
+                self.accounts[place].is_none() && !self.namespaces.any_patch_in_flight(place)
+            };
+            let empty = (0..self.accounts.len()).find(is_idle);
             let place = empty.unwrap_or_else(|| {
                 self.accounts.push(None);
                 self.namespaces.make_room(self.secrets.len(), self.accounts.len());

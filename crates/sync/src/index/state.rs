@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use ecr_refresher_core::clock::Now;
 
 use super::{CopyKey, Index, copy::CopyRecord, namespaces::Presence};
 use crate::{AccountReport, Manifest, PerNamespace, Report, report::Tally};
@@ -11,7 +11,7 @@ impl Index {
     /// Whether there is anything left to do at `now` or after a failure that may pass. A failure
     /// that is there to stay, or that has been tried `attempts` times, is not waited for.
     #[must_use]
-    pub fn is_busy(&self, now: Timestamp, attempts: u32) -> bool {
+    pub fn is_busy(&self, now: Now, attempts: u32) -> bool {
         let has_failed = |key: CopyKey| {
             let copy = self.namespaces.get(key.namespace)?.copies.get(key.secret as usize)?;
             Some(copy.failure.as_ref()?.is_for_good(attempts))
@@ -19,20 +19,20 @@ impl Index {
         self.queue.iter().any(|(key, _)| has_failed(key) != Some(true))
             || self.deletions.iter().any(|(key, ticket)| match has_failed(key) {
                 Some(for_good) => !for_good,
-                None => ticket.is_due(now),
+                None => ticket.is_due(now.uptime),
             })
             || self.links.iter().any(|(key, _)| !self.has_given_up(key, attempts))
     }
 
     /// The state of all copies at `now`, and each single one of those that are `shown`.
     #[must_use]
-    pub fn report(&self, now: Timestamp, shown: PerNamespace) -> Report {
+    pub fn report(&self, now: Now, shown: PerNamespace) -> Report {
         let mut tally = Tally::new(shown);
         for (place, state) in self.states() {
             tally.begin(place, &state.secret, &state.matched);
         }
         for (place, manifest, name, copy) in self.wanted_copies() {
-            let state = copy.state(manifest, now);
+            let state = copy.state(manifest, now.wall);
             let setback = copy.failure.as_ref().map(|failure| &failure.setback);
             tally.add(place, name, state, copy.expires_at(), setback);
         }
@@ -42,18 +42,20 @@ impl Index {
     /// Whether everything has been listed and has content, and everything that was missing has been
     /// tried.
     #[must_use]
-    pub fn is_synced(&self, now: Timestamp) -> bool {
+    pub fn is_synced(&self, now: Now) -> bool {
         self.is_listed()
             && self.states().all(|(_, state)| state.manifest.is_some())
-            && !self.wanted_copies().any(|(_, manifest, _, copy)| copy.is_untried(manifest, now))
+            && !self
+                .wanted_copies()
+                .any(|(_, manifest, _, copy)| copy.is_untried(manifest, now.wall))
     }
 
     /// Whether everything that is watched has been listed.
     #[must_use]
     pub fn is_listed(&self) -> bool {
-        self.namespaces_listed
-            && self.states().all(|(_, state)| state.listed)
-            && self.accounts.iter().flatten().all(|account| account.listed)
+        self.namespace_lists.is_complete()
+            && self.states().all(|(_, state)| state.lists.is_complete())
+            && self.accounts.iter().flatten().all(|account| account.lists.is_complete())
     }
 
     /// The copies that are wanted where they can be, each with the place of its pull Secret, what is

@@ -15,7 +15,7 @@ impl Index {
                 terminating: entry.presence == Presence::Terminating,
                 labels: &entry.labels,
                 decision: state.secret.allow_list.decide(&entry.name, &entry.labels),
-                observed: entry.copies[place].observed,
+                observed: entry.copies[place].observed(),
                 detail: None,
             })
         })

@@ -1,5 +1,6 @@
 //! Writes a copy, by server-side apply, and deletes one.
 
+use ecr_refresher_core::planted::{Bug, is_planted};
 use http::{Request, header};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Client, client::Body};
@@ -34,10 +35,6 @@ pub(crate) async fn delete(
         match send(client, deletion_request(secret, deletion)?).await {
             // It is gone already.
             Err(failure) if failure.reason == WriteReason::NamespaceGone => Ok(()),
-            // What 409 means to a deletion: it is not as the conditions say any more.
-            Err(failure) if failure.reason == WriteReason::Owned => {
-                Err(WriteFailure { reason: WriteReason::Changed, ..failure })
-            }
             answer => answer.map(drop),
         }
     };
@@ -54,13 +51,14 @@ async fn apply(client: &Client, secret: &str, write: &Write) -> Result<Observed,
 
 fn request(secret: &str, write: &Write) -> Result<Request<Body>, WriteFailure> {
     let namespace = &write.namespace;
-    let force = if write.force { "&force=true" } else { "" };
+    let is_forced = write.replaces.is_some() || is_planted(Bug::AlwaysForced);
+    let force = if is_forced { "&force=true" } else { "" };
     Request::patch(format!(
         "/api/v1/namespaces/{namespace}/secrets/{secret}?fieldManager={MANAGER}{force}"
     ))
     .header(header::ACCEPT, METADATA_ONLY)
     .header(header::CONTENT_TYPE, "application/apply-patch+yaml")
-    .body(Body::from(write.manifest.body.clone()))
+    .body(Body::from(write.manifest.body_for(write.replaces)))
     .map_err(no_request)
 }
 

@@ -62,18 +62,23 @@ fn no_request(error: http::Error) -> WriteFailure {
 fn describe(code: StatusCode, retry_after: Option<Duration>, status: Status) -> WriteFailure {
     let message = status.message.unwrap_or_default();
     let details = status.details.unwrap_or_default();
-    let terminating = details
-        .causes
-        .iter()
-        .flatten()
-        .any(|cause| cause.reason.as_deref() == Some("NamespaceTerminating"));
+    let has_cause = |reason: &str| {
+        let mut causes = details.causes.iter().flatten();
+        causes.any(|cause| cause.reason.as_deref() == Some(reason))
+    };
+    let is_about_uid =
+        details.causes.iter().flatten().any(|it| it.field.as_deref() == Some("metadata.uid"));
     let reason = match code.as_u16() {
-        409 => WriteReason::Owned,
+        409 if has_cause("FieldManagerConflict") => WriteReason::Owned,
+        // An optimistic lock, such as that of a ResourceQuota, or a precondition: it may pass.
+        409 => WriteReason::Changed,
+        // Another Secret of that name has replaced the one that was there.
+        422 if is_about_uid => WriteReason::Changed,
         // A policy's denial is a 422 too, unless it says otherwise.
         422 if message.contains("denied request") => WriteReason::Forbidden,
         422 => WriteReason::Invalid,
         404 => WriteReason::NamespaceGone,
-        403 if terminating => WriteReason::NamespaceGone,
+        403 if has_cause("NamespaceTerminating") => WriteReason::NamespaceGone,
         403 if message.contains("exceeded quota") => WriteReason::QuotaExceeded,
         401 | 403 => WriteReason::Forbidden,
         429 => WriteReason::Throttled,
@@ -106,12 +111,22 @@ mod tests {
     #[test]
     fn every_refusal_has_its_reason() {
         let reason = |code| describe_json(code, json!({})).reason;
-        assert_eq!(reason(409), WriteReason::Owned);
+        assert_eq!(reason(409), WriteReason::Changed);
         assert_eq!(reason(422), WriteReason::Invalid);
         assert_eq!(reason(404), WriteReason::NamespaceGone);
         assert_eq!(reason(403), WriteReason::Forbidden);
         assert_eq!(reason(429), WriteReason::Throttled);
         assert_eq!(reason(503), WriteReason::ServerError);
+    }
+
+    #[test]
+    fn only_a_conflict_of_field_managers_is_another_owner() {
+        let conflict = json!({"details": {"causes": [{"reason": "FieldManagerConflict"}]}});
+        assert_eq!(describe_json(409, conflict).reason, WriteReason::Owned);
+        let quota = json!({"message": "Operation cannot be fulfilled on resourcequotas \"few\""});
+        assert_eq!(describe_json(409, quota).reason, WriteReason::Changed);
+        let uid = json!({"details": {"causes": [{"field": "metadata.uid"}]}});
+        assert_eq!(describe_json(422, uid).reason, WriteReason::Changed);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Without a terminal it runs its steps once, in plain lines, and its exit status says whether all
 //! came true: so it is a smoke test too.
 
+#![allow(clippy::disallowed_methods, reason = "it runs real programs, in real time")]
+
 mod copy_watch;
 mod counts;
 mod frame;

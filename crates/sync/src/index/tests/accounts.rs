@@ -8,7 +8,7 @@ fn naming_default() -> Fixture {
     let mut settings = settings(TEAMS, &tier_is_prod());
     settings.secrets[0].service_accounts = vec!["default".to_owned()];
     let index = Index::new(&settings, 7);
-    let mut fixture = Fixture { settings, index, now: at(0), version: 100, manifest: None };
+    let mut fixture = Fixture { settings, index, now: moment(0), version: 100, manifest: None };
     fixture.list_namespaces(&[]);
     fixture.list_copies(&[]);
     list_accounts(&mut fixture, &[]);
@@ -249,5 +249,51 @@ fn a_name_that_joins_the_config_is_watched_and_one_that_leaves_is_not() {
     let names: Vec<_> = fixture.index.accounts().map(|(_, name)| name.to_owned()).collect();
     assert_eq!(names, ["builder"]);
     account(&mut fixture, "team-a", &[]);
+    assert_eq!(links(&mut fixture).remove(0).account, "builder");
+}
+
+#[test]
+fn a_patch_that_ends_after_its_name_has_left_the_config_says_nothing_about_the_next_name() {
+    let mut fixture = with_copy();
+    account(&mut fixture, "team-a", &[]);
+    let late = links(&mut fixture).remove(0);
+    assert_eq!(late.account, "default");
+    fixture.settings.secrets[0].service_accounts = vec!["builder".to_owned()];
+    let settings = fixture.settings.clone();
+    let changes = fixture.index.reconfigure(&settings, fixture.now);
+    assert_eq!((changes.accounts_added, changes.accounts_removed), (vec![1], vec![0]));
+
+    let builder = observed(&mut fixture, &["theirs"]);
+    let resource_version = builder.resource_version;
+    let change = Watched::Changed("team-a".to_owned(), builder);
+    fixture.apply(Event::Account { account: 1, change });
+    let outcome = Ok(observed(&mut fixture, &["ecr-pull"]));
+    assert_eq!(fixture.apply(Event::Linked { link: late, outcome }), None);
+    let link = links(&mut fixture).remove(0);
+    assert_eq!((link.account.as_str(), link.resource_version), ("builder", resource_version));
+    assert!(link.has_list, "it is not taken for the ServiceAccount of the late answer");
+    finish(&mut fixture, link, &["theirs", "ecr-pull"]);
+    assert_eq!(links(&mut fixture), []);
+    // Its slot is free now.
+    fixture.settings.secrets[0].service_accounts.push("default".to_owned());
+    let settings = fixture.settings.clone();
+    let changes = fixture.index.reconfigure(&settings, fixture.now);
+    assert_eq!(changes.accounts_added, [0]);
+    account(&mut fixture, "team-a", &[]);
+    assert_eq!(links(&mut fixture).remove(0).account, "default");
+}
+
+#[test]
+fn a_patch_that_fails_after_its_name_has_left_the_config_says_nothing_about_the_next_name() {
+    let mut fixture = with_copy();
+    account(&mut fixture, "team-a", &[]);
+    let late = links(&mut fixture).remove(0);
+    fixture.settings.secrets[0].service_accounts = vec!["builder".to_owned()];
+    let settings = fixture.settings.clone();
+    fixture.index.reconfigure(&settings, fixture.now);
+    let change = Watched::Changed("team-a".to_owned(), observed(&mut fixture, &[]));
+    fixture.apply(Event::Account { account: 1, change });
+    fail(&mut fixture, late, WriteReason::Forbidden);
+    assert!(fixture.report().accounts.iter().all(|account| account.failing.is_empty()));
     assert_eq!(links(&mut fixture).remove(0).account, "builder");
 }

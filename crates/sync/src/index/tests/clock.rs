@@ -1,151 +1,159 @@
-//! A wall clock that is set back: what waits does not wait for longer.
+//! The date is set, back or forth: that postpones nothing, shortens nothing, and causes no write.
 
 use super::*;
 
 const HOUR: i64 = 3600;
+/// By how much the date is set.
+const STEPS: [i64; 6] = [-2 * LIFE, -HOUR, -1, 1, HOUR, 2 * LIFE];
 
 impl Fixture {
-    /// Time passes by this wall clock, and the engine looks at it.
-    fn clock_moves(&mut self, seconds: i64) -> Option<SignedDuration> {
-        self.pass(seconds);
-        self.index.heed_clock(self.now)
+    /// How long it takes until something is due; `None` when nothing is.
+    fn wait(&self) -> Option<Duration> {
+        Some(self.index.next_due()?.saturating_sub(self.now.uptime))
     }
 
-    /// The seconds until something is due; `None` when nothing is.
-    fn wait(&self) -> Option<i64> {
-        let due = self.index.next_due()?;
-        Some(due.max(self.now).duration_since(self.now).as_secs())
+    /// All is planned anew.
+    fn plan_anew(&mut self) {
+        let settings = self.settings.clone();
+        self.index.reconfigure(&settings, self.now);
     }
 
-    fn deletion(&mut self) -> Option<Deletion> {
-        self.index.next_deletion(self.now)
+    /// The date is set, and all is planned anew.
+    fn step(&mut self, seconds: i64) {
+        self.set_date(seconds);
+        self.plan_anew();
     }
 }
 
-/// A fixture whose clock has been looked at, with the copy of a namespace.
-fn with_copy() -> Fixture {
-    let mut fixture = Fixture::with_copies(&["team-a"]);
-    fixture.clock_moves(0);
-    fixture
-}
-
-#[test]
-fn a_clock_that_goes_on_or_is_slewed_is_not_set_back() {
-    let mut fixture = with_copy();
-    for seconds in [0, 1, HOUR, LIFE, -1] {
-        assert_eq!(fixture.clock_moves(seconds), None);
-    }
-    assert_eq!(fixture.clock_moves(-1), Some(SignedDuration::from_secs(2)));
-    assert_eq!(fixture.clock_moves(0), None);
-}
-
-#[test]
-fn a_refresh_is_not_postponed() {
-    let mut fixture = with_copy();
-    fixture.token("two", LIFE);
-    fixture.clock_moves(1);
-    assert!(fixture.writes().is_empty(), "it is to be spread");
-    fixture.clock_moves(-HOUR);
-    assert_eq!(fixture.write_all(), ["team-a!"]);
-    assert_eq!(fixture.wait(), None);
-}
-
-#[test]
-fn a_refresh_of_a_token_that_came_before_the_new_time_stays_spread() {
-    let mut fixture = with_copy();
-    fixture.token("two", LIFE);
-    fixture.clock_moves(60);
-    let wait = fixture.wait().unwrap();
-    fixture.clock_moves(-50);
-    assert!(fixture.wait().unwrap() <= wait + 50);
-    assert!(fixture.writes().is_empty());
-}
-
-#[test]
-fn a_token_that_comes_after_the_jump_is_spread_as_always() {
-    let mut fixture = with_copy();
-    fixture.clock_moves(-HOUR);
-    fixture.token("two", LIFE);
-    assert!(fixture.writes().is_empty());
-    fixture.clock_moves(SPREAD.cast_signed());
-    assert_eq!(fixture.write_all(), ["team-a!"]);
-}
-
-#[test]
-fn what_is_missing_goes_at_once() {
-    let mut fixture = with_copy();
-    fixture.namespace("team-b");
-    fixture.clock_moves(-HOUR);
-    assert_eq!(fixture.write_all(), ["team-b"]);
-}
-
-#[test]
-fn a_copy_in_backoff_is_tried_within_five_minutes() {
-    let mut fixture = Fixture::ready();
-    fixture.clock_moves(0);
-    fixture.namespace("team-a");
-    let write = fixture.write();
-    fixture.fail_until(write, WriteReason::Throttled, Some(120));
-    fixture.clock_moves(-HOUR);
-    assert_eq!(fixture.wait(), Some(300));
-    fixture.clock_moves(300);
-    assert_eq!(fixture.write_all(), ["team-a"]);
-}
-
-#[test]
-fn a_short_backoff_stays_as_short_over_a_short_jump() {
-    let mut fixture = Fixture::ready();
-    fixture.clock_moves(0);
-    fixture.namespace("team-a");
-    let write = fixture.write();
-    fixture.fail_until(write, WriteReason::Throttled, Some(20));
-    fixture.clock_moves(-10);
-    assert_eq!(fixture.wait(), Some(30));
-}
-
-#[test]
-fn a_repair_that_is_slowed_down_waits_no_longer_than_ever() {
-    let mut fixture = with_copy();
-    let copy = copy_of(fixture.manifest.as_deref().unwrap());
-    for _ in 0..20 {
-        fixture.copy("team-a", edited(copy));
-        let wait = fixture.wait().unwrap();
-        fixture.clock_moves(wait);
-        assert_eq!(fixture.write_all(), ["team-a!"]);
-    }
-    fixture.copy("team-a", edited(copy));
-    assert_eq!(fixture.wait(), Some(300));
-    fixture.clock_moves(-HOUR);
-    assert_eq!(fixture.wait(), Some(300));
-}
-
-#[test]
-fn a_deletion_comes_neither_sooner_nor_more_than_a_grace_later() {
-    let grace = GRACE.cast_signed();
+/// A fixture with a copy that has been unwanted since now.
+fn unwanted() -> Fixture {
     let mut fixture = Fixture::selecting(TEAMS, &tier_is_prod());
     fixture.list_namespaces(&[]);
     fixture.list_copies(&[]);
     fixture.token("one", LIFE);
     fixture.labelled_namespace("team-a", "prod");
-    fixture.write_all();
+    assert_eq!(fixture.write_all(), ["team-a"]);
     fixture.namespace("team-a");
-    fixture.clock_moves(grace - 1);
-    assert_eq!(fixture.deletion(), None);
-    fixture.clock_moves(-HOUR);
-    assert_eq!(fixture.wait(), Some(grace), "the grace begins anew");
-    fixture.clock_moves(grace - 1);
-    assert_eq!(fixture.deletion(), None);
-    fixture.clock_moves(1);
-    assert!(fixture.deletion().is_some());
+    fixture
 }
 
 #[test]
-fn a_namespace_that_waits_for_its_copy_has_waited_no_negative_time() {
-    let mut fixture = Fixture::ready();
-    fixture.clock_moves(0);
-    fixture.namespace("team-a");
-    let write = fixture.write();
-    fixture.clock_moves(-HOUR);
-    fixture.clock_moves(2);
-    assert_eq!(fixture.finish(write).waited, Some(SignedDuration::from_secs(2)));
+fn a_date_that_is_set_causes_no_write() {
+    for seconds in STEPS {
+        let mut fixture = Fixture::with_copies(&["team-a", "team-b"]);
+        fixture.step(seconds);
+        fixture.list_namespaces(&["team-a", "team-b"]);
+        assert_eq!(fixture.index.next_due(), None, "{seconds}");
+        fixture.step(-seconds);
+        assert_eq!(fixture.index.next_due(), None, "{seconds}");
+    }
+}
+
+#[test]
+fn a_date_that_is_set_postpones_no_refresh() {
+    for seconds in STEPS {
+        let mut fixture = Fixture::with_copies(&["team-a"]);
+        fixture.token("two", LIFE);
+        fixture.pass(1);
+        let wait = fixture.wait().unwrap();
+        assert!(!wait.is_zero(), "it is spread");
+        fixture.set_date(seconds);
+        assert_eq!(fixture.wait(), Some(wait), "{seconds}");
+        fixture.plan_anew();
+        assert!(fixture.wait().unwrap() <= wait, "{seconds}");
+        fixture.pass_until(fixture.index.next_due().unwrap());
+        assert_eq!(fixture.write_all(), ["team-a!"], "{seconds}");
+        assert_eq!(fixture.index.next_due(), None, "{seconds}");
+    }
+}
+
+#[test]
+fn a_date_that_is_set_back_postpones_no_refresh_of_a_token_that_is_about_to_expire() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    fixture.pass(LIFE - 80);
+    fixture.token("two", LIFE);
+    let wait = fixture.wait().unwrap();
+    assert!(wait <= Duration::from_secs(20), "a quarter of what is left: {wait:?}");
+    fixture.step(-HOUR);
+    assert_eq!(fixture.wait(), Some(wait));
+}
+
+#[test]
+fn a_token_that_comes_after_the_date_was_set_back_is_spread_as_always() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    fixture.step(-HOUR);
+    fixture.token("two", LIFE);
+    assert!(fixture.writes().is_empty());
+    fixture.pass(SPREAD.cast_signed());
+    assert_eq!(fixture.write_all(), ["team-a!"]);
+}
+
+#[test]
+fn what_is_missing_goes_at_once() {
+    for seconds in STEPS {
+        let mut fixture = Fixture::with_copies(&["team-a"]);
+        fixture.namespace("team-b");
+        fixture.set_date(seconds);
+        assert_eq!(fixture.write_all(), ["team-b"]);
+        fixture.namespace("team-c");
+        assert_eq!(fixture.write_all(), ["team-c"]);
+    }
+}
+
+#[test]
+fn a_backoff_stays_as_long_as_it_was() {
+    for seconds in STEPS {
+        let mut fixture = Fixture::ready();
+        fixture.namespace("team-a");
+        let write = fixture.write();
+        fixture.fail_until(write, WriteReason::Throttled, Some(120));
+        fixture.pass(20);
+        fixture.step(seconds);
+        assert_eq!(fixture.wait(), Some(Duration::from_secs(100)), "{seconds}");
+        fixture.pass(100);
+        assert_eq!(fixture.write_all(), ["team-a"]);
+    }
+}
+
+#[test]
+fn a_repair_that_is_slowed_down_waits_as_long_as_it_did() {
+    for seconds in STEPS {
+        let mut fixture = Fixture::with_copies(&["team-a"]);
+        let copy = copy_of(fixture.manifest.as_deref().unwrap());
+        for _ in 0..20 {
+            fixture.copy("team-a", edited(copy));
+            fixture.pass_until(fixture.now.uptime + fixture.wait().unwrap());
+            assert_eq!(fixture.write_all(), ["team-a!"]);
+        }
+        fixture.copy("team-a", edited(copy));
+        fixture.step(seconds);
+        assert_eq!(fixture.wait(), Some(Duration::from_mins(5)), "{seconds}");
+    }
+}
+
+#[test]
+fn a_grace_before_a_deletion_is_neither_shortened_nor_prolonged() {
+    for seconds in STEPS {
+        let mut fixture = unwanted();
+        fixture.pass(60);
+        fixture.step(seconds);
+        let wait = fixture.wait();
+        assert_eq!(wait, Some(Duration::from_secs(GRACE - 60)), "{seconds}");
+        fixture.pass(i64::try_from(GRACE).unwrap() - 61);
+        assert_eq!(fixture.index.next_deletion(fixture.now), None, "{seconds}");
+        fixture.pass(1);
+        assert!(fixture.index.next_deletion(fixture.now).is_some(), "{seconds}");
+    }
+}
+
+#[test]
+fn a_namespace_has_waited_for_its_copy_for_as_long_as_it_has() {
+    for seconds in STEPS {
+        let mut fixture = Fixture::ready();
+        fixture.namespace("team-a");
+        let write = fixture.write();
+        fixture.set_date(seconds);
+        fixture.pass(2);
+        assert_eq!(fixture.finish(write).waited, Some(Duration::from_secs(2)), "{seconds}");
+    }
 }

@@ -127,15 +127,77 @@ fn who_fights_over_a_copy_is_slowed_down_and_reported() {
     for _ in 0..7 {
         let copy = copy_of(fixture.manifest.as_deref().unwrap());
         fixture.copy("team-a", edited(copy));
-        let due = fixture.index.next_due().unwrap().max(fixture.now);
-        delays.push(due.duration_since(fixture.now).as_secs());
-        fixture.now = due;
+        let due = fixture.index.next_due().unwrap();
+        delays.push(due.saturating_sub(fixture.now.uptime).as_secs());
+        fixture.pass_until(due);
         let write = fixture.write();
         contested.extend(fixture.finish(write).contested);
     }
-    // The first write of the copy counts too: two are at once.
+    // Two are at once.
     assert_eq!(delays, [0, 0, 1, 2, 4, 8, 16]);
     assert_eq!(contested, [2, 3, 4, 5, 6, 7]);
+}
+
+#[test]
+fn new_content_is_never_a_repair_not_even_where_one_registry_has_expired_for_good() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    fixture.pass(LIFE);
+    for number in 0..50 {
+        // The other registries go on: the content changes, and the expiry stays in the past.
+        fixture.token(&format!("{number}"), -60);
+        assert!(fixture.index.next_due() <= Some(fixture.now.uptime), "it does not wait");
+        let write = fixture.write();
+        assert!(!write.is_repair);
+        assert_eq!(fixture.finish(write).contested, None);
+        assert_eq!(fixture.index.next_due(), None);
+        assert_eq!(fixture.state("team-a"), CopyState::Expired);
+        fixture.pass(1);
+    }
+}
+
+#[test]
+fn new_content_does_not_wait_where_repairs_are_slowed_down() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    for _ in 0..8 {
+        let copy = copy_of(fixture.manifest.as_deref().unwrap());
+        fixture.copy("team-a", edited(copy));
+        fixture.pass_until(fixture.index.next_due().unwrap());
+        assert_eq!(fixture.write_all(), ["team-a!"]);
+    }
+    let copy = copy_of(fixture.manifest.as_deref().unwrap());
+    fixture.copy("team-a", edited(copy));
+    assert!(fixture.writes().is_empty());
+    fixture.token("two", LIFE);
+    let write = fixture.write();
+    assert!(!write.is_repair);
+    assert_eq!(fixture.finish(write).contested, None);
+}
+
+#[test]
+fn a_write_takes_over_only_the_secret_that_is_known_to_be_there() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    let copy = copy_of(fixture.manifest.as_deref().unwrap());
+    let other = Uid::parse("0a1b2c3d-0000-4e5f-8a9b-000000000001");
+    let observed = Observed { uid: other, ..fixture.observed(edited(copy)) };
+    fixture.copy_event(Watched::Changed("team-a".to_owned(), observed));
+    assert_eq!(fixture.write().replaces, other);
+}
+
+#[test]
+fn where_nothing_is_known_to_be_there_nothing_is_taken_over_not_even_to_adopt() {
+    let mut fixture = Fixture::ready();
+    fixture.settings.secrets[0].on_conflict = OnConflict::Adopt;
+    let settings = fixture.settings.clone();
+    fixture.index.reconfigure(&settings, fixture.now);
+    fixture.namespace("team-a");
+    let write = fixture.write();
+    assert_eq!(write.replaces, None);
+    // A Secret was made meanwhile: it is taken over once it is seen, and not before.
+    fixture.fail(write, WriteReason::Owned);
+    assert!(fixture.writes().is_empty());
+    fixture.pass(1);
+    fixture.copy("team-a", Ownership::Foreign);
+    assert_eq!(fixture.write().replaces, Some(uid()));
 }
 
 #[test]

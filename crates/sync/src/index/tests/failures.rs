@@ -20,10 +20,10 @@ fn a_copy_that_fails_waits_twice_as_long_each_time() {
 
         let due = fixture.index.next_due().unwrap();
         // The queue knows whole microseconds.
-        assert_eq!(Some(due), MaybeTime::from(fixture.now + setback.delay).get());
-        fixture.now = due - SignedDuration::from_millis(1);
+        assert_eq!(Some(due), MaybeTime::from(fixture.now.uptime + setback.delay).get());
+        fixture.pass_until(due.saturating_sub(Duration::from_millis(1)));
         assert!(fixture.writes().is_empty());
-        fixture.now = due;
+        fixture.pass_until(due);
     }
     assert_eq!(fixture.write_all(), ["team-a"]);
 }
@@ -174,7 +174,7 @@ fn what_was_altered_on_the_way_is_a_failure_that_waits() {
         fixture.copy_event(Watched::Changed("team-a".to_owned(), observed));
         assert!(fixture.writes().is_empty(), "the echo makes it no hot loop");
         assert_eq!(fixture.state("team-a"), CopyState::Failed);
-        fixture.now = fixture.index.next_due().unwrap();
+        fixture.pass_until(fixture.index.next_due().unwrap());
     }
     assert_eq!(fixture.write_all(), ["team-a!"]);
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
@@ -186,7 +186,7 @@ fn who_has_failed_does_not_keep_a_new_namespace_waiting() {
     fixture.namespace("team-full");
     let write = fixture.write();
     fixture.fail(write, WriteReason::QuotaExceeded);
-    fixture.now = fixture.index.next_due().unwrap();
+    fixture.pass_until(fixture.index.next_due().unwrap());
     fixture.namespace("team-new");
     assert_eq!(fixture.write_all(), ["team-new", "team-full"]);
 }

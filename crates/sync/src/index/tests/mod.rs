@@ -15,8 +15,10 @@ mod report;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use ecr_refresher_core::clock::Now;
 use jiff::{SignedDuration, Timestamp};
 use kube::core::{Expression, Selector};
+use sha2::{Digest, Sha256};
 
 use super::{Deletion, Ended, Index, Write};
 use crate::{
@@ -33,6 +35,9 @@ const GRACE: u64 = 600;
 /// How many fields an apply owns.
 const FIELDS: u16 = 5;
 
+/// For how long the machine has been up at the start.
+const UPTIME: Duration = Duration::from_hours(1);
+
 /// The usual config: one pull Secret.
 const TEAMS: &[(&str, &[&str])] = &[("ecr-pull", &["team-*"])];
 
@@ -40,7 +45,7 @@ const TEAMS: &[(&str, &[&str])] = &[("ecr-pull", &["team-*"])];
 struct Fixture {
     settings: Settings,
     index: Index,
-    now: Timestamp,
+    now: Now,
     version: u64,
     manifest: Option<Arc<Manifest>>,
 }
@@ -53,7 +58,13 @@ impl Fixture {
 
     fn selecting(secrets: &[(&str, &[&str])], selector: &Selector) -> Self {
         let settings = settings(secrets, selector);
-        Self { index: Index::new(&settings, 7), settings, now: at(0), version: 100, manifest: None }
+        Self {
+            index: Index::new(&settings, 7),
+            settings,
+            now: moment(0),
+            version: 100,
+            manifest: None,
+        }
     }
 
     /// An index that has seen an empty cluster, and has a token.
@@ -86,8 +97,22 @@ impl Fixture {
         self.index.apply(event, self.now)
     }
 
+    /// Time passes, by both clocks.
     fn pass(&mut self, seconds: i64) {
-        self.now += SignedDuration::from_secs(seconds);
+        self.now.wall += SignedDuration::from_secs(seconds);
+        self.now.uptime += Duration::from_secs(seconds.unsigned_abs());
+    }
+
+    /// Time passes until this uptime, by both clocks.
+    fn pass_until(&mut self, uptime: Duration) {
+        let wait = uptime.saturating_sub(self.now.uptime);
+        self.now.uptime += wait;
+        self.now.wall += SignedDuration::try_from(wait).unwrap();
+    }
+
+    /// The date is set, forwards or backwards.
+    fn set_date(&mut self, seconds: i64) {
+        self.now.wall += SignedDuration::from_secs(seconds);
     }
 
     // Namespaces.
@@ -159,7 +184,7 @@ impl Fixture {
 
     /// A new token for all pull Secrets.
     fn token(&mut self, name: &str, life: i64) -> Ownership {
-        let manifest = Arc::new(manifest(name, self.now, life));
+        let manifest = Arc::new(manifest(name, self.now.wall, life));
         let copy = copy_of(&manifest);
         for secret in 0..self.settings.secrets.len() {
             self.manifest(secret, Arc::clone(&manifest));
@@ -221,11 +246,11 @@ impl Fixture {
     }
 
     /// The writes of all time to come with the moments at which they are due, as none fails.
-    fn write_as_due(&mut self) -> Vec<(String, Timestamp)> {
+    fn write_as_due(&mut self) -> Vec<(String, Duration)> {
         let mut all = Vec::new();
         while let Some(due) = self.index.next_due() {
-            self.now = self.now.max(due);
-            all.extend(self.write_all().into_iter().map(|name| (name, self.now)));
+            self.pass_until(due);
+            all.extend(self.write_all().into_iter().map(|name| (name, self.now.uptime)));
         }
         all
     }
@@ -235,7 +260,7 @@ impl Fixture {
     }
 
     fn report(&self) -> Report {
-        self.index.report(self.now, crate::PerNamespace::All)
+        self.index.report(self.now, PerNamespace::All)
     }
 
     fn state(&self, namespace: &str) -> CopyState {
@@ -248,6 +273,11 @@ impl Fixture {
     fn entries(&self) -> usize {
         self.index.namespaces.iter().count()
     }
+}
+
+/// The moment of this many seconds after the start, by both clocks.
+fn moment(seconds: i64) -> Now {
+    Now { wall: at(seconds), uptime: UPTIME + Duration::from_secs(seconds.unsigned_abs()) }
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -290,10 +320,12 @@ fn terminating() -> Namespace {
 }
 
 fn manifest(name: &str, now: Timestamp, life: i64) -> Manifest {
-    let number = |sum: u128, byte: u8| sum << 8 | u128::from(byte);
+    let hash = Sha256::digest(name);
     Manifest {
         body: Bytes::from_static(b"{}"),
-        content: ContentHash(name.bytes().fold(0, number).to_be_bytes()),
+        uid_at: 1,
+        is_complete: true,
+        content: ContentHash(std::array::from_fn(|index| hash[index])),
         expires_at: Some(now + SignedDuration::from_secs(life)),
         owned_fields: FIELDS,
     }
@@ -328,7 +360,7 @@ fn uid() -> Uid {
 }
 
 fn name_of(write: &Write) -> String {
-    format!("{}{}", write.namespace, if write.force { "!" } else { "" })
+    format!("{}{}", write.namespace, if write.replaces.is_some() { "!" } else { "" })
 }
 
 fn names_of(writes: &[Write]) -> Vec<String> {

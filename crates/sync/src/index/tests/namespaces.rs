@@ -147,7 +147,7 @@ fn the_first_copy_tells_how_long_its_namespace_has_waited() {
     let first = fixture.write();
     fixture.pass(2);
     let ended = fixture.finish(first);
-    assert_eq!(ended.waited, Some(SignedDuration::from_secs(2)));
+    assert_eq!(ended.waited, Some(Duration::from_secs(2)));
 
     fixture.copy_gone("team-a");
     let second = fixture.write();

@@ -28,7 +28,7 @@ fn a_copy_that_is_wanted_no_more_goes_after_the_grace() {
     fixture.pass(grace() - 1);
     assert_eq!(deletions(&mut fixture), []);
     fixture.pass(1);
-    assert_eq!(fixture.index.next_due(), Some(fixture.now));
+    assert_eq!(fixture.index.next_due(), Some(fixture.now.uptime));
     let deletion = deletions(&mut fixture).remove(0);
     assert_eq!((&*deletion.namespace, deletion.resource_version), ("team-a", fixture.version));
     fixture.apply(Event::Deleted { deletion, failure: None });

@@ -85,7 +85,7 @@ fn a_namespace_whose_labels_were_not_known_has_its_whole_grace() {
     fixture.pass(GRACE.cast_signed());
     fixture.list_labelled(&[("team-a", "dev")]);
     assert!(fixture.index.next_deletion(fixture.now).is_none());
-    assert_eq!(fixture.index.next_due(), Some(fixture.now + SignedDuration::from_secs(600)));
+    assert_eq!(fixture.index.next_due(), Some(fixture.now.uptime + Duration::from_secs(GRACE)));
 }
 
 #[test]
@@ -99,6 +99,24 @@ fn a_pull_secret_that_comes_back_during_a_write_waits_for_its_end() {
     fixture.list_copies(&[]);
     assert_eq!(names_of(&fixture.writes()), [""; 0]);
     fixture.finish(write);
+    // The list that was made meanwhile did not show it: another client may have deleted it since.
+    assert_eq!(fixture.write_all(), ["team-a"]);
+    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.state("team-a"), CopyState::Fresh);
+}
+
+#[test]
+fn a_pull_secret_that_comes_back_during_a_write_and_whose_list_shows_it_is_not_written_again() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    let write = fixture.write();
+    let copy = copy_of(&write.manifest);
+    let written = fixture.observed(copy);
+    fixture.configure(HUB, &Selector::default());
+    fixture.configure(TEAMS, &Selector::default());
+    fixture.give_manifest();
+    fixture.list_copies(&[("team-a", copy)]);
+    fixture.answer(write, written);
     assert_eq!(fixture.index.next_due(), None);
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
 }

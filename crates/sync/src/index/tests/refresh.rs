@@ -1,6 +1,6 @@
 //! A new token: when the copies of the old one are replaced, and in which order.
 
-use super::{super::place_of, *};
+use super::{super::spread_position, *};
 
 fn many() -> Vec<String> {
     (0..200).map(|number| format!("team-{number}")).collect()
@@ -13,8 +13,8 @@ fn with_many() -> Fixture {
 }
 
 /// The seconds from `start` to the writes.
-fn seconds(writes: &[(String, Timestamp)], start: Timestamp) -> Vec<f64> {
-    let since = |(_, at): &(String, Timestamp)| at.duration_since(start).as_secs_f64();
+fn seconds(writes: &[(String, Duration)], start: Now) -> Vec<f64> {
+    let since = |(_, at): &(String, Duration)| at.saturating_sub(start.uptime).as_secs_f64();
     writes.iter().map(since).collect()
 }
 
@@ -26,7 +26,7 @@ fn all_copies_are_refreshed_once_each_at_its_place_in_the_spread() {
     let mut writes = fixture.write_as_due();
     let mut last = 0.0_f64;
     for ((name, _), second) in writes.iter().zip(seconds(&writes, start)) {
-        let place = place_of(name.trim_end_matches('!')) * 300.0;
+        let place = spread_position(name.trim_end_matches('!')) * 300.0;
         assert!((second - place).abs() < 0.001, "{name} {second} {place}");
         assert!(name.ends_with('!') && second < 300.0);
         last = last.max(second);
@@ -41,7 +41,7 @@ fn all_copies_are_refreshed_once_each_at_its_place_in_the_spread() {
 fn the_spread_is_even() {
     let mut quarters = [0; 4];
     for name in many() {
-        quarters[[0.25, 0.5, 0.75].partition_point(|&end| end <= place_of(&name))] += 1;
+        quarters[[0.25, 0.5, 0.75].partition_point(|&end| end <= spread_position(&name))] += 1;
     }
     assert!(quarters.iter().all(|&count| count > 25), "{quarters:?}");
 }
@@ -90,7 +90,7 @@ fn what_is_missing_or_damaged_goes_before_a_refresh() {
 #[test]
 fn what_has_expired_goes_before_a_refresh_and_is_not_spread() {
     let mut fixture = with_many();
-    let expired = fixture.token("short", 60);
+    let expired = copy_of(&manifest("short", fixture.now.wall, 60));
     fixture.copy("team-7", expired);
     fixture.pass(60);
     fixture.token("two", LIFE);
@@ -102,7 +102,7 @@ fn what_has_expired_goes_before_a_refresh_and_is_not_spread() {
 #[test]
 fn what_has_expired_is_as_urgent_as_what_is_missing() {
     let mut fixture = with_many();
-    let expired = fixture.token("short", 60);
+    let expired = copy_of(&manifest("short", fixture.now.wall, 60));
     fixture.copy("team-7", expired);
     fixture.pass(60);
     fixture.namespace("team-new");
@@ -126,7 +126,7 @@ fn a_token_that_comes_before_the_last_one_was_written_takes_its_place() {
     let last = fixture.token("three", LIFE);
     let mut contents = Vec::new();
     while let Some(due) = fixture.index.next_due() {
-        fixture.now = fixture.now.max(due);
+        fixture.pass_until(due);
         for write in fixture.writes() {
             contents.push(copy_of(&write.manifest));
             fixture.finish(write);
@@ -158,4 +158,104 @@ fn a_copy_that_never_expires_is_refreshed_like_any_other() {
     assert_eq!(fixture.state("team-a"), CopyState::Stale);
     fixture.pass(SPREAD.cast_signed());
     assert_eq!(fixture.write_all(), ["team-a!"]);
+}
+
+#[test]
+fn content_that_changes_all_the_time_postpones_no_copy() {
+    let names = many();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let mut fixture = Fixture::with_copies(&names);
+    fixture.settings.spread = Duration::from_secs(30);
+    let settings = fixture.settings.clone();
+    fixture.index.reconfigure(&settings, fixture.now);
+    let start = fixture.now.uptime;
+    let mut last_writes: BTreeMap<_, _> = names.iter().map(|&name| (name, start)).collect();
+    for number in 0..24 {
+        fixture.token(&format!("{number}"), LIFE);
+        let next = fixture.now.uptime + Duration::from_secs(5);
+        while let Some(due) = fixture.index.next_due().filter(|&due| due < next) {
+            fixture.pass_until(due);
+            for name in fixture.write_all() {
+                *last_writes.get_mut(name.trim_end_matches('!')).unwrap() = fixture.now.uptime;
+            }
+        }
+        fixture.pass_until(next);
+        for (name, last_write) in &last_writes {
+            let age = next.saturating_sub(*last_write);
+            assert!(age <= Duration::from_secs(35), "{name}: {age:?}");
+        }
+    }
+}
+
+/// A copy that waits for its turn, and how long it takes from the token to its turn.
+fn waiting() -> (Fixture, Duration) {
+    let mut fixture = Fixture::selecting(TEAMS, &tier_is_prod());
+    fixture.list_namespaces(&[]);
+    fixture.list_copies(&[]);
+    fixture.token("one", LIFE);
+    fixture.labelled_namespace("team-a", "prod");
+    fixture.write_all();
+    fixture.token("two", LIFE);
+    let wait = fixture.index.next_due().unwrap().saturating_sub(fixture.now.uptime);
+    assert!(wait > Duration::from_mins(1), "{wait:?}");
+    (fixture, wait)
+}
+
+#[test]
+fn content_that_comes_during_a_write_has_a_turn_of_its_own() {
+    let (mut fixture, wait) = waiting();
+    fixture.pass_until(fixture.index.next_due().unwrap());
+    let write = fixture.write();
+    fixture.token("three", LIFE);
+    fixture.finish(write);
+    assert_eq!(fixture.index.next_due(), Some(fixture.now.uptime + wait));
+}
+
+#[test]
+fn a_process_that_leads_again_spreads_its_writes_anew() {
+    let (mut fixture, wait) = waiting();
+    fixture.index.stand_by(fixture.now);
+    assert_eq!(fixture.index.next_due(), None);
+    fixture.pass(3600);
+    fixture.token("three", LIFE);
+    assert_eq!(fixture.index.next_due(), Some(fixture.now.uptime + wait));
+}
+
+#[test]
+fn a_copy_that_was_not_wanted_for_a_while_has_a_turn_of_its_own() {
+    let leave: [fn(&mut Fixture); 2] =
+        [|it| it.namespace("team-a"), |it| it.namespace_gone("team-a")];
+    for leave in leave {
+        let (mut fixture, wait) = waiting();
+        leave(&mut fixture);
+        fixture.pass(60);
+        fixture.labelled_namespace("team-a", "prod");
+        assert_eq!(fixture.index.next_due(), Some(fixture.now.uptime + wait));
+    }
+}
+
+/// How long a copy that works for `LIFE` waits for content without all registries.
+fn wait_for_incomplete(fixture: &mut Fixture) -> Duration {
+    let manifest = Manifest { is_complete: false, ..manifest("fewer", fixture.now.wall, LIFE) };
+    fixture.manifest(0, Arc::new(manifest));
+    fixture.index.next_due().unwrap().saturating_sub(fixture.now.uptime)
+}
+
+#[test]
+fn a_copy_that_might_lose_entries_waits_for_most_of_its_life() {
+    let patience = Duration::from_secs(LIFE.unsigned_abs()) * 3 / 4;
+    // It may hold those of a registry that has left the config and is back.
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    assert_eq!(wait_for_incomplete(&mut fixture), patience);
+
+    // Another process may have written it since.
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    fixture.index.stand_by(fixture.now);
+    assert_eq!(wait_for_incomplete(&mut fixture), patience);
+
+    let mut fixture = Fixture::ready();
+    let copy = fixture.token("former", LIFE);
+    fixture.copy("team-a", copy);
+    fixture.namespace("team-a");
+    assert_eq!(wait_for_incomplete(&mut fixture), patience);
 }

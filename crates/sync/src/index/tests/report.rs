@@ -5,8 +5,8 @@ use super::*;
 #[test]
 fn every_copy_is_counted_in_its_state() {
     let mut fixture = Fixture::with_copies(&["team-fresh"]);
-    let old = copy_of(&manifest("old", fixture.now, 3600));
-    let expired = copy_of(&manifest("expired", fixture.now, 0));
+    let old = copy_of(&manifest("old", fixture.now.wall, 3600));
+    let expired = copy_of(&manifest("expired", fixture.now.wall, 0));
     for (name, copy) in
         [("team-stale", old), ("team-expired", expired), ("team-foreign", Ownership::Foreign)]
     {
@@ -48,7 +48,7 @@ fn every_copy_is_counted_in_its_state() {
         assert_eq!(copy.state.as_str(), expected);
     }
     let earliest = report.secrets[0].earliest_expiration;
-    assert_eq!(earliest, Some(fixture.now));
+    assert_eq!(earliest, Some(fixture.now.wall));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn the_earliest_expiration_is_that_of_the_copies_that_are_wanted() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     let expiry = |fixture: &Fixture| fixture.report().secrets[0].earliest_expiration;
     assert_eq!(expiry(&fixture), Some(at(LIFE)));
-    let old = copy_of(&manifest("old", fixture.now, 60));
+    let old = copy_of(&manifest("old", fixture.now.wall, 60));
     fixture.copy("other", old);
     fixture.namespace("other");
     assert_eq!(expiry(&fixture), Some(at(LIFE)));

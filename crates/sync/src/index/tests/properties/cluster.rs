@@ -1,16 +1,25 @@
 //! An API server in a few lines: namespaces, the Secrets of two names, and a watch of each.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::{config::Kind, *};
 
 /// What the API server makes of a request: what is there now, if it was no deletion.
 pub(super) type Answer = Result<Option<Observed>, WriteFailure>;
 
+/// Versions of different eras are never the same: else no client could tell a Secret of before a
+/// restore from one of after it.
+const ERAS: u64 = 1 << 16;
+
 /// Namespaces and Secrets with their resourceVersions.
 #[derive(Default)]
 pub(super) struct Cluster {
     version: u64,
+    /// How many Secrets there were: each has another UID.
+    made: u64,
+    /// How often etcd was restored.
+    restores: u64,
+    backup: Backup,
     pub(super) namespaces: BTreeMap<&'static str, Namespace>,
     pub(super) namespace_watch: Watch<Namespace>,
     pub(super) collections: [Collection; 2],
@@ -18,14 +27,19 @@ pub(super) struct Cluster {
     pub(super) webhook: bool,
 }
 
+/// What etcd held at some time.
+#[derive(Default)]
+struct Backup {
+    version: u64,
+    namespaces: BTreeMap<&'static str, Namespace>,
+    secrets: [BTreeMap<&'static str, Secret>; 2],
+}
+
 /// The Secrets of one name, by their namespaces.
 #[derive(Default)]
 pub(super) struct Collection {
     pub(super) secrets: BTreeMap<&'static str, Secret>,
     pub(super) watch: Watch<Observed>,
-    /// The Secrets that were written while they are being listed. Only where such a Secret is
-    /// deleted before the list is made can no client know better until the next list.
-    touched: BTreeSet<&'static str>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,8 +108,26 @@ impl Cluster {
     }
 
     fn next_version(&mut self) -> u64 {
-        self.version += 1;
+        self.version += ERAS;
         self.version
+    }
+
+    pub(super) fn back_up(&mut self) {
+        self.backup = Backup {
+            version: self.version,
+            namespaces: self.namespaces.clone(),
+            secrets: [0, 1].map(|kind| self.collections[kind].secrets.clone()),
+        };
+    }
+
+    /// Brings back what was there at the time of the last backup, and the versions of then.
+    pub(super) fn restore(&mut self) {
+        self.restores += 1;
+        self.version = self.backup.version / ERAS * ERAS + self.restores;
+        self.namespaces = self.backup.namespaces.clone();
+        for (collection, secrets) in self.collections.iter_mut().zip(&self.backup.secrets) {
+            collection.secrets = secrets.clone();
+        }
     }
 
     // Namespaces.
@@ -122,9 +154,6 @@ impl Cluster {
         }
         for kind in Kind::ALL {
             self.remove_secret(kind, name);
-        }
-        if self.collections.iter().any(|collection| collection.secrets.contains_key(name)) {
-            return;
         }
         if let Some(last) = self.namespaces.remove(name) {
             let version = self.next_version();
@@ -161,7 +190,9 @@ impl Cluster {
     ) -> Observed {
         let version = self.next_version();
         let old = self.secret(kind, name).and_then(|secret| secret.observed.uid);
-        let uid = old.or_else(|| Uid::parse(&format!("00000000-0000-4000-8000-{version:012x}")));
+        self.made += u64::from(old.is_none());
+        let new = format!("00000000-0000-4000-8000-{:012x}", self.made);
+        let uid = old.or_else(|| Uid::parse(&new));
         let observed = Observed { resource_version: version, uid, ownership };
         let collection = self.collection_mut(kind);
         collection.secrets.insert(name, Secret { observed, edited });
@@ -175,18 +206,13 @@ impl Cluster {
         }
     }
 
-    /// Whether it could be removed.
-    pub(super) fn remove_secret(&mut self, kind: Kind, name: &'static str) -> bool {
+    pub(super) fn remove_secret(&mut self, kind: Kind, name: &'static str) {
         let version = self.next_version();
         let collection = self.collection_mut(kind);
-        if collection.watch.connection == Connection::Listing && collection.touched.contains(name) {
-            return false;
-        }
         if let Some(Secret { mut observed, .. }) = collection.secrets.remove(name) {
             observed.resource_version = version;
             collection.watch.tell(version, Watched::Gone(name.to_owned(), observed));
         }
-        true
     }
 
     /// Somebody changes the data: the field is theirs from then on.
@@ -207,12 +233,6 @@ impl Cluster {
         }
     }
 
-    pub(super) fn relist_copies(&mut self, kind: Kind) {
-        let collection = self.collection_mut(kind);
-        collection.watch.relist();
-        collection.touched.clear();
-    }
-
     pub(super) fn list_copies(&mut self, kind: Kind) {
         let version = self.version;
         let Collection { secrets, watch, .. } = self.collection_mut(kind);
@@ -227,11 +247,14 @@ impl Cluster {
         if !self.namespaces.contains_key(name) || (!self.is_active(name) && old.is_none()) {
             return Err(refused(WriteReason::NamespaceGone));
         }
+        let there = old.and_then(|secret| secret.observed.uid);
+        if write.replaces.is_some() && write.replaces != there {
+            return Err(refused(WriteReason::Changed));
+        }
         let in_the_way = |old: Secret| old.edited || old.observed.ownership == Ownership::Foreign;
-        if !write.force && old.is_some_and(in_the_way) {
+        if write.replaces.is_none() && old.is_some_and(in_the_way) {
             return Err(refused(WriteReason::Owned));
         }
-        self.collection_mut(kind).touched.insert(name);
         let applied = copy_of(&write.manifest);
         Ok(Some(match old {
             // What changes nothing has no new version and no event.
@@ -252,9 +275,7 @@ impl Cluster {
         }
         let is_ours = matches!(observed.ownership, Ownership::Ours { labelled: true, .. });
         assert!(is_ours, "{name} is deleted, which is not ours");
-        if !self.remove_secret(kind, name) {
-            return Err(refused(WriteReason::ServerError));
-        }
+        self.remove_secret(kind, name);
         Ok(None)
     }
 }

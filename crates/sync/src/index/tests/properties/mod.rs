@@ -44,13 +44,17 @@ enum Step {
     DoInSilence(usize),
     Refuse(usize, WriteReason),
     Answer(usize),
-    Pass(i64),
-    SetBack(i64),
+    Pass(u64),
+    /// The date is set by so many seconds; with `true`, all is planned anew then.
+    SetDate(i64, bool),
     /// Another config, and whether the watches that follow from it begin at once.
     Configure(Edit, bool),
     /// Another process leads.
     StandBy,
     Lead,
+    /// Etcd is backed up, and restored from that later on.
+    BackUp,
+    Restore,
 }
 
 type Tier = Option<&'static str>;
@@ -62,7 +66,7 @@ fn step(kinds: u8) -> impl Strategy<Value = Step> {
 }
 
 const STEADY: u8 = 80;
-const ALL: u8 = 100;
+const ALL: u8 = 104;
 
 /// A large number, to make choices of.
 struct Dice(u32);
@@ -107,11 +111,16 @@ impl Dice {
             60..62 => Step::DoInSilence(dice.below(3)),
             62..65 => Step::Refuse(dice.below(4), dice.one_of(&WriteReason::ALL)),
             65..75 => Step::Answer(dice.below(3)),
-            75..STEADY => Step::Pass(dice.one_of(&[0, 1, 60, GRACE.cast_signed(), 3600, LIFE])),
-            80..86 => Step::SetBack(dice.one_of(&[1, 2, 60, 3600, 2 * LIFE])),
+            75..STEADY => Step::Pass(dice.one_of(&[0, 1, 60, GRACE, 3600, 12 * 3600])),
+            80..86 => {
+                let dates = [1, -1, 60, -60, 3600, -3600, LIFE - 60, 2 * LIFE, -2 * LIFE];
+                Step::SetDate(dice.one_of(&dates), dice.below(2) == 0)
+            }
             86..96 => Step::Configure(dice.edit(secret), dice.below(3) != 0),
             96..98 => Step::StandBy,
-            98.. => Step::Lead,
+            98..100 => Step::Lead,
+            100..102 => Step::BackUp,
+            102.. => Step::Restore,
         }
     }
 
@@ -151,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn so_does_one_with_edits_of_the_config_and_jumps_of_the_clock(
+    fn so_does_one_with_edits_of_the_config_and_set_dates_and_restores_of_etcd(
         steps in vec(step(ALL), 0..300)
     ) {
         check(&steps);

@@ -9,8 +9,10 @@ use super::{
 };
 
 /// How long it may take until all is done once nothing goes wrong any more: the longest that
-/// anything ever waits, which is the grace, and what a clock may be off.
-const LONGEST_WAIT: SignedDuration = SignedDuration::from_secs(GRACE.cast_signed() + 1);
+/// anything ever waits, which is the grace.
+const LONGEST_WAIT: Duration = Duration::from_secs(GRACE);
+/// How long it may take until all is written: a spread, or the longest backoff.
+const LONGEST_WAIT_OF_A_WRITE: Duration = Duration::from_secs(SPREAD);
 
 impl World {
     /// Faults stop, everything is heard of, and time passes until there is nothing left to do.
@@ -22,21 +24,22 @@ impl World {
         for kind in Kind::ALL {
             self.cluster.list_copies(kind);
         }
-        let start = self.now;
+        let start = self.now.uptime;
         for _ in 0..100 {
             self.hear_of_all();
             self.told.note_unwanted(&self.config, self.now);
             self.start(usize::MAX);
+            let took = self.now.uptime.saturating_sub(start);
+            assert!(took <= LONGEST_WAIT_OF_A_WRITE || !self.is_writing(), "{took:?}");
             for flight in 0..self.flights.len() {
                 self.deal_with(flight, |answer| answer);
             }
             if self.flights.is_empty() {
                 let Some(due) = self.index.next_due() else {
-                    let took = self.now.duration_since(start);
-                    assert!(took <= LONGEST_WAIT, "it took {} s", took.as_secs());
+                    assert!(took <= LONGEST_WAIT, "it took {took:?}");
                     return;
                 };
-                self.now = self.now.max(due);
+                self.pass(due.saturating_sub(self.now.uptime));
             }
             self.answer_all();
         }
@@ -45,7 +48,7 @@ impl World {
 
     /// Each copy is exactly as it is to be, and known to be so.
     pub(super) fn check_rest(&self) {
-        let report = self.index.report(self.now, crate::PerNamespace::All);
+        let report = self.index.report(self.now, PerNamespace::All);
         assert_eq!(report.secrets.len(), self.config.kinds().count());
         let mut all_fresh = true;
         for kind in self.config.kinds() {
@@ -71,7 +74,7 @@ impl World {
     fn expected(&self, kind: Kind) -> BTreeMap<String, CopyState> {
         let manifest = &self.manifests[kind as usize];
         let adopts = self.config.get(kind).unwrap().on_conflict == OnConflict::Adopt;
-        let expired = manifest.expires_at.unwrap() <= self.now;
+        let expired = manifest.expires_at.unwrap() <= self.now.wall;
         let mut expected = BTreeMap::new();
         for (&name, namespace) in &self.cluster.namespaces {
             let there = self.cluster.secret(kind, name).map(|secret| secret.observed.ownership);
@@ -96,9 +99,9 @@ impl World {
 
     /// Nothing is done any more, however the time passes and whatever is listed again.
     pub(super) fn check_peace(&mut self) {
-        for seconds in [0, 2 * LIFE, -4 * LIFE] {
-            self.now += SignedDuration::from_secs(seconds);
-            self.index.heed_clock(self.now);
+        for (seconds, date) in [(0, 0), (0, 2 * LIFE), (0, -4 * LIFE), (2 * LIFE, 0)] {
+            self.pass(Duration::from_secs(seconds.unsigned_abs()));
+            self.set_date(date, true);
             self.index.reconfigure(&self.config.settings(), self.now);
             self.relist_namespaces();
             self.cluster.list_namespaces();

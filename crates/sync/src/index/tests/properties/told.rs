@@ -1,6 +1,6 @@
 //! What the index was told, and what it may do by that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     config::{Config, Kind},
@@ -16,15 +16,22 @@ pub(super) struct Told {
     namespaces_known: bool,
     copies: [Copies; 2],
     /// Since when a namespace is not to have a copy.
-    unwanted_since: BTreeMap<(Kind, &'static str), Timestamp>,
+    unwanted_since: BTreeMap<(Kind, &'static str), Duration>,
 }
 
 /// What it was told of the copies of a pull Secret.
 #[derive(Default)]
 struct Copies {
-    /// The last of each by a watch or an answer, with its version.
+    /// The last of each by a list, a watch or an answer, with its version.
     last: BTreeMap<String, (u64, Option<Observed>)>,
-    listed: Vec<String>,
+    /// Those in the list that is under way, or was the last.
+    listed: BTreeSet<String>,
+    /// Those of which a request was answered since that list began.
+    answered: BTreeSet<String>,
+    /// Those of which a list or a watch has told something since their request began.
+    moved: BTreeSet<String>,
+    /// Those that were not in a list which has ended since their request began.
+    unlisted: BTreeSet<String>,
     known: bool,
 }
 
@@ -59,16 +66,27 @@ impl Told {
     pub(super) fn of_copy(&mut self, kind: Kind, version: u64, change: &Watched<Observed>) {
         let copies = &mut self.copies[kind as usize];
         match change {
-            Watched::ListBegun => copies.listed.clear(),
+            Watched::ListBegun => {
+                copies.listed.clear();
+                copies.answered.clear();
+            }
             Watched::Listed(name, observed) => {
-                copies.listed.push(name.clone());
-                copies.note(name, observed.resource_version, Some(*observed));
+                copies.listed.insert(name.clone());
+                let version = observed.resource_version;
+                if copies.answered.contains(name) {
+                    // The list may have been made before the request was done.
+                    copies.note(name, version, Some(*observed));
+                } else {
+                    copies.set(name, version, Some(*observed));
+                    copies.moved.insert(name.clone());
+                }
             }
             Watched::ListEnded => {
                 copies.known = true;
                 for name in NAMES {
-                    if !copies.listed.iter().any(|listed| listed == name) {
-                        copies.note(name, version, None);
+                    if !copies.listed.contains(name) {
+                        copies.set(name, version, None);
+                        copies.unlisted.insert(name.to_owned());
                     }
                 }
             }
@@ -79,14 +97,30 @@ impl Told {
         }
     }
 
-    /// A request was answered: this is there now.
+    /// A request begins.
+    pub(super) fn of_start(&mut self, kind: Kind, name: &str) {
+        let copies = &mut self.copies[kind as usize];
+        copies.moved.remove(name);
+        copies.unlisted.remove(name);
+    }
+
+    /// A request was answered: this is there now, as far as no list has shown otherwise.
     pub(super) fn of_answer(&mut self, kind: Kind, name: &str, observed: Observed) {
-        self.copies[kind as usize].note(name, observed.resource_version, Some(observed));
+        let copies = &mut self.copies[kind as usize];
+        let version = observed.resource_version;
+        let last = copies.last.get(name).map_or(0, |last| last.0);
+        let is_newer = version >= last || !copies.moved.contains(name);
+        if is_newer && !copies.unlisted.contains(name) {
+            copies.set(name, version, Some(observed));
+            copies.answered.insert(name.to_owned());
+        }
     }
 
     /// A request was answered: what was there in this version is no more.
     pub(super) fn of_deletion(&mut self, kind: Kind, name: &str, version: u64) {
-        self.copies[kind as usize].note(name, version + 1, None);
+        let copies = &mut self.copies[kind as usize];
+        copies.note(name, version + 1, None);
+        copies.answered.insert(name.to_owned());
     }
 
     /// A pull Secret has left the config.
@@ -97,15 +131,13 @@ impl Told {
     // Time.
 
     /// Notes which namespaces are not to have a copy; after each step.
-    pub(super) fn note_unwanted(&mut self, config: &Config, now: Timestamp) {
+    pub(super) fn note_unwanted(&mut self, config: &Config, now: Now) {
         for kind in Kind::ALL {
             for name in NAMES {
                 let key = (kind, name);
                 let known = config.get(kind).and_then(|_| self.namespaces.get(name));
                 if known.is_some_and(|namespace| !config.allows(kind, name, namespace)) {
-                    // Not later than now, should the clock have been set back.
-                    let since = self.unwanted_since.entry(key).or_insert(now);
-                    *since = now.min(*since);
+                    self.unwanted_since.entry(key).or_insert(now.uptime);
                 } else {
                     self.unwanted_since.remove(&key);
                 }
@@ -131,11 +163,13 @@ impl Told {
         assert!(!namespace.terminating, "{name} is terminating");
         assert!(config.allows(kind, name, namespace), "{name} is not to have a copy");
 
-        let there = copies.there(name).map(|observed| observed.ownership);
+        let there = copies.there(name);
+        let ownership = there.map(|observed| observed.ownership);
         let adopts = config.get(kind).unwrap().on_conflict == OnConflict::Adopt;
-        assert!(adopts || there != Some(Ownership::Foreign), "{name} is foreign");
-        assert_ne!(there, Some(copy_of(manifest)), "{name} is fresh");
-        assert_eq!(write.force, adopts || there.is_some(), "{name}");
+        assert!(adopts || ownership != Some(Ownership::Foreign), "{name} is foreign");
+        assert_ne!(ownership, Some(copy_of(manifest)), "{name} is fresh");
+        // By force only where something is known to be there, and only that.
+        assert_eq!(write.replaces, there.and_then(|observed| observed.uid), "{name}");
     }
 
     /// A deletion is only of what the index knows for sure to be ours, and unwanted for long enough.
@@ -144,7 +178,7 @@ impl Told {
         kind: Kind,
         deletion: &Deletion,
         config: &Config,
-        now: Timestamp,
+        now: Now,
     ) {
         let name = &*deletion.namespace;
         assert!(config.prunes, "{name}: nothing is to be deleted");
@@ -163,16 +197,21 @@ impl Told {
         assert_eq!((observed.uid, observed.resource_version), named, "{name}");
 
         let since = self.unwanted_since[&(kind, name)];
-        let unwanted = now.duration_since(since).as_secs();
-        assert!(unwanted >= GRACE.cast_signed(), "{name} is unwanted since {unwanted} s only");
+        let unwanted = now.uptime.saturating_sub(since).as_secs();
+        assert!(unwanted >= GRACE, "{name} is unwanted since {unwanted} s only");
     }
 }
 
 impl Copies {
+    fn set(&mut self, name: &str, version: u64, observed: Option<Observed>) {
+        self.last.insert(name.to_owned(), (version, observed));
+    }
+
+    /// Takes what may be older than what is known.
     fn note(&mut self, name: &str, version: u64, observed: Option<Observed>) {
-        let last = self.last.entry(name.to_owned()).or_default();
-        if version >= last.0 {
-            *last = (version, observed);
+        if version >= self.last.get(name).map_or(0, |last| last.0) {
+            self.set(name, version, observed);
+            self.moved.insert(name.to_owned());
         }
     }
 

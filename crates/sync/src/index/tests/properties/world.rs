@@ -33,9 +33,14 @@ impl Flight {
             Request::Deletion(deletion) => cluster.delete(*kind, name, deletion),
         });
         let is_foreign = |old: Secret| old.observed.ownership == Ownership::Foreign;
-        let forced = matches!(request, Request::Write(Write { force: true, .. }));
+        let replaces = match request {
+            Request::Write(write) => write.replaces,
+            Request::Deletion(_) => None,
+        };
+        let is_named = |old: Secret| replaces.is_some() && replaces == old.observed.uid;
         let untouched = cluster.secret(*kind, name) == old;
-        assert!(untouched || forced || !old.is_some_and(is_foreign), "{name} was foreign");
+        let is_lost = !untouched && old.is_some_and(|old| is_foreign(old) && !is_named(old));
+        assert!(!is_lost, "{name} was foreign");
     }
 }
 
@@ -44,7 +49,7 @@ pub(super) struct World {
     pub(super) cluster: Cluster,
     pub(super) config: Config,
     pub(super) index: Index,
-    pub(super) now: Timestamp,
+    pub(super) now: Now,
     leads: bool,
     tokens: u32,
     pub(super) manifests: Vec<Manifest>,
@@ -62,7 +67,7 @@ impl World {
             cluster: Cluster::default(),
             index: Index::new(&config.settings(), 7),
             config,
-            now: at(0),
+            now: moment(0),
             leads: true,
             tokens: 0,
             manifests: Vec::new(),
@@ -82,7 +87,7 @@ impl World {
             Step::TerminateNamespace(name) => self.cluster.terminate_namespace(name),
             Step::RemoveNamespace(name) => self.cluster.remove_namespace(name),
             Step::MakeForeign(kind, name) => self.cluster.make_foreign(kind, name),
-            Step::RemoveSecret(kind, name) => drop(self.cluster.remove_secret(kind, name)),
+            Step::RemoveSecret(kind, name) => self.cluster.remove_secret(kind, name),
             Step::Edit(kind, name) => self.cluster.edit(kind, name),
             Step::Strip(kind, name, the_one) => self.cluster.strip(kind, name, the_one),
             Step::Webhook(on) => self.cluster.webhook = on,
@@ -100,21 +105,39 @@ impl World {
             }
             Step::Refuse(flight, reason) => self.refuse(flight, reason),
             Step::Answer(flight) => self.answer(flight),
-            Step::Pass(seconds) => self.now += SignedDuration::from_secs(seconds),
-            Step::SetBack(seconds) => self.now -= SignedDuration::from_secs(seconds),
+            Step::Pass(seconds) => self.pass(Duration::from_secs(seconds)),
+            Step::SetDate(seconds, replan) => self.set_date(seconds, replan),
             Step::Configure(edit, at_once) => self.configure(edit, at_once),
             Step::StandBy => self.stand_by(),
             Step::Lead => self.lead(),
+            Step::BackUp => self.cluster.back_up(),
+            Step::Restore => self.restore(),
         }
         self.told.note_unwanted(&self.config, self.now);
-        // One event may be taken in before the engine looks at the clock.
-        if !matches!(step, Step::SetBack(_)) {
-            self.index.heed_clock(self.now);
-        }
     }
 
     fn apply(&mut self, event: Event) {
         self.index.apply(event, self.now);
+    }
+
+    // Time.
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now.uptime += time;
+        self.now.wall += SignedDuration::try_from(time).unwrap();
+    }
+
+    /// The date is set, which causes no write and postpones none, though all are planned anew.
+    pub(super) fn set_date(&mut self, seconds: i64, replan: bool) {
+        self.now.wall += SignedDuration::from_secs(seconds);
+        if replan {
+            let due = |index: &Index| index.next_due().map(|due| due.max(self.now.uptime));
+            let before = due(&self.index);
+            self.index.reconfigure(&self.config.settings(), self.now);
+            let after = due(&self.index);
+            assert_eq!(after.is_some(), before.is_some());
+            assert!(after <= before, "{after:?} {before:?}");
+        }
     }
 
     // What the engine does.
@@ -128,7 +151,7 @@ impl World {
     fn token(&mut self) {
         self.tokens += 1;
         let text = |kind: Kind| format!("{} token {}", kind as u8, self.tokens);
-        self.manifests = Kind::ALL.map(|kind| manifest(&text(kind), self.now, LIFE)).into();
+        self.manifests = Kind::ALL.map(|kind| manifest(&text(kind), self.now.wall, LIFE)).into();
         self.render();
     }
 
@@ -190,6 +213,19 @@ impl World {
         self.render();
     }
 
+    /// Etcd is restored to an older state, for which the API servers are down for a while.
+    fn restore(&mut self) {
+        self.cluster.restore();
+        self.late.clear();
+        for flight in &mut self.flights {
+            flight.answer = Some(Err(refused(WriteReason::Network)));
+        }
+        self.relist_namespaces();
+        for kind in self.config.kinds().collect::<Vec<_>>() {
+            self.relist_copies(kind);
+        }
+    }
+
     // What is told.
 
     fn hear_of_namespace(&mut self) -> Option<()> {
@@ -222,9 +258,7 @@ impl World {
 
     pub(super) fn relist_copies(&mut self, kind: Kind) {
         let Some(secret) = self.place(kind) else { return };
-        // No write overtakes both its answer and the loss of the watch: see `Collection::touched`.
-        self.answer_all();
-        self.cluster.relist_copies(kind);
+        self.cluster.collection_mut(kind).watch.relist();
         self.told.of_copy(kind, 0, &Watched::ListBegun);
         self.apply(Event::Copy { secret, change: Watched::ListBegun });
     }
@@ -232,7 +266,6 @@ impl World {
     // Requests.
 
     pub(super) fn start(&mut self, count: usize) {
-        self.index.heed_clock(self.now);
         for _ in 0..if self.leads { count } else { 0 } {
             let (place, namespace, request) = if let Some(write) = self.index.next_write(self.now) {
                 (write.secret, Arc::clone(&write.namespace), Request::Write(write))
@@ -255,6 +288,7 @@ impl World {
             let mut others = self.flights.iter();
             let is_alone = others.all(|other| (other.kind, other.name) != (kind, name));
             assert!(is_alone, "two requests for {name} are under way");
+            self.told.of_start(kind, name);
             self.flights.push(Flight { kind, name, request, answer: None });
         }
     }
@@ -298,6 +332,11 @@ impl World {
                 self.apply(Event::Deleted { deletion, failure: answer.err() });
             }
         }
+    }
+
+    /// Whether the request for a write is under way.
+    pub(super) fn is_writing(&self) -> bool {
+        self.flights.iter().any(|flight| matches!(flight.request, Request::Write(_)))
     }
 
     pub(super) fn answer_all(&mut self) {

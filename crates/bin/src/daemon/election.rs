@@ -1,0 +1,270 @@
+//! Leader election: of several replicas, one calls AWS and writes.
+//!
+//! Not by the crate kube-lease-manager (0.13): it reads the wall clock itself and trusts the
+//! `renewTime` of a rival, so that a date that is set back by an hour means an hour without a leader;
+//! and it spins while the date stands still at an expiry. What it does for us is less than these lines.
+
+use std::{convert::Infallible, time::Duration};
+
+use anyhow::{Result, anyhow};
+use ecr_refresher_core::{
+    Chain,
+    clock::Clock,
+    planted::{Bug, is_planted},
+};
+use ecr_refresher_sync::{Leadership, Standing};
+use k8s_openapi::api::coordination::v1::Lease as ApiLease;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    lease::{Action, Candidate, Lease},
+    outside::Home,
+};
+use crate::config::LeaderElection;
+
+/// Stands for election until the shutdown.
+pub(crate) struct Election {
+    api: Api<ApiLease>,
+    name: String,
+    identity: String,
+    times: LeaderElection,
+    clock: Clock,
+    candidate: Candidate,
+    standing: watch::Sender<Standing>,
+    /// The other replica that leads, as the log has it.
+    leader: Option<String>,
+    failures: u32,
+    /// The highest resourceVersion of the Lease so far.
+    version: u64,
+    restores: watch::Sender<u64>,
+}
+
+impl Election {
+    /// An election for the Lease of the daemon's name in the home namespace. `identity` must differ
+    /// between replicas; after a restart it may be the same. `restores` is told when the Lease has gone
+    /// back to an older revision, as after a restore of etcd.
+    pub(crate) fn new(
+        client: &Client,
+        home: &Home,
+        identity: String,
+        times: LeaderElection,
+        clock: Clock,
+        restores: watch::Sender<u64>,
+    ) -> (Self, Leadership) {
+        let (standing, told) = watch::channel(Standing::Undecided);
+        let this = Self {
+            api: Api::namespaced(client.clone(), &home.namespace),
+            name: home.name.clone(),
+            candidate: Candidate::new(identity.clone()),
+            identity,
+            times,
+            clock: clock.clone(),
+            standing,
+            leader: None,
+            failures: 0,
+            version: 0,
+            restores,
+        };
+        (this, Leadership::new(told, clock))
+    }
+
+    /// Takes the Lease when it is free, and renews it. After the shutdown it is held until all
+    /// `workers`, who write under it, are gone, and then given up, so that another replica may take it
+    /// at once.
+    pub(crate) async fn run(
+        mut self,
+        shutdown: CancellationToken,
+        mut workers: mpsc::Receiver<Infallible>,
+    ) -> Result<()> {
+        let done = async {
+            shutdown.cancelled().await;
+            workers.recv().await;
+        };
+        tokio::select! {
+            biased;
+            () = done => {}
+            () = self.stand() => {}
+        }
+        self.give_up().await;
+        Ok(())
+    }
+
+    async fn stand(&mut self) {
+        loop {
+            let next = Instant::now() + self.times.retry_period;
+            match self.step().await {
+                Ok(()) => self.failures = 0,
+                Err(error) => {
+                    self.candidate.write_failed();
+                    self.failures = self.failures.saturating_add(1);
+                    // In an outage there is one every few seconds.
+                    if self.failures.is_power_of_two() {
+                        let (lease, failures) = (&self.name, self.failures);
+                        warn!(
+                            lease,
+                            failures, "could not acquire or renew the Lease; retrying: {error}"
+                        );
+                    }
+                }
+            }
+            self.check_lapsed();
+            // Counted from the request, so that slow answers do not make renewals late.
+            sleep_until(next).await;
+        }
+    }
+
+    /// Reads the Lease unless it is ours, and writes it if it is free or ours.
+    async fn step(&mut self) -> Result<()> {
+        if !self.candidate.holds() {
+            self.read().await?;
+        }
+        match self.candidate.next(self.clock.uptime()) {
+            Action::Create => self.create().await,
+            Action::Write(version) => self.write(version).await,
+            Action::Wait => {
+                self.follow();
+                Ok(())
+            }
+            Action::Read => Ok(()),
+        }
+    }
+
+    async fn read(&mut self) -> Result<()> {
+        let lease = self.in_time(self.api.get_opt(&self.name)).await?;
+        let lease = lease.map(|lease| {
+            self.check_restored(lease.resource_version());
+            view(&lease, self.times.lease_duration)
+        });
+        self.candidate.read(lease, self.clock.uptime());
+        Ok(())
+    }
+
+    async fn create(&mut self) -> Result<()> {
+        let term = self.term().unwrap_or_else(|| self.candidate.next_term());
+        let mut lease = self.candidate.held(self.times.lease_duration, self.clock.wall(), term);
+        lease["metadata"] = serde_json::json!({ "name": self.name });
+        let lease: ApiLease = serde_json::from_value(lease)?;
+        let sent = self.clock.uptime();
+        let created = self.in_time(self.api.create(&PostParams::default(), &lease)).await?;
+        self.lead(sent, term, created.resource_version());
+        Ok(())
+    }
+
+    async fn write(&mut self, version: String) -> Result<()> {
+        let term = self.term().unwrap_or_else(|| self.candidate.next_term());
+        let mut lease = self.candidate.held(self.times.lease_duration, self.clock.wall(), term);
+        // Refused when another replica was faster.
+        if !is_planted(Bug::LeaseWithoutPrecondition) {
+            lease["metadata"] = serde_json::json!({ "resourceVersion": version });
+        }
+        let sent = self.clock.uptime();
+        let written = self.in_time(self.patch(&lease)).await?;
+        self.lead(sent, term, written.resource_version());
+        Ok(())
+    }
+
+    /// Takes that the Lease is ours by a write that was sent at this uptime, which is no later than
+    /// when the others saw it.
+    fn lead(&mut self, sent: Duration, term: u64, version: Option<String>) {
+        self.check_restored(version.clone());
+        self.candidate.written(version.unwrap_or_default(), term);
+        let until = sent.saturating_add(self.times.renew_deadline);
+        if !matches!(*self.standing.borrow(), Standing::Leader { term: known, .. } if known == term)
+        {
+            info!(identity = self.identity, term, "this replica leads");
+            self.leader = None;
+        }
+        self.standing.send_replace(Standing::Leader { term, until });
+    }
+
+    /// The term that has not ended yet.
+    fn term(&self) -> Option<u64> {
+        match *self.standing.borrow() {
+            Standing::Leader { term, until } => (self.clock.uptime() < until).then_some(term),
+            Standing::Undecided | Standing::Follower => None,
+        }
+    }
+
+    fn follow(&mut self) {
+        self.standing.send_replace(Standing::Follower);
+        let leader = self.candidate.rival();
+        if self.leader.as_deref() != leader {
+            info!(identity = self.identity, leader, "another replica leads");
+            self.leader = leader.map(str::to_owned);
+        }
+    }
+
+    /// Notes a term that has ended because it was not renewed in time.
+    fn check_lapsed(&self) {
+        let is_over = |standing: &Standing| matches!(standing, Standing::Leader { until, .. } if *until <= self.clock.uptime());
+        self.standing.send_if_modified(|standing| {
+            let is_over = is_over(standing);
+            if is_over {
+                let identity = &self.identity;
+                warn!(identity, "this replica leads no more: it could not renew the Lease in time");
+                *standing = Standing::Follower;
+            }
+            is_over
+        });
+    }
+
+    /// Notes when the Lease has gone back to an older revision.
+    fn check_restored(&mut self, version: Option<String>) {
+        let version = version.and_then(|text| text.parse().ok()).unwrap_or_default();
+        if version < self.version {
+            warn!("the API server has gone back to an older revision: everything is listed again");
+            self.restores.send_modify(|restores| *restores += 1);
+        }
+        self.version = version;
+    }
+
+    async fn give_up(&mut self) {
+        let Action::Write(version) = self.candidate.next(Duration::ZERO) else { return };
+        if !self.candidate.holds() {
+            return;
+        }
+        let mut lease = Candidate::given_up();
+        lease["metadata"] = serde_json::json!({ "resourceVersion": version });
+        match timeout(self.times.renew_deadline, self.patch(&lease)).await {
+            Ok(Ok(_)) => info!("gave up the Lease"),
+            Ok(Err(error)) => warn!("could not give up the Lease: {}", Chain(&error)),
+            Err(_) => warn!("could not give up the Lease: the API server does not answer"),
+        }
+    }
+
+    async fn patch(&self, lease: &serde_json::Value) -> kube::Result<ApiLease> {
+        self.api.patch(&self.name, &PatchParams::default(), &Patch::Merge(lease)).await
+    }
+
+    /// Waits for an answer for half of a term: a second request must have its chance before its end.
+    async fn in_time<T>(&self, answer: impl Future<Output = kube::Result<T>>) -> Result<T> {
+        match timeout(self.times.renew_deadline / 2, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(anyhow!("{}", Chain(&error))),
+            Err(_) => Err(anyhow!("the API server does not answer")),
+        }
+    }
+}
+
+fn view(lease: &ApiLease, default: Duration) -> Lease {
+    let spec = lease.spec.clone().unwrap_or_default();
+    let duration = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    Lease {
+        resource_version: lease.resource_version().unwrap_or_default(),
+        holder: spec.holder_identity.filter(|holder| !holder.is_empty()),
+        duration: duration.map_or(default, Duration::from_secs),
+        transitions: spec
+            .lease_transitions
+            .and_then(|it| u64::try_from(it).ok())
+            .unwrap_or_default(),
+    }
+}

@@ -1,0 +1,173 @@
+//! The daemon: its tasks, and how they are put together.
+
+mod election;
+mod events;
+mod http;
+mod lease;
+mod outside;
+mod reload;
+mod signals;
+mod tasks;
+mod token_cache;
+mod tokens;
+
+use std::{convert::Infallible, sync::Arc};
+
+use anyhow::Result;
+use ecr_refresher_core::tokens::{SharedTokenStore, TokenStore};
+use ecr_refresher_sync::{Engine, EngineHandle, Leadership, Notices, Surroundings};
+use tokio::sync::{mpsc, watch};
+
+pub use self::outside::{Home, Outside};
+use self::{election::Election, events::Publisher, reload::Reload, tasks::Tasks, tokens::Tokens};
+pub(crate) use self::{
+    http::Server, outside::identity, signals::Signals, token_cache::TokenCache,
+    tokens::log as log_token,
+};
+use crate::{
+    config::{Config, Follower},
+    metrics::Metrics,
+};
+
+/// The daemon, put together and started.
+pub struct Running {
+    tasks: Tasks,
+    handle: DaemonHandle,
+}
+
+/// What others see of a daemon while it runs.
+#[derive(Debug, Clone)]
+pub struct DaemonHandle {
+    /// What others ask the engine.
+    pub engine: EngineHandle,
+    /// The right to write.
+    pub leadership: Leadership,
+    /// The owner of the tokens.
+    pub tokens: SharedTokenStore,
+    metrics: Metrics,
+}
+
+/// Starts the daemon with a config, whose file `follower` follows. To be called where tokio runs.
+///
+/// # Errors
+/// When the metrics cannot be registered.
+pub fn start(outside: Outside, config: Config, follower: Follower) -> Result<Running> {
+    let Outside { client, aws, clock, random, home, identity, .. } = outside;
+    let mut tasks = Tasks::default();
+    let restores = watch::Sender::new(0);
+    // Each task that writes under the lease holds one of these.
+    let (worker, workers) = mpsc::channel::<Infallible>(1);
+    let leadership = match config.leader_election {
+        None => Leadership::always(clock.clone()),
+        Some(times) => {
+            let (name, told) = (identity.clone(), restores.clone());
+            let (election, leadership) =
+                Election::new(&client, &home, name, times, clock.clone(), told);
+            tasks.spawn_last("leader election", election.run(tasks.shutdown(), workers));
+            leadership
+        }
+    };
+    let store = SharedTokenStore::new(TokenStore::new(random.clone()));
+    let metrics = Metrics::register(leadership.clone(), store.clone(), clock.wall())?;
+    let surroundings = Surroundings {
+        client: client.clone(),
+        tokens: store.clone(),
+        leadership: leadership.clone(),
+        restores: restores.subscribe(),
+        clock: clock.clone(),
+        random: random.clone(),
+    };
+    let (engine, handle) = Engine::new(surroundings, config.sync.clone(), metrics.sync.clone());
+    let (tell, notices) = mpsc::channel(events::WAITING);
+    let publisher = Publisher::new(
+        client.clone(),
+        identity,
+        leadership.clone(),
+        notices,
+        clock.clone(),
+        random.clone(),
+    );
+    let notices = Notices::new(tell);
+    let engine = engine.with_notices(notices.clone());
+    let cache =
+        TokenCache::new(&client, &home, store.clone(), restores.subscribe(), clock.clone(), random);
+    let (config, current) = watch::channel(Arc::new(config));
+    let tokens = Tokens {
+        aws,
+        cache,
+        home: home.clone(),
+        config: current,
+        store: store.clone(),
+        metrics: metrics.tokens.clone(),
+        notices: notices.clone(),
+        leadership: leadership.clone(),
+        clock: clock.clone(),
+    };
+    let reload = Reload {
+        follower,
+        engine: handle.clone(),
+        config,
+        metrics: metrics.config.clone(),
+        home,
+        notices,
+        clock,
+    };
+
+    let shutdown = tasks.shutdown();
+    let sync = async move { Ok(engine.run(shutdown).await?) };
+    tasks.spawn_last("sync", holding(worker.clone(), sync));
+    let shutdown = tasks.shutdown();
+    tasks.spawn_last("tokens", holding(worker, tokens.run(shutdown)));
+    tasks.spawn("reload", reload.run());
+    tasks.spawn("events", publisher.run());
+    let handle = DaemonHandle { engine: handle, leadership, tokens: store, metrics };
+    Ok(Running { tasks, handle })
+}
+
+impl Running {
+    /// Serves metrics and probes as another task of the daemon.
+    pub(crate) fn serve(&mut self, server: Server) {
+        let DaemonHandle { engine, metrics, .. } = self.handle.clone();
+        self.tasks.spawn("http", server.serve(metrics, engine));
+    }
+
+    /// Runs until the process gets SIGTERM or SIGINT, and then until the tasks have ended in good order.
+    ///
+    /// # Errors
+    /// When a task ends by itself, or badly.
+    pub(crate) async fn run_until_signalled(self) -> Result<()> {
+        let mut signals = Signals::listen()?;
+        self.tasks.run_until(signals.next()).await
+    }
+
+    /// Runs until `told` is done, and then until the tasks have ended in good order.
+    ///
+    /// # Errors
+    /// When a task ends by itself, or badly.
+    pub async fn run_until(self, told: impl Future<Output = &'static str>) -> Result<()> {
+        self.tasks.run_until(told).await
+    }
+
+    /// What others see of it.
+    #[must_use]
+    pub fn handle(&self) -> DaemonHandle {
+        self.handle.clone()
+    }
+}
+
+impl DaemonHandle {
+    /// The text of `/metrics`.
+    ///
+    /// # Errors
+    /// When the metrics cannot be rendered.
+    pub async fn render_metrics(&self) -> Result<String> {
+        Ok(self.metrics.render(&self.engine).await?.collect())
+    }
+}
+
+/// Holds a value until a task ends.
+async fn holding<H, T>(held: H, task: impl Future<Output = T>) -> T {
+    let ended = task.await;
+    drop(held);
+    ended
+}

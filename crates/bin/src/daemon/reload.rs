@@ -1,0 +1,75 @@
+//! Follows the config file: a good edit is in force within two seconds, a bad one changes nothing.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use ecr_refresher_core::clock::Clock;
+use ecr_refresher_sync::{EngineHandle, Notices};
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use super::{events::about_tokens, outside::Home};
+use crate::{
+    config::{Config, ConfigError, Follower},
+    metrics::ConfigMetrics,
+};
+
+/// What follows the config.
+pub(crate) struct Reload {
+    pub(crate) follower: Follower,
+    pub(crate) engine: EngineHandle,
+    /// Tells the others which config is in force.
+    pub(crate) config: watch::Sender<Arc<Config>>,
+    pub(crate) metrics: ConfigMetrics,
+    pub(crate) home: Home,
+    pub(crate) notices: Notices,
+    pub(crate) clock: Clock,
+}
+
+impl Reload {
+    /// Follows the file for ever.
+    ///
+    /// # Errors
+    /// When the engine has stalled.
+    pub(crate) async fn run(mut self) -> Result<()> {
+        let started = Arc::clone(&self.config.borrow());
+        loop {
+            match self.follower.changed().await {
+                Ok(config) => {
+                    warn_of_restart(&started, &config);
+                    self.follow(config).await?;
+                }
+                Err(error) => self.reject(&error),
+            }
+        }
+    }
+
+    async fn follow(&mut self, config: Config) -> Result<()> {
+        let config = Arc::new(config);
+        self.config.send_replace(Arc::clone(&config));
+        self.engine.configure(config.sync.clone()).await?;
+        self.metrics.accepted(self.clock.wall());
+        info!("the config has changed, and the new one is in force");
+        Ok(())
+    }
+
+    fn reject(&self, error: &ConfigError) {
+        self.metrics.rejected();
+        for problem in error.to_string().lines() {
+            error!("the config is wrong, and the last good one stays in force: {problem}");
+        }
+        self.notices.tell(about_tokens(&self.home, "ConfigRejected", error.to_string()));
+    }
+}
+
+/// Names what cannot change while the process runs.
+fn warn_of_restart(started: &Config, config: &Config) {
+    for (key, changed) in [
+        ("listen", config.listen != started.listen),
+        ("leaderElection", config.leader_election != started.leader_election),
+    ] {
+        if changed {
+            warn!(key, "a change of `{key}` is in force after a restart only");
+        }
+    }
+}

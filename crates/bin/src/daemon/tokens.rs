@@ -1,0 +1,205 @@
+//! Keeps the tokens fresh while this process leads: asks their sources, and keeps the token cache up to
+//! date. What is known stands in the token store alone.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use ecr_refresher_core::{
+    FetchError, Reason, TokenMetrics,
+    aws::Aws,
+    clock::{Clock, POLL_INTERVAL},
+    planted::{Bug, is_planted},
+    tokens::{Ask, Outcome, SharedTokenStore, Token, TokenSource},
+};
+use ecr_refresher_sync::{Leadership, Notices};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::{
+    events::about_tokens,
+    outside::Home,
+    token_cache::{CacheEvent, TokenCache},
+};
+use crate::config::{Config, registries};
+
+/// What it takes to keep all tokens fresh.
+pub(crate) struct Tokens {
+    pub(crate) aws: Aws,
+    pub(crate) cache: TokenCache,
+    pub(crate) home: Home,
+    pub(crate) config: watch::Receiver<Arc<Config>>,
+    pub(crate) store: SharedTokenStore,
+    pub(crate) metrics: TokenMetrics,
+    pub(crate) notices: Notices,
+    pub(crate) leadership: Leadership,
+    pub(crate) clock: Clock,
+}
+
+/// Why a term has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    ByShutdown,
+    ByTime,
+}
+
+/// What a source answered, and after how long.
+struct Answer {
+    ask: Ask,
+    result: Result<Token, FetchError>,
+    seconds: f64,
+}
+
+impl Tokens {
+    /// Runs until `shutdown`, and then until the token cache is up to date.
+    ///
+    /// # Errors
+    /// When a fetch panicked.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<()> {
+        let mut leadership = self.leadership.clone();
+        loop {
+            let term = leadership.term();
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled(), if term.is_none() => return Ok(()),
+                ended = self.lead(term, &shutdown), if term.is_some() => {
+                    if ended? == Ended::ByShutdown {
+                        return Ok(());
+                    }
+                }
+                () = leadership.changed(term) => {}
+            }
+        }
+    }
+
+    /// One term. It begins with the content of the token cache, which may be another leader's.
+    async fn lead(&mut self, term: Option<u64>, shutdown: &CancellationToken) -> Result<Ended> {
+        self.follow_config();
+        let Some(term) = term else { return Ok(Ended::ByTime) };
+        let cached = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(Ended::ByShutdown),
+            cached = self.cache.load() => cached,
+        };
+        self.store.update(|store| store.begin_term(term, &cached, self.clock.now()));
+        if !cached.is_empty() {
+            self.log_cached();
+        }
+        let mut fetches = JoinSet::new();
+        let mut introductions = JoinSet::new();
+        // A machine that was suspended wakes up here, and its term may be over.
+        while self.leadership.term() == Some(term) {
+            let now = self.clock.now();
+            let (asks, next) = self.store.update(|store| (store.due(now), store.next_due()));
+            for ask in asks {
+                fetches.spawn(fetch(self.aws.clone(), ask));
+            }
+            let wait = next.map_or(POLL_INTERVAL, |next| next.saturating_sub(now.uptime));
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => {
+                    self.cache.finish().await;
+                    return Ok(Ended::ByShutdown);
+                }
+                Ok(()) = self.config.changed() => self.follow_config(),
+                Some(answer) = fetches.join_next() => {
+                    let answer = answer.context("a fetch of a token has panicked")?;
+                    if let Some(source) = self.take_answer(answer) {
+                        introductions.spawn(introduce(self.aws.clone(), source));
+                    }
+                }
+                event = self.cache.next() => match event {
+                    // Not a branch of its own, which another one could cut off halfway.
+                    CacheEvent::Due if self.leadership.term() == Some(term) => {
+                        self.cache.write().await;
+                    }
+                    CacheEvent::Due => {}
+                    CacheEvent::Deleted => {
+                        self.store.update(|store| store.renew_all(self.clock.now()));
+                    }
+                },
+                () = sleep(wait.min(POLL_INTERVAL)) => {}
+                Some(_) = introductions.join_next() => {}
+            }
+        }
+        Ok(Ended::ByTime)
+    }
+
+    fn follow_config(&mut self) {
+        let config = Arc::clone(&self.config.borrow_and_update());
+        let registries = registries(&config.registries, self.aws.region());
+        self.aws.retain(registries.iter().map(|registry| &registry.source));
+        for registry in &registries {
+            self.metrics.announce(&registry.name);
+        }
+        let now = self.clock.now();
+        self.store.update(|store| store.want(registries, config.at_fraction, now));
+    }
+
+    fn log_cached(&self) {
+        self.store.read(|store| {
+            for (registry, _, expires_at) in store.times() {
+                if let Some(expires_at) = expires_at {
+                    info!(registry, %expires_at, "took the token from the token cache");
+                }
+            }
+        });
+    }
+
+    /// Takes an answer. Returns its source if AWS knows the identity that called.
+    fn take_answer(&self, answer: Answer) -> Option<TokenSource> {
+        let Answer { ask: Ask { id, source }, result, seconds } = answer;
+        if let (Ok(Token::Ecr { auth, .. }), true) = (&result, is_planted(Bug::TokenLogged)) {
+            info!(auth = auth.expose(), "a planted bug");
+        }
+        let is_known = result.as_ref().err().is_none_or(|it| it.reason == Reason::AccessDenied);
+        let now = self.clock.now();
+        for outcome in self.store.update(|store| store.answered(id, result, now)) {
+            let failed = outcome.result.as_ref().err().map(|failed| failed.error.reason);
+            self.metrics.record(&outcome.registry, failed, seconds);
+            log(&outcome);
+            if let Err(failed) = &outcome.result {
+                let (registry, error) = (&outcome.registry, &failed.error);
+                let note = format!("the registry {registry}: {}: {error}", error.reason);
+                self.notices.tell(about_tokens(&self.home, "TokenNotRefreshed", note));
+            }
+        }
+        is_known.then_some(source)
+    }
+}
+
+/// Has the log say what became of an attempt.
+pub(crate) fn log(outcome: &Outcome) {
+    let registry = &outcome.registry;
+    match &outcome.result {
+        Ok(fetched) => match fetched.expires_at {
+            Some(expires_at) => {
+                let next_refresh = fetched.next;
+                info!(%registry, %expires_at, %next_refresh, "got a new token");
+            }
+            None if fetched.is_new => info!(%registry, "read the entries of the file"),
+            None => debug!(%registry, "the file has not changed"),
+        },
+        Err(failed) => warn!(
+            %registry,
+            reason = %failed.error.reason,
+            failures = failed.failures,
+            retry_in_seconds = failed.delay.as_secs_f64(),
+            "no new credentials: {}", failed.error
+        ),
+    }
+}
+
+async fn fetch(aws: Aws, ask: Ask) -> Answer {
+    let started = Instant::now();
+    let result = aws.fetch(&ask.source).await;
+    Answer { ask, result, seconds: started.elapsed().as_secs_f64() }
+}
+
+async fn introduce(aws: Aws, source: TokenSource) {
+    aws.introduce(&source).await;
+}

@@ -1,0 +1,59 @@
+//! What the token store asks, and what it has.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::source::TokenSource;
+use crate::{Credentials, FetchError};
+
+/// A token source that is to be asked now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Names the answer.
+    pub id: u64,
+    /// Where to ask.
+    pub source: TokenSource,
+}
+
+/// What an answer means for one registry of its source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The registry's name.
+    pub registry: Arc<str>,
+    /// Whether there is a token, or why there is none that it can use.
+    pub result: Result<Fetched, Failed>,
+}
+
+/// A token that arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Whether it is another one than before.
+    pub is_new: bool,
+    /// When it expires; `None` for a file.
+    pub expires_at: Option<Timestamp>,
+    /// When its source is asked next.
+    pub next: Timestamp,
+}
+
+/// A failure of one registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// What failed.
+    pub error: FetchError,
+    /// How many times in a row.
+    pub failures: u32,
+    /// How long until the next attempt.
+    pub delay: Duration,
+}
+
+/// What a registry has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// Its source has neither answered nor failed yet.
+    NotYet,
+    /// Its source has never given a token that it can use.
+    Failed,
+    /// Its entries: of the last good token, alive or expired.
+    Held(Credentials),
+}

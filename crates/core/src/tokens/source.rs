@@ -1,0 +1,100 @@
+//! Where tokens come from.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Auth, Host, Lifetime, aws::IdentitySettings};
+
+/// The two APIs that give tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Api {
+    /// Amazon ECR.
+    Ecr,
+    /// Amazon ECR Public.
+    EcrPublic,
+}
+
+impl Api {
+    /// The region of ECR Public's API (ECR Public API reference, `GetAuthorizationToken`).
+    pub const PUBLIC_REGION: &str = "us-east-1";
+}
+
+/// A token source. Registries whose settings agree in all of this share its token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TokenSource {
+    /// An API of AWS, called as one identity.
+    Aws(AwsSource),
+    /// A docker config file.
+    File(PathBuf),
+}
+
+/// An API of AWS, and how it is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AwsSource {
+    /// The API.
+    pub api: Api,
+    /// The AWS identity of the calls.
+    #[serde(default)]
+    pub identity: IdentitySettings,
+    /// The region of the API; `None` where neither the config nor the environment names one.
+    pub region: Option<String>,
+    /// An endpoint in place of the region's own.
+    pub endpoint_url: Option<String>,
+}
+
+/// The key of a token source: its settings as one line of JSON, which is the same in every process.
+/// There is no secret in it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceKey(Arc<str>);
+
+impl TokenSource {
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> SourceKey {
+        // Plain structs of texts always serialise, if their paths are UTF-8, as those of a config are.
+        SourceKey(serde_json::to_string(self).unwrap_or_default().into())
+    }
+}
+
+impl fmt::Debug for SourceKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// What a token source has returned. Its `Debug` shows no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Token {
+    /// What ECR returned.
+    Ecr {
+        /// The user and the password.
+        auth: Auth,
+        /// How long it lives.
+        lifetime: Lifetime,
+        /// The host of the registry that came with it; ECR Public names none.
+        host: Option<Host>,
+    },
+    /// The entries of a docker config file, which do not expire.
+    File(BTreeMap<Host, Auth>),
+}
+
+impl Token {
+    /// How long it lives; `None` when it does not expire.
+    #[must_use]
+    pub fn lifetime(&self) -> Option<Lifetime> {
+        match self {
+            Self::Ecr { lifetime, .. } => Some(*lifetime),
+            Self::File(_) => None,
+        }
+    }
+
+    /// Whether it has expired at `now`.
+    pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
+        self.lifetime().is_some_and(|lifetime| lifetime.is_expired(now))
+    }
+}

@@ -1,0 +1,374 @@
+//! The one owner of all tokens. Pure: times and answers are passed in.
+
+mod cached;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use super::{
+    answer::{Ask, Failed, Fetched, Outcome, Reading},
+    cache::CacheDocument,
+    registry::{Derived, EcrHosts, Registry},
+    source::{SourceKey, Token, TokenSource},
+    state::{Held, SourceState},
+};
+use crate::{
+    Credentials, FetchError, Random,
+    clock::Now,
+    planted::{Bug, is_planted},
+    schedule::Due,
+};
+
+/// The last good token of each token source, and when each is asked next.
+///
+/// Readers look up what they need each time that they need it: [`TokenStore::version`] says when that
+/// may differ from before. A new token is readable once the token cache holds it
+/// ([`TokenStore::cached`]), so that a restart never finds copies newer than the cache.
+#[derive(Debug)]
+pub struct TokenStore {
+    random: Random,
+    at_fraction: f64,
+    /// The term of leadership whose tokens these are; `None` before the first.
+    term: Option<u64>,
+    registries: BTreeMap<Arc<str>, RegistryState>,
+    /// Those of all registries, and some that were left by a former config.
+    sources: BTreeMap<SourceKey, SourceState>,
+    last_fetch: u64,
+    last_generation: u64,
+    version: u64,
+    cache_version: u64,
+}
+
+#[derive(Debug)]
+struct RegistryState {
+    registry: Registry,
+    key: SourceKey,
+    /// What it was before its settings changed: its entries stay in use until there is a token by the
+    /// new ones, or until they expire.
+    previous: Option<Registry>,
+}
+
+impl TokenStore {
+    /// A store that knows of no registry.
+    #[must_use]
+    pub fn new(random: Random) -> Self {
+        Self {
+            random,
+            at_fraction: 0.5,
+            term: None,
+            registries: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            last_fetch: 0,
+            last_generation: 0,
+            version: 0,
+            cache_version: 0,
+        }
+    }
+
+    /// Follows the registries of the config, used by a pull Secret or not. A token is replaced at
+    /// `at_fraction` of its life. A token whose source left the config is kept while it lives, so that
+    /// an edit that is undone costs nothing.
+    pub fn want(&mut self, registries: Vec<Registry>, at_fraction: f64, now: Now) {
+        let mut former = std::mem::take(&mut self.registries);
+        for registry in registries {
+            let former = former.remove(&registry.name);
+            let stays = former.as_ref().filter(|_| is_planted(Bug::SourceStays));
+            let registry = stays.map_or(registry, |former| former.registry.clone());
+            let key = registry.source.key();
+            let previous = former.and_then(|former| self.previous(former, &registry));
+            let name = Arc::clone(&registry.name);
+            self.registries.insert(name, RegistryState { registry, key, previous });
+        }
+        self.follow_sources(now);
+        if self.at_fraction.to_bits() != at_fraction.to_bits() {
+            self.at_fraction = at_fraction;
+            self.plan_all(now);
+        }
+        self.cache_version += 1;
+        self.version += 1;
+    }
+
+    /// The settings by which a registry has entries now, if its `next` ones differ.
+    fn previous(&self, former: RegistryState, next: &Registry) -> Option<Registry> {
+        let RegistryState { registry, key, previous } = former;
+        let is_held = self.sources.get(&key).is_some_and(|state| state.held.is_some());
+        let last = if is_held { Some(registry) } else { previous };
+        last.filter(|last| last != next)
+    }
+
+    /// Has a state for each source that is wanted, and notes which are not.
+    fn follow_sources(&mut self, now: Now) {
+        let wanted: BTreeMap<SourceKey, TokenSource> = self
+            .registries
+            .values()
+            .map(|state| (state.key.clone(), state.registry.source.clone()))
+            .collect();
+        for (key, state) in &mut self.sources {
+            let stays_away = !state.wanted && is_planted(Bug::RemovedSourceForgotten);
+            state.wanted = wanted.contains_key(key) && !stays_away;
+        }
+        for (key, source) in wanted {
+            self.sources.entry(key).or_insert_with(|| SourceState::new(source, now));
+        }
+    }
+
+    /// Begins a term of leadership with what the token cache holds: of each token the newer one
+    /// counts. What was asked before is no longer waited for.
+    pub fn begin_term(&mut self, term: u64, cache: &CacheDocument, now: Now) {
+        let none = CacheDocument::default();
+        let cache = if is_planted(Bug::TermWithoutCache) { &none } else { cache };
+        for (key, (source, cached)) in &cache.tokens {
+            // An expired one is of use only in place of one that is older still.
+            if !cached.token.is_expired(now.wall) || self.sources.contains_key(key) {
+                let state = self
+                    .sources
+                    .entry(key.clone())
+                    .or_insert_with(|| SourceState::new(source.clone(), now));
+                adopt(state, cached);
+            }
+            self.last_generation = self.last_generation.max(cached.generation);
+        }
+        // Newer than what any leader before had, also when the token cache was lost.
+        self.last_generation = self.last_generation.max(term << 32);
+        self.follow_sources(now);
+        for (name, state) in &mut self.registries {
+            let cached = cache.registries.get(name).filter(|cached| **cached != state.registry);
+            let is_held = |it: &Registry| self.sources[&it.source.key()].held.is_some();
+            if let Some(cached) = cached.filter(|it| self.sources.contains_key(&it.source.key()))
+                && is_held(cached)
+            {
+                state.previous = Some(cached.clone());
+            }
+        }
+        for (key, state) in &mut self.sources {
+            let is_cached = cache.tokens.contains_key(key);
+            state.begin_term(self.at_fraction, is_cached, now, self.random.fraction());
+        }
+        self.term = Some(term);
+        self.version += 1;
+        self.cache_version += 1;
+    }
+
+    /// The term whose tokens these are.
+    #[must_use]
+    pub fn term(&self) -> Option<u64> {
+        self.term
+    }
+
+    /// The sources that are to be asked now. Each answer goes to [`TokenStore::answered`].
+    pub fn due(&mut self, now: Now) -> Vec<Ask> {
+        self.forget_expired(now);
+        let mut asks = Vec::new();
+        for state in self.sources.values_mut() {
+            if state.wanted && state.fetching.is_none() && state.due.is_reached(now) {
+                self.last_fetch += 1;
+                state.fetching = Some(self.last_fetch);
+                asks.push(Ask { id: self.last_fetch, source: state.source.clone() });
+            }
+        }
+        asks
+    }
+
+    /// When a source is to be asked next, by the uptime; `None` while all are being asked.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Duration> {
+        let waiting = self.sources.values().filter(|it| it.wanted && it.fetching.is_none());
+        waiting.map(|state| state.due.uptime).min()
+    }
+
+    /// Takes the answer to an [`Ask`]. One that is no longer waited for is dropped.
+    pub fn answered(
+        &mut self,
+        id: u64,
+        answer: Result<Token, FetchError>,
+        now: Now,
+    ) -> Vec<Outcome> {
+        let found = self.sources.iter().find(|(_, state)| state.fetching == Some(id));
+        let Some((key, _)) = found else { return Vec::new() };
+        let key = key.clone();
+        let answer = answer.and_then(|token| self.check_usable(&key, token));
+        let Some(state) = self.sources.get_mut(&key) else { return Vec::new() };
+        state.fetching = None;
+        let was_tried = state.tried;
+        let result = match answer {
+            Ok(token) => {
+                let expires_at = token.lifetime().map(|lifetime| lifetime.expires_at());
+                let is_new = state.succeeded(token, self.last_generation + 1, now);
+                state.plan(self.at_fraction, now, self.random.fraction());
+                if is_new {
+                    self.last_generation += 1;
+                    self.cache_version += 1;
+                }
+                Ok(Fetched { is_new, expires_at, next: state.due.wall() })
+            }
+            Err(error) => {
+                let delay = state.failed(&error, now, self.random.fraction());
+                Err(Failed { error, failures: state.failures, delay })
+            }
+        };
+        if !was_tried {
+            self.version += 1;
+        }
+        self.outcomes(&key, &result)
+    }
+
+    /// Refuses a token that none of its registries can use: what they have is better than that.
+    fn check_usable(&self, key: &SourceKey, token: Token) -> Result<Token, FetchError> {
+        let ecr_hosts = self.ecr_hosts();
+        let mut users = self.registries.values().filter(|it| it.key == *key);
+        let derived: Vec<_> =
+            users.by_ref().map(|it| it.registry.derive(&token, &ecr_hosts)).collect();
+        if derived.iter().any(|it| !it.entries.is_empty()) {
+            return Ok(token);
+        }
+        let problem = derived.into_iter().find_map(|it| it.problem);
+        problem.map_or(Ok(token), Err)
+    }
+
+    /// The same result for each registry of a source, but for those that cannot use the token.
+    fn outcomes(&self, key: &SourceKey, result: &Result<Fetched, Failed>) -> Vec<Outcome> {
+        let ecr_hosts = self.ecr_hosts();
+        let state = &self.sources[key];
+        let outcome = |registry: &Registry| {
+            let token = state.newest().filter(|_| result.is_ok()).map(|newest| &newest.token);
+            let problem = token.and_then(|token| registry.derive(token, &ecr_hosts).problem);
+            let result = match (result, problem) {
+                (Ok(fetched), Some(error)) => {
+                    let wait =
+                        fetched.next.duration_since(state.fetched_at.unwrap_or(fetched.next));
+                    let delay = Duration::try_from(wait).unwrap_or_default();
+                    Err(Failed { error, failures: 1, delay })
+                }
+                (result, _) => result.clone(),
+            };
+            Outcome { registry: Arc::clone(&registry.name), result }
+        };
+        let users = self.registries.values().filter(|it| it.key == *key);
+        users.map(|it| outcome(&it.registry)).collect()
+    }
+
+    /// Has every token of AWS replaced now.
+    pub fn renew_all(&mut self, now: Now) {
+        for state in self.sources.values_mut() {
+            if matches!(state.source, TokenSource::Aws(_)) {
+                state.due = Due::after(now, Duration::ZERO);
+            }
+        }
+    }
+
+    /// What each registry of the config has.
+    #[must_use]
+    pub fn read(&self, now: Now) -> BTreeMap<Arc<str>, Reading> {
+        let ecr_hosts = self.ecr_hosts();
+        let read = |state: &RegistryState| self.read_one(state, &ecr_hosts, now);
+        self.registries.iter().map(|(name, state)| (Arc::clone(name), read(state))).collect()
+    }
+
+    fn read_one(&self, state: &RegistryState, ecr_hosts: &EcrHosts, now: Now) -> Reading {
+        let source = &self.sources[&state.key];
+        let held = |registry: &Registry, token: &Token| {
+            let Derived { entries, .. } = registry.derive(token, ecr_hosts);
+            let lifetime = token.lifetime();
+            (!entries.is_empty()).then_some(Reading::Held(Credentials { entries, lifetime }))
+        };
+        let current = || held(&state.registry, source.usable(now.wall)?);
+        let previous = || {
+            let previous = state.previous.as_ref()?;
+            let token = &self.sources.get(&previous.source.key())?.held.as_ref()?.token;
+            if token.is_expired(now.wall) { None } else { held(previous, token) }
+        };
+        let is_undecided = !source.tried || source.arrived.is_some();
+        let nothing = if is_undecided { Reading::NotYet } else { Reading::Failed };
+        current().or_else(previous).unwrap_or(nothing)
+    }
+
+    /// A number that is another one whenever [`TokenStore::read`] may differ.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// When the token of each registry was fetched last, and how long it lives, for metrics.
+    pub fn times(&self) -> impl Iterator<Item = (&str, Option<Timestamp>, Option<Timestamp>)> {
+        self.registries.iter().map(|(name, state)| {
+            let source = &self.sources[&state.key];
+            let lifetime = source.newest().and_then(|held| held.token.lifetime());
+            let fetched_at = source.fetched_at.or_else(|| lifetime.map(|it| it.issued_at()));
+            (&**name, fetched_at, lifetime.map(|it| it.expires_at()))
+        })
+    }
+
+    /// Whether a token waits until the token cache holds it.
+    #[must_use]
+    pub fn is_waiting_for_cache(&self) -> bool {
+        self.sources.values().any(|state| state.arrived.is_some())
+    }
+
+    fn ecr_hosts(&self) -> EcrHosts {
+        let mut hosts = EcrHosts::new();
+        for (name, state) in &self.registries {
+            let token = self.sources[&state.key].newest().map(|newest| &newest.token);
+            for host in state.registry.ecr_hosts(token) {
+                hosts.entry(host).or_insert_with(|| Arc::clone(name));
+            }
+        }
+        hosts
+    }
+
+    /// Forgets what nothing uses any more once it has expired.
+    fn forget_expired(&mut self, now: Now) {
+        for state in self.sources.values_mut() {
+            if state.forget_expired(now.wall) {
+                self.version += 1;
+                self.cache_version += 1;
+            }
+        }
+        let ecr_hosts = self.ecr_hosts();
+        let sources = &self.sources;
+        let has_entries = |registry: &Registry| {
+            let held = sources.get(&registry.source.key()).and_then(|it| it.held.as_ref());
+            held.is_some_and(|held| {
+                !held.token.is_expired(now.wall)
+                    && !registry.derive(&held.token, &ecr_hosts).entries.is_empty()
+            })
+        };
+        for state in self.registries.values_mut() {
+            let is_over =
+                |previous: &mut Registry| has_entries(&state.registry) || !has_entries(previous);
+            if state.previous.take_if(is_over).is_some() {
+                self.version += 1;
+                self.cache_version += 1;
+            }
+        }
+        let previous: BTreeSet<_> = self
+            .registries
+            .values()
+            .filter_map(|it| Some(it.previous.as_ref()?.source.key()))
+            .collect();
+        self.sources.retain(|key, state| {
+            let lives = state.held.as_ref().is_some_and(|held| {
+                held.token.lifetime().is_some_and(|lifetime| !lifetime.is_expired(now.wall))
+            });
+            state.wanted || previous.contains(key) || lives
+        });
+    }
+
+    fn plan_all(&mut self, now: Now) {
+        for state in self.sources.values_mut() {
+            state.plan(self.at_fraction, now, self.random.fraction());
+        }
+    }
+}
+
+/// Takes over a token of the cache, unless a newer one is held.
+fn adopt(state: &mut SourceState, cached: &Held) {
+    if state.held.as_ref().is_none_or(|held| held.generation <= cached.generation) {
+        state.held = Some(cached.clone());
+    }
+    state.arrived.take_if(|arrived| arrived.generation <= cached.generation);
+}
