@@ -31,7 +31,32 @@ demo: ## Show the daemon at work on a local control plane
 test: ## Run all tests, on a local control plane and nodes where they need them
 	@echo "The first time, building the tests takes about 8 minutes, and the programs that they run about 15."
 	$(TOOLS) build
-	cargo test --locked --workspace
+	cargo test --locked --workspace --exclude ecr-refresher-simulation
+	cargo test $(SIMULATION)
+
+.PHONY: test-simulation
+test-simulation: ## Run the tests of the simulation alone
+	cargo test $(SIMULATION)
+
+# Apart from the rest: it plants bugs in the product, is optimised, and gives tokio a seed.
+SIMULATION := --locked --profile simulation --package ecr-refresher-simulation --config 'build.rustflags=["--cfg","tokio_unstable"]'
+
+.PHONY: test-fast
+test-fast: ## Run the unit tests alone, without the control plane
+	cargo test --locked --package ecr-refresher-core --package ecr-refresher-sync --package ecr-refresher
+
+.PHONY: simulate
+simulate: ## Run random histories of the whole daemon: SEEDS=20000 for as many, SEED=7 for all of one
+	cargo run --quiet $(SIMULATION) --bin simulate -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
+
+.PHONY: planted
+planted: ## Plant bugs in the daemon, and count the histories that it takes to find each
+	cargo run --quiet $(SIMULATION) --bin simulate -- --plant --seeds $(or $(SEEDS),600)
+
+.PHONY: soak
+soak: ## Run two replicas under random faults: SOAK=2m for how long, SOAK_SEED=7 to replay
+	@echo "Building the soak: about 3 minutes the first time."
+	cargo run --locked --quiet --package ecr-refresher-tests --bin soak
 
 .PHONY: lint
 lint: $(CARGO_DENY) ## Check format, lints, docs, dependencies and the chart

@@ -1,0 +1,55 @@
+//! What stands in a copy.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::Value;
+
+/// The entries of a Secret's docker config: the decoded `auth` of each host.
+#[must_use]
+pub fn entries(secret: &Value) -> BTreeMap<String, String> {
+    let data = secret["data"][".dockerconfigjson"].as_str().unwrap_or_default();
+    let config: Value =
+        serde_json::from_slice(&STANDARD.decode(data).unwrap_or_default()).unwrap_or_default();
+    let auths = config["auths"].as_object().into_iter().flatten();
+    auths.map(|(host, entry)| (host.clone(), decode(&entry["auth"]))).collect()
+}
+
+fn decode(auth: &Value) -> String {
+    let bytes = STANDARD.decode(auth.as_str().unwrap_or_default()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The password of an entry of ECR.
+#[must_use]
+pub fn password(entry: &str) -> Option<&str> {
+    entry.strip_prefix("AWS:")
+}
+
+/// The number of the token of an entry of ECR: a later token has a higher one.
+#[must_use]
+pub fn number(entry: &str) -> Option<u64> {
+    password(entry)?.split('-').nth(1)?.parse().ok()
+}
+
+/// The `auth` values in the token cache, decoded.
+#[must_use]
+pub fn cached(secret: &Value) -> Vec<String> {
+    let text = STANDARD.decode(secret["data"]["tokens.json"].as_str().unwrap_or_default());
+    let cache: Value = serde_json::from_slice(&text.unwrap_or_default()).unwrap_or_default();
+    let mut found = Vec::new();
+    for token in cache["tokens"].as_array().into_iter().flatten() {
+        found.push(decode(&token["auth"]));
+        found.extend(token["entries"].as_object().into_iter().flatten().map(|it| decode(it.1)));
+    }
+    found
+}
+
+/// Whether the product has applied a Secret, or marked it as its own.
+#[must_use]
+pub fn is_ours(secret: &Value) -> bool {
+    let metadata = &secret["metadata"];
+    let mut managers = metadata["managedFields"].as_array().into_iter().flatten();
+    metadata["labels"]["app.kubernetes.io/managed-by"] == "ecr-refresher"
+        || managers.any(|it| it["manager"] == "ecr-refresher" && it["operation"] == "Apply")
+}

@@ -1,0 +1,167 @@
+//! One replica of the daemon, and its lives.
+
+use std::{path::Path, time::Duration};
+
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use ecr_refresher::{
+    config::{self, Follower},
+    daemon::{self, DaemonHandle, Home, Outside},
+    once::{self, Summary},
+};
+use ecr_refresher_core::{Random, aws::Aws};
+use tokio::{sync::oneshot, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::ApiServer,
+    aws::SimulatedAws,
+    files::SimulatedFiles,
+    time::{ReplicaClock, TrueTime},
+};
+
+/// The home namespace.
+pub const HOME: &str = "home";
+/// The name of the release.
+pub const NAME: &str = "ecr-refresher";
+/// Where the config file is.
+pub const CONFIG: &str = "/etc/ecr-refresher/config.yaml";
+
+/// What the replicas share.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The API server.
+    pub api: ApiServer,
+    /// AWS.
+    pub aws: SimulatedAws,
+    /// The files.
+    pub files: SimulatedFiles,
+    /// True time.
+    pub time: TrueTime,
+}
+
+/// A replica, running or not.
+pub struct Replica {
+    /// Its name, by which requests and calls are told apart.
+    pub name: &'static str,
+    /// Its wall clock.
+    pub clock: ReplicaClock,
+    surroundings: Surroundings,
+    lives: u64,
+    seed: u64,
+    life: Option<Life>,
+}
+
+/// One process.
+struct Life {
+    handle: DaemonHandle,
+    stop: oneshot::Sender<&'static str>,
+    ended: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Replica {
+    /// A replica that does not run yet.
+    #[must_use]
+    pub fn new(name: &'static str, surroundings: Surroundings, seed: u64) -> Self {
+        let clock = ReplicaClock::new(surroundings.time);
+        Self { name, clock, surroundings, lives: 0, seed, life: None }
+    }
+
+    /// What it shows of itself, while it runs.
+    #[must_use]
+    pub fn handle(&self) -> Option<&DaemonHandle> {
+        self.life.as_ref().map(|life| &life.handle)
+    }
+
+    /// Whether it runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.life.is_some()
+    }
+
+    /// Starts it, unless it runs or the config is wrong. A process with a wrong config ends at once, and
+    /// is started again when the config has changed.
+    pub fn start(&mut self) {
+        if self.life.is_some() {
+            return;
+        }
+        let outside = self.outside();
+        let Ok((config, text)) = config::load(Path::new(CONFIG), &outside.files) else { return };
+        let follower = Follower::new(Path::new(CONFIG), text, outside.files.clone());
+        let running = daemon::start(outside, config, follower).unwrap();
+        let handle = running.handle();
+        let (stop, stopped) = oneshot::channel();
+        let told = async { stopped.await.unwrap_or("SIGKILL") };
+        let ended = tokio::spawn(running.run_until(told));
+        self.life = Some(Life { handle, stop, ended });
+    }
+
+    /// Ends it on the spot. What it has sent is dealt with all the same.
+    pub async fn kill(&mut self) {
+        if let Some(life) = self.life.take() {
+            life.ended.abort();
+            let _ = life.ended.await;
+        }
+    }
+
+    /// Ends it in good order. Returns what went wrong.
+    pub async fn terminate(&mut self) -> Option<String> {
+        let Life { stop, mut ended, .. } = self.life.take()?;
+        let _ = stop.send("SIGTERM");
+        match tokio::time::timeout(Duration::from_mins(1), &mut ended).await {
+            Ok(Ok(Ok(()))) => None,
+            Ok(Ok(Err(error))) => Some(format!("{}: {error:#}", self.name)),
+            Ok(Err(error)) => Some(format!("{} panicked: {error}", self.name)),
+            Err(_) => {
+                // The kubelet gives it 30 s, then kills it: an API server that hangs is no fault of its.
+                ended.abort();
+                let _ = ended.await;
+                None
+            }
+        }
+    }
+
+    /// Why it has ended by itself, if it has.
+    pub async fn has_failed(&mut self) -> Option<String> {
+        if !self.life.as_ref()?.ended.is_finished() {
+            return None;
+        }
+        let life = self.life.take()?;
+        let name = self.name;
+        Some(match life.ended.await {
+            Ok(Ok(())) => format!("{name} ended by itself"),
+            Ok(Err(error)) => format!("{name} ended by itself: {error:#}"),
+            Err(error) => format!("{name} panicked: {error}"),
+        })
+    }
+
+    /// Does one pass, as a `CronJob` does.
+    ///
+    /// # Errors
+    /// When the pass could not do anything.
+    pub async fn once(&mut self) -> anyhow::Result<Option<Summary>> {
+        let outside = self.outside();
+        let Ok((config, _)) = config::load(Path::new(CONFIG), &outside.files) else {
+            return Ok(None);
+        };
+        let patience = Duration::from_mins(5);
+        once::pass(outside, config, patience, CancellationToken::new()).await.map(Some)
+    }
+
+    fn outside(&mut self) -> Outside {
+        self.lives += 1;
+        let Surroundings { api, aws, files, .. } = &self.surroundings;
+        let (clock, files) = (self.clock.clock(), files.files());
+        let keys = Credentials::new("AKIAEXAMPLE", "secret", None, None, "simulation");
+        let keys = SharedCredentialsProvider::new(keys);
+        let client = aws.http_client(self.name);
+        Outside {
+            client: api.client(self.name, HOME),
+            aws: Aws::with_client(client, "eu-west-1", keys, clock.clone(), files.clone()),
+            files,
+            clock,
+            random: Random::from_seed(self.seed.wrapping_add(self.lives)),
+            home: Home { namespace: HOME.to_owned(), name: NAME.to_owned() },
+            identity: self.name.to_owned(),
+        }
+    }
+}
