@@ -44,8 +44,6 @@ bugs! {
     RenderedOnce,
     /// Writes go on after the term has ended.
     WritesOutliveTerm,
-    /// A term does not end by itself.
-    TermWithoutEnd,
     /// A rival's Lease is taken after a fifth of its duration.
     LeaseTakenTooSoon,
     /// The Lease is written without a precondition.
@@ -78,8 +76,6 @@ bugs! {
     TokenLogged,
     /// An Event shows a token.
     TokenInEvent,
-    /// The real clock is read.
-    RealClock,
 }
 
 #[cfg(feature = "planted-bugs")]
