@@ -96,8 +96,7 @@ impl TokenStore {
     /// The settings by which a registry has entries now, if its `next` ones differ.
     fn previous(&self, former: RegistryState, next: &Registry) -> Option<Registry> {
         let RegistryState { registry, key, previous } = former;
-        let is_held = self.sources.get(&key).is_some_and(|state| state.held.is_some());
-        let last = if is_held { Some(registry) } else { previous };
+        let last = if is_held(&self.sources, &key) { Some(registry) } else { previous };
         last.filter(|last| last != next)
     }
 
@@ -137,10 +136,9 @@ impl TokenStore {
         self.last_generation = self.last_generation.max(term << 32);
         self.follow_sources(now);
         for (name, state) in &mut self.registries {
-            let cached = cache.registries.get(name).filter(|cached| **cached != state.registry);
-            let is_held = |it: &Registry| self.sources[&it.source.key()].held.is_some();
-            if let Some(cached) = cached.filter(|it| self.sources.contains_key(&it.source.key()))
-                && is_held(cached)
+            if let Some(cached) = cache.registries.get(name)
+                && *cached != state.registry
+                && is_held(&self.sources, &cached.source.key())
             {
                 state.previous = Some(cached.clone());
             }
@@ -220,9 +218,7 @@ impl TokenStore {
     /// Refuses a token that none of its registries can use: what they have is better than that.
     fn check_usable(&self, key: &SourceKey, token: Token) -> Result<Token, FetchError> {
         let ecr_hosts = self.ecr_hosts();
-        let mut users = self.registries.values().filter(|it| it.key == *key);
-        let derived: Vec<_> =
-            users.by_ref().map(|it| it.registry.derive(&token, &ecr_hosts)).collect();
+        let derived: Vec<_> = self.users(key).map(|it| it.derive(&token, &ecr_hosts)).collect();
         if derived.iter().any(|it| !it.entries.is_empty()) {
             return Ok(token);
         }
@@ -248,8 +244,12 @@ impl TokenStore {
             };
             Outcome { registry: Arc::clone(&registry.name), result }
         };
-        let users = self.registries.values().filter(|it| it.key == *key);
-        users.map(|it| outcome(&it.registry)).collect()
+        self.users(key).map(outcome).collect()
+    }
+
+    /// The registries of a source.
+    fn users(&self, key: &SourceKey) -> impl Iterator<Item = &Registry> {
+        self.registries.values().filter(move |it| it.key == *key).map(|it| &it.registry)
     }
 
     /// Has every token of AWS replaced now.
@@ -345,11 +345,7 @@ impl TokenStore {
                 self.cache_version += 1;
             }
         }
-        let previous: BTreeSet<_> = self
-            .registries
-            .values()
-            .filter_map(|it| Some(it.previous.as_ref()?.source.key()))
-            .collect();
+        let previous = self.previous_sources();
         self.sources.retain(|key, state| {
             let lives = state.held.as_ref().is_some_and(|held| {
                 held.token.lifetime().is_some_and(|lifetime| !lifetime.is_expired(now.wall))
@@ -358,11 +354,24 @@ impl TokenStore {
         });
     }
 
+    /// The sources whose entries are in use though their registries have other settings now.
+    fn previous_sources(&self) -> BTreeSet<SourceKey> {
+        self.registries
+            .values()
+            .filter_map(|state| Some(state.previous.as_ref()?.source.key()))
+            .collect()
+    }
+
     fn plan_all(&mut self, now: Now) {
         for state in self.sources.values_mut() {
             state.plan(self.at_fraction, now, self.random.fraction());
         }
     }
+}
+
+/// Whether a source has a token that the token cache holds, or that is used without it.
+fn is_held(sources: &BTreeMap<SourceKey, SourceState>, key: &SourceKey) -> bool {
+    sources.get(key).is_some_and(|state| state.held.is_some())
 }
 
 /// Takes over a token of the cache, unless a newer one is held.

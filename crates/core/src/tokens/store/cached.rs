@@ -1,6 +1,6 @@
 //! What the token cache should hold, and what follows once it does.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use super::{super::cache::CacheDocument, TokenStore};
 use crate::planted::{Bug, is_planted};
@@ -9,8 +9,7 @@ impl TokenStore {
     /// What the token cache should hold, and the generation of the newest token in it.
     #[must_use]
     pub fn cache_document(&self) -> (CacheDocument, u64) {
-        let of_previous = self.registries.values().filter_map(|it| it.previous.as_ref());
-        let previous: BTreeSet<_> = of_previous.map(|it| it.source.key()).collect();
+        let previous = self.previous_sources();
         let tokens = self.sources.iter().filter_map(|(key, state)| {
             let is_used = state.wanted || previous.contains(key);
             let newest = match &state.held {
