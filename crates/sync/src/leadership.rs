@@ -21,6 +21,17 @@ pub enum Standing {
     },
 }
 
+impl Standing {
+    /// The term that has not ended at an uptime of `now`.
+    #[must_use]
+    pub fn term(self, now: Duration) -> Option<u64> {
+        match self {
+            Self::Leader { term, until } => (now < until).then_some(term),
+            Self::Undecided | Self::Follower => None,
+        }
+    }
+}
+
 /// The right to call AWS and to write, which one replica has at a time. It ends by itself when it is
 /// not renewed, so that a replica that was cut off or suspended writes nothing more.
 #[derive(Debug, Clone)]
@@ -46,13 +57,7 @@ impl Leadership {
     /// The term in which it is held now, if it is.
     #[must_use]
     pub fn term(&self) -> Option<u64> {
-        match *self.standing.borrow() {
-            Standing::Leader { term, until } => {
-                let lasts = self.clock.uptime() < until;
-                lasts.then_some(term)
-            }
-            Standing::Undecided | Standing::Follower => None,
-        }
+        self.standing.borrow().term(self.clock.uptime())
     }
 
     /// Whether it is held now.

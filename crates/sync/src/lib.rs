@@ -50,7 +50,7 @@ pub use manifest::Manifest;
 pub use metadata::Metadata;
 pub use metrics::SyncMetrics;
 pub use notice::{Notice, Notices};
-pub use observed::{ContentHash, Observed, Ownership, Uid};
+pub use observed::{ContentHash, Observed, Ownership, Uid, resource_version};
 pub use pulse::Pulse;
 pub use report::{AccountReport, CopyReport, CopyState, Report, SecretReport};
 pub use settings::{OnConflict, PerNamespace, PullSecret, Settings};

@@ -102,7 +102,8 @@ impl Observed {
 }
 
 /// The resourceVersion as a number; 0 when it is none.
-pub(crate) fn resource_version(metadata: &ObjectMeta) -> u64 {
+#[must_use]
+pub fn resource_version(metadata: &ObjectMeta) -> u64 {
     metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 

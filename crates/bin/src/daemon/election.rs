@@ -12,8 +12,10 @@ use ecr_refresher_core::{
     clock::Clock,
     planted::{Bug, is_planted},
 };
-use ecr_refresher_sync::{Leadership, Standing};
-use k8s_openapi::api::coordination::v1::Lease as ApiLease;
+use ecr_refresher_sync::{Leadership, Standing, resource_version};
+use k8s_openapi::{
+    api::coordination::v1::Lease as ApiLease, apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams, PostParams},
@@ -128,8 +130,8 @@ impl Election {
             self.read().await?;
         }
         match self.candidate.next(self.clock.uptime()) {
-            Action::Create => self.create().await,
-            Action::Write(version) => self.write(version).await,
+            Action::Create => self.write(None).await,
+            Action::Write(version) => self.write(Some(version)).await,
             Action::Wait => {
                 self.follow();
                 Ok(())
@@ -141,42 +143,39 @@ impl Election {
     async fn read(&mut self) -> Result<()> {
         let lease = self.in_time(self.api.get_opt(&self.name)).await?;
         let lease = lease.map(|lease| {
-            self.check_restored(lease.resource_version());
+            self.check_restored(&lease.metadata);
             view(&lease, self.times.lease_duration)
         });
         self.candidate.read(lease, self.clock.uptime());
         Ok(())
     }
 
-    async fn create(&mut self) -> Result<()> {
-        let term = self.term().unwrap_or_else(|| self.candidate.next_term());
+    /// Takes or renews the Lease that has this resourceVersion, or creates it.
+    async fn write(&mut self, version: Option<String>) -> Result<()> {
+        let term = self.standing.borrow().term(self.clock.uptime());
+        let term = term.unwrap_or_else(|| self.candidate.next_term());
         let mut lease = self.candidate.held(self.times.lease_duration, self.clock.wall(), term);
-        lease["metadata"] = serde_json::json!({ "name": self.name });
-        let lease: ApiLease = serde_json::from_value(lease)?;
         let sent = self.clock.uptime();
-        let created = self.in_time(self.api.create(&PostParams::default(), &lease)).await?;
-        self.lead(sent, term, created.resource_version());
-        Ok(())
-    }
-
-    async fn write(&mut self, version: String) -> Result<()> {
-        let term = self.term().unwrap_or_else(|| self.candidate.next_term());
-        let mut lease = self.candidate.held(self.times.lease_duration, self.clock.wall(), term);
-        // Refused when another replica was faster.
-        if !is_planted(Bug::LeaseWithoutPrecondition) {
-            lease["metadata"] = serde_json::json!({ "resourceVersion": version });
-        }
-        let sent = self.clock.uptime();
-        let written = self.in_time(self.patch(&lease)).await?;
-        self.lead(sent, term, written.resource_version());
+        let written = if let Some(version) = version {
+            // Refused when another replica was faster.
+            if !is_planted(Bug::LeaseWithoutPrecondition) {
+                lease["metadata"] = serde_json::json!({ "resourceVersion": version });
+            }
+            self.in_time(self.patch(&lease)).await?
+        } else {
+            lease["metadata"] = serde_json::json!({ "name": self.name });
+            let lease: ApiLease = serde_json::from_value(lease)?;
+            self.in_time(self.api.create(&PostParams::default(), &lease)).await?
+        };
+        self.lead(sent, term, written.metadata);
         Ok(())
     }
 
     /// Takes that the Lease is ours by a write that was sent at this uptime, which is no later than
     /// when the others saw it.
-    fn lead(&mut self, sent: Duration, term: u64, version: Option<String>) {
-        self.check_restored(version.clone());
-        self.candidate.written(version.unwrap_or_default(), term);
+    fn lead(&mut self, sent: Duration, term: u64, lease: ObjectMeta) {
+        self.check_restored(&lease);
+        self.candidate.written(lease.resource_version.unwrap_or_default(), term);
         let until = sent.saturating_add(self.times.renew_deadline);
         if !matches!(*self.standing.borrow(), Standing::Leader { term: known, .. } if known == term)
         {
@@ -184,14 +183,6 @@ impl Election {
             self.leader = None;
         }
         self.standing.send_replace(Standing::Leader { term, until });
-    }
-
-    /// The term that has not ended yet.
-    fn term(&self) -> Option<u64> {
-        match *self.standing.borrow() {
-            Standing::Leader { term, until } => (self.clock.uptime() < until).then_some(term),
-            Standing::Undecided | Standing::Follower => None,
-        }
     }
 
     fn follow(&mut self) {
@@ -205,9 +196,9 @@ impl Election {
 
     /// Notes a term that has ended because it was not renewed in time.
     fn check_lapsed(&self) {
-        let is_over = |standing: &Standing| matches!(standing, Standing::Leader { until, .. } if *until <= self.clock.uptime());
         self.standing.send_if_modified(|standing| {
-            let is_over = is_over(standing);
+            let is_over = matches!(standing, Standing::Leader { .. })
+                && standing.term(self.clock.uptime()).is_none();
             if is_over {
                 let identity = &self.identity;
                 warn!(identity, "this replica leads no more: it could not renew the Lease in time");
@@ -218,8 +209,8 @@ impl Election {
     }
 
     /// Notes when the Lease has gone back to an older revision.
-    fn check_restored(&mut self, version: Option<String>) {
-        let version = version.and_then(|text| text.parse().ok()).unwrap_or_default();
+    fn check_restored(&mut self, lease: &ObjectMeta) {
+        let version = resource_version(lease);
         if version < self.version {
             warn!("the API server has gone back to an older revision: everything is listed again");
             self.restores.send_modify(|restores| *restores += 1);

@@ -10,7 +10,7 @@ use ecr_refresher_core::{
     planted::{Bug, is_planted},
     tokens::{CacheDocument, SharedTokenStore, TokenStore},
 };
-use ecr_refresher_sync::{MANAGED_BY, MANAGER, Pulse};
+use ecr_refresher_sync::{MANAGED_BY, MANAGER, Pulse, resource_version};
 use futures::{StreamExt, stream::BoxStream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -132,10 +132,10 @@ impl TokenCache {
         self.not_before = Instant::now();
         let started = Instant::now();
         loop {
-            match timeout(TIMEOUT, self.api.get_opt(&self.name)).await {
+            let problem = match timeout(TIMEOUT, self.api.get_opt(&self.name)).await {
                 Ok(Ok(secret)) => {
-                    let version = |secret: &Secret| resource_version(secret.resource_version());
-                    self.there = secret.as_ref().map_or(There::Absent, |it| There::At(version(it)));
+                    let there = |secret: &Secret| There::At(resource_version(&secret.metadata));
+                    self.there = secret.as_ref().map_or(There::Absent, there);
                     self.watch();
                     self.content = secret.and_then(|secret| self.parse(&secret));
                     return self.content.clone().unwrap_or_default();
@@ -154,20 +154,10 @@ impl TokenCache {
                     self.watch();
                     return CacheDocument::default();
                 }
-                Ok(Err(error)) => {
-                    let problem = Chain(&error);
-                    warn!(
-                        secret = self.name,
-                        "could not read the token cache; retrying: {problem}"
-                    );
-                }
-                Err(_) => {
-                    warn!(
-                        secret = self.name,
-                        "could not read the token cache; retrying: no answer"
-                    );
-                }
-            }
+                Ok(Err(error)) => Chain(&error).to_string(),
+                Err(_) => "no answer".to_owned(),
+            };
+            warn!(secret = self.name, "could not read the token cache; retrying: {problem}");
             sleep(RETRY).await;
         }
     }
@@ -251,8 +241,6 @@ impl TokenCache {
 
     /// Takes what the watch shows. Whether the Secret was deleted.
     fn take_change(&mut self, change: &Change) -> bool {
-        let version =
-            |secret: &PartialObjectMeta<Secret>| resource_version(secret.resource_version());
         let there = match change {
             Ok(Event::Init) => {
                 (self.is_listed, self.is_list_outdated) = (false, false);
@@ -260,7 +248,7 @@ impl TokenCache {
             }
             Ok(Event::InitApply(secret)) => {
                 self.is_listed = true;
-                let shown = version(secret);
+                let shown = resource_version(&secret.metadata);
                 let is_known = |known| shown == known || self.is_list_outdated && shown < known;
                 if matches!(self.there, There::At(known) if is_known(known)) {
                     return false;
@@ -274,7 +262,7 @@ impl TokenCache {
             }
             Ok(Event::InitDone) => There::Absent,
             Ok(Event::Apply(secret)) => {
-                let shown = version(secret);
+                let shown = resource_version(&secret.metadata);
                 // An event about what was there before our last write.
                 if matches!(self.there, There::At(known) if shown <= known) {
                     return false;
@@ -282,7 +270,7 @@ impl TokenCache {
                 There::At(shown)
             }
             Ok(Event::Delete(secret)) => {
-                let shown = version(secret);
+                let shown = resource_version(&secret.metadata);
                 if matches!(self.there, There::At(known) if shown < known) {
                     return false;
                 }
@@ -347,7 +335,7 @@ impl TokenCache {
         let (problem, is_final) = match answer {
             Ok(Ok(written)) => {
                 debug!(secret = self.name, "wrote the token cache");
-                self.there = There::At(resource_version(written.resource_version()));
+                self.there = There::At(resource_version(&written.metadata));
                 self.is_list_outdated = true;
                 self.holds(version, document, generation);
                 return;
@@ -368,10 +356,6 @@ impl TokenCache {
 fn is_final(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
     (400..500).contains(&status.code) && ![401, 409, 429].contains(&status.code)
-}
-
-fn resource_version(text: Option<String>) -> u64 {
-    text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
