@@ -62,24 +62,28 @@ impl Tokens {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<()> {
         let mut leadership = self.leadership.clone();
         loop {
-            let term = leadership.term();
+            let Some(term) = leadership.term() else {
+                tokio::select! {
+                    biased;
+                    () = shutdown.cancelled() => return Ok(()),
+                    () = leadership.changed(None) => continue,
+                }
+            };
             tokio::select! {
                 biased;
-                () = shutdown.cancelled(), if term.is_none() => return Ok(()),
-                ended = self.lead(term, &shutdown), if term.is_some() => {
+                ended = self.lead(term, &shutdown) => {
                     if ended? == Ended::ByShutdown {
                         return Ok(());
                     }
                 }
-                () = leadership.changed(term) => {}
+                () = leadership.changed(Some(term)) => {}
             }
         }
     }
 
     /// One term. It begins with the content of the token cache, which may be another leader's.
-    async fn lead(&mut self, term: Option<u64>, shutdown: &CancellationToken) -> Result<Ended> {
+    async fn lead(&mut self, term: u64, shutdown: &CancellationToken) -> Result<Ended> {
         self.follow_config();
-        let Some(term) = term else { return Ok(Ended::ByTime) };
         let cached = tokio::select! {
             biased;
             () = shutdown.cancelled() => return Ok(Ended::ByShutdown),

@@ -63,13 +63,12 @@ impl Index {
         let Deletion { key, secret, resource_version, .. } = *deletion;
         let random = self.random.f64();
         let copy = &mut self.namespaces.get_mut(key.namespace)?.copies[secret];
+        copy.secret.end_write();
         let Some(SecretState { lists, .. }) = self.secrets.get(secret)? else {
             // It has left the config meanwhile.
-            copy.secret.end_write();
             self.namespaces.forget_if_empty(key.namespace);
             return None;
         };
-        copy.secret.end_write();
         let failure = failure.map(|failure| copy.fail(failure, now, random));
         if failure.is_none() {
             copy.failure = None;

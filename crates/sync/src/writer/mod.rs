@@ -62,12 +62,9 @@ fn no_request(error: http::Error) -> WriteFailure {
 fn describe(code: StatusCode, retry_after: Option<Duration>, status: Status) -> WriteFailure {
     let message = status.message.unwrap_or_default();
     let details = status.details.unwrap_or_default();
-    let has_cause = |reason: &str| {
-        let mut causes = details.causes.iter().flatten();
-        causes.any(|cause| cause.reason.as_deref() == Some(reason))
-    };
-    let is_about_uid =
-        details.causes.iter().flatten().any(|it| it.field.as_deref() == Some("metadata.uid"));
+    let causes = details.causes.unwrap_or_default();
+    let has_cause = |reason: &str| causes.iter().any(|it| it.reason.as_deref() == Some(reason));
+    let is_about_uid = causes.iter().any(|it| it.field.as_deref() == Some("metadata.uid"));
     let reason = match code.as_u16() {
         409 if has_cause("FieldManagerConflict") => WriteReason::Owned,
         // An optimistic lock, such as that of a ResourceQuota, or a precondition: it may pass.
