@@ -25,18 +25,6 @@ impl Fixture {
     }
 }
 
-/// A fixture with a copy that has been unwanted since now.
-fn unwanted() -> Fixture {
-    let mut fixture = Fixture::selecting(TEAMS, &tier_is_prod());
-    fixture.list_namespaces(&[]);
-    fixture.list_copies(&[]);
-    fixture.token("one", LIFE);
-    fixture.labelled_namespace("team-a", "prod");
-    assert_eq!(fixture.write_all(), ["team-a"]);
-    fixture.namespace("team-a");
-    fixture
-}
-
 #[test]
 fn a_date_that_is_set_causes_no_write() {
     for seconds in STEPS {
@@ -134,7 +122,7 @@ fn a_repair_that_is_slowed_down_waits_as_long_as_it_did() {
 #[test]
 fn a_grace_before_a_deletion_is_neither_shortened_nor_prolonged() {
     for seconds in STEPS {
-        let mut fixture = unwanted();
+        let mut fixture = Fixture::unwanted();
         fixture.pass(60);
         fixture.step(seconds);
         let wait = fixture.wait();

@@ -86,6 +86,24 @@ impl Fixture {
         fixture
     }
 
+    /// One whose copy is there in `team-a`, because of the label of that namespace.
+    fn labelled() -> Self {
+        let mut fixture = Self::selecting(TEAMS, &tier_is_prod());
+        fixture.list_namespaces(&[]);
+        fixture.list_copies(&[]);
+        fixture.token("one", LIFE);
+        fixture.labelled_namespace("team-a", "prod");
+        assert_eq!(fixture.write_all(), ["team-a"]);
+        fixture
+    }
+
+    /// The same, and the namespace has lost its label now.
+    fn unwanted() -> Self {
+        let mut fixture = Self::labelled();
+        fixture.namespace("team-a");
+        fixture
+    }
+
     /// The same cluster, and a daemon that has just started with the same token.
     fn restart(&mut self) {
         self.index = Index::new(&self.settings, 8);

@@ -2,18 +2,6 @@
 
 use super::*;
 
-/// A fixture with the copy of a namespace that has lost its label since, at the time 0.
-fn unwanted() -> Fixture {
-    let mut fixture = Fixture::selecting(TEAMS, &tier_is_prod());
-    fixture.list_namespaces(&[]);
-    fixture.list_copies(&[]);
-    fixture.token("one", LIFE);
-    fixture.labelled_namespace("team-a", "prod");
-    fixture.write_all();
-    fixture.namespace("team-a");
-    fixture
-}
-
 fn deletions(fixture: &mut Fixture) -> Vec<Deletion> {
     std::iter::from_fn(|| fixture.index.next_deletion(fixture.now)).collect()
 }
@@ -24,7 +12,7 @@ fn grace() -> i64 {
 
 #[test]
 fn a_copy_that_is_wanted_no_more_goes_after_the_grace() {
-    let mut fixture = unwanted();
+    let mut fixture = Fixture::unwanted();
     fixture.pass(grace() - 1);
     assert_eq!(deletions(&mut fixture), []);
     fixture.pass(1);
@@ -37,7 +25,7 @@ fn a_copy_that_is_wanted_no_more_goes_after_the_grace() {
 
 #[test]
 fn an_edit_undone_in_time_costs_nothing() {
-    let mut fixture = unwanted();
+    let mut fixture = Fixture::unwanted();
     fixture.pass(grace() - 1);
     fixture.labelled_namespace("team-a", "prod");
     fixture.pass(grace());
@@ -47,7 +35,7 @@ fn an_edit_undone_in_time_costs_nothing() {
 
 #[test]
 fn after_a_restart_the_grace_begins_anew() {
-    let mut fixture = unwanted();
+    let mut fixture = Fixture::unwanted();
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     fixture.pass(grace() - 1);
     fixture.restart();
@@ -61,7 +49,7 @@ fn after_a_restart_the_grace_begins_anew() {
 
 #[test]
 fn nothing_goes_before_all_namespaces_are_known() {
-    let mut fixture = unwanted();
+    let mut fixture = Fixture::unwanted();
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     fixture.restart();
     fixture.list_copies(&[("team-a", copy)]);
@@ -76,7 +64,7 @@ fn a_secret_that_is_not_ours_or_has_lost_our_label_stays() {
         Ownership::Foreign,
         Ownership::Ours { labelled: false, content: None, expires_at: None, owned_fields: 4 },
     ] {
-        let mut fixture = unwanted();
+        let mut fixture = Fixture::unwanted();
         fixture.copy("team-a", ownership);
         fixture.pass(2 * grace());
         assert_eq!(deletions(&mut fixture), []);
@@ -85,7 +73,7 @@ fn a_secret_that_is_not_ours_or_has_lost_our_label_stays() {
 
 #[test]
 fn a_namespace_on_its_way_out_is_left_alone() {
-    let mut fixture = unwanted();
+    let mut fixture = Fixture::unwanted();
     fixture.terminating_namespace("team-a");
     fixture.pass(2 * grace());
     assert_eq!(deletions(&mut fixture), []);
@@ -93,7 +81,7 @@ fn a_namespace_on_its_way_out_is_left_alone() {
 
 #[test]
 fn a_deletion_that_fails_waits_and_is_tried_again() {
-    let mut fixture = unwanted();
+    let mut fixture = Fixture::unwanted();
     fixture.pass(grace());
     let deletion = deletions(&mut fixture).remove(0);
     let failure = WriteFailure {
@@ -109,7 +97,7 @@ fn a_deletion_that_fails_waits_and_is_tried_again() {
 
 #[test]
 fn a_namespace_wanted_again_during_the_deletion_gets_its_copy_back() {
-    let mut fixture = unwanted();
+    let mut fixture = Fixture::unwanted();
     fixture.pass(grace());
     let deletion = deletions(&mut fixture).remove(0);
     fixture.labelled_namespace("team-a", "prod");
@@ -134,7 +122,7 @@ fn a_config_whose_labels_are_not_known_yet_deletes_nothing() {
 
 #[test]
 fn without_prune_everything_stays() {
-    let mut fixture = unwanted();
+    let mut fixture = Fixture::unwanted();
     let mut settings = settings(TEAMS, &tier_is_prod());
     settings.prune_after = None;
     fixture.index.reconfigure(&settings, fixture.now);
@@ -144,7 +132,7 @@ fn without_prune_everything_stays() {
 
 #[test]
 fn what_was_deleted_is_not_brought_back_by_what_the_watch_tells_late() {
-    let mut fixture = unwanted();
+    let mut fixture = Fixture::unwanted();
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     fixture.pass(grace());
     fixture.copy_event(Watched::ListBegun);
@@ -163,7 +151,7 @@ fn what_was_deleted_is_not_brought_back_by_what_the_watch_tells_late() {
 
 #[test]
 fn what_is_made_after_a_deletion_is_seen_though_versions_have_gone_back() {
-    let mut fixture = unwanted();
+    let mut fixture = Fixture::unwanted();
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     fixture.pass(grace());
     let deletion = deletions(&mut fixture).remove(0);

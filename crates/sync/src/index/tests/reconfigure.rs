@@ -62,12 +62,7 @@ fn a_namespace_that_is_seen_with_its_labels_does_not_wait_for_the_others() {
 
 #[test]
 fn labels_that_are_missing_for_one_pull_secret_are_no_matter_to_another() {
-    let mut fixture = Fixture::selecting(TEAMS, &tier_is_prod());
-    fixture.list_namespaces(&[]);
-    fixture.list_copies(&[]);
-    fixture.token("one", LIFE);
-    fixture.labelled_namespace("team-a", "prod");
-    fixture.write_all();
+    let mut fixture = Fixture::labelled();
     let mut both = fixture.settings.clone();
     let zone_is_a = Expression::Equal("zone".into(), "a".into()).into();
     both.secrets.extend(settings(&[("hub-pull", &["*"])], &zone_is_a).secrets);

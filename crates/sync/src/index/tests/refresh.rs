@@ -189,12 +189,7 @@ fn content_that_changes_all_the_time_postpones_no_copy() {
 
 /// A copy that waits for its turn, and how long it takes from the token to its turn.
 fn waiting() -> (Fixture, Duration) {
-    let mut fixture = Fixture::selecting(TEAMS, &tier_is_prod());
-    fixture.list_namespaces(&[]);
-    fixture.list_copies(&[]);
-    fixture.token("one", LIFE);
-    fixture.labelled_namespace("team-a", "prod");
-    fixture.write_all();
+    let mut fixture = Fixture::labelled();
     fixture.token("two", LIFE);
     let wait = fixture.index.next_due().unwrap().saturating_sub(fixture.now.uptime);
     assert!(wait > Duration::from_mins(1), "{wait:?}");
