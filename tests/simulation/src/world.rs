@@ -299,12 +299,14 @@ impl World {
     /// For an hour nothing should be written, and after a restart neither.
     pub async fn check_quiet(&mut self) {
         let (hour, moment) = (Duration::from_hours(1), Duration::from_mins(2));
-        for (span, what) in [(hour, "in a quiet hour"), (moment, "after a restart")] {
+        for restarts in [false, true] {
+            let (span, what) =
+                if restarts { (moment, "after a restart") } else { (hour, "in a quiet hour") };
             if self.refresh_is_near(span + moment) {
                 return;
             }
             let before = (self.truth.lock().writes(), self.calls());
-            if what == "after a restart" {
+            if restarts {
                 for replica in &mut self.replicas {
                     if let Some(failure) = replica.terminate().await {
                         self.truth.lock().violation(failure);

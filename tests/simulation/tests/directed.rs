@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ecr_refresher_simulation::{
     api::Kind,
-    history::{Ran, simulate},
+    aws::Service,
+    history::{History, Ran, simulate},
     plan::Plan,
     replica::{HOME, NAME},
     world::{Mode, Setting, World},
@@ -17,10 +18,18 @@ use tokio::time::sleep;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
+fn plan() -> Plan {
+    Plan { spread: 30, ..Plan::default() }
+}
+
+/// How often ECR was called.
+fn calls(world: &World) -> u64 {
+    world.surroundings.aws.lock().calls.total(Service::Ecr)
+}
+
 fn setting(mode: Mode) -> Setting {
     let token_life = Duration::from_hours(12);
-    let plan = Plan { spread: 30, ..Plan::default() };
-    Setting { seed: 1, mode, token_life, namespaces: 6, plan, log_level: "info", bug: None }
+    Setting { seed: 1, mode, token_life, namespaces: 6, plan: plan(), log_level: "info", bug: None }
 }
 
 /// Runs a scenario, which must break no invariant.
@@ -35,17 +44,14 @@ fn holds(setting: Setting, scenario: impl AsyncFnOnce(&mut World) + Send + 'stat
 fn a_registry_that_no_pull_secret_uses_for_one_edit_is_used_again() {
     holds(setting(Mode::Daemon(1)), async |world: &mut World| {
         sleep(5 * MINUTE).await;
-        let before =
-            world.surroundings.aws.lock().calls.total(ecr_refresher_simulation::aws::Service::Ecr);
-        let mut edited = Plan { spread: 30, ..Plan::default() };
+        let before = calls(world);
+        let mut edited = plan();
         edited.secrets[0].registries = [true, false, false, false, false];
         world.write_config(edited);
         sleep(10 * MINUTE).await;
-        world.write_config(Plan { spread: 30, ..Plan::default() });
+        world.write_config(plan());
         world.check_calm().await;
-        let after =
-            world.surroundings.aws.lock().calls.total(ecr_refresher_simulation::aws::Service::Ecr);
-        assert_eq!(before, after, "an edit that is undone costs nothing");
+        assert_eq!(before, calls(world), "an edit that is undone costs nothing");
     });
 }
 
@@ -53,11 +59,11 @@ fn a_registry_that_no_pull_secret_uses_for_one_edit_is_used_again() {
 fn a_registry_that_leaves_the_config_for_one_edit_is_used_again() {
     holds(setting(Mode::Daemon(1)), async |world: &mut World| {
         sleep(5 * MINUTE).await;
-        let mut edited = Plan { spread: 30, ..Plan::default() };
+        let mut edited = plan();
         edited.registries[1] = false;
         world.write_config(edited);
         sleep(10 * MINUTE).await;
-        world.write_config(Plan { spread: 30, ..Plan::default() });
+        world.write_config(plan());
         world.check_calm().await;
     });
 }
@@ -132,8 +138,7 @@ fn three_days_of_rotations_need_one_call_and_one_write_each() {
             world.check_calm().await;
         }
         let writes = world.truth.lock().writes();
-        let calls =
-            world.surroundings.aws.lock().calls.total(ecr_refresher_simulation::aws::Service::Ecr);
+        let calls = calls(world);
         // Two registries, at half of each token's life, or up to a twentieth of that earlier.
         assert!((24..=30).contains(&calls), "{calls} calls");
         // Each token is one write of six copies, and one of the token cache.
@@ -144,7 +149,6 @@ fn three_days_of_rotations_need_one_call_and_one_write_each() {
 
 #[test]
 fn two_runs_of_one_seed_are_the_same() {
-    use ecr_refresher_simulation::history::History;
     if !cfg!(tokio_unstable) {
         eprintln!("skipped: `make test-simulation` builds tokio with a seed, which this needs");
         return;

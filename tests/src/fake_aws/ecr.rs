@@ -76,7 +76,7 @@ fn entry(token: &IssuedToken, fault: Option<&Fault>) -> Value {
             Some(Fault::OtherRegion(region)) => region,
             _ => token.region.as_str(),
         };
-        let host = host(&token.account, region);
+        let host = registry_host(&token.account, region);
         entry.insert("proxyEndpoint".into(), json!(format!("https://{host}")));
     }
     Value::Object(entry)
@@ -93,7 +93,8 @@ fn authorization_token(password: &str, fault: Option<&Fault>) -> Value {
 }
 
 /// The registry host of an account in a region, in the partition of that region.
-fn host(account: &str, region: &str) -> String {
+#[must_use]
+pub fn registry_host(account: &str, region: &str) -> String {
     let own = SUFFIXES.iter().find(|(regions, _)| region.starts_with(regions));
     let suffix = own.map_or("amazonaws.com", |(_, suffix)| suffix);
     format!("{account}.dkr.ecr.{region}.{suffix}")
@@ -214,8 +215,8 @@ mod tests {
 
     #[test]
     fn a_host_has_the_suffix_of_its_partition() {
-        assert_eq!(host("1", "cn-north-1"), "1.dkr.ecr.cn-north-1.amazonaws.com.cn");
-        assert_eq!(host("1", "us-gov-west-1"), "1.dkr.ecr.us-gov-west-1.amazonaws.com");
-        assert_eq!(host("1", "eusc-de-east-1"), "1.dkr.ecr.eusc-de-east-1.amazonaws.eu");
+        assert_eq!(registry_host("1", "cn-north-1"), "1.dkr.ecr.cn-north-1.amazonaws.com.cn");
+        assert_eq!(registry_host("1", "us-gov-west-1"), "1.dkr.ecr.us-gov-west-1.amazonaws.com");
+        assert_eq!(registry_host("1", "eusc-de-east-1"), "1.dkr.ecr.eusc-de-east-1.amazonaws.eu");
     }
 }

@@ -46,7 +46,7 @@ use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-pub use self::ecr::SECOND_ACCOUNT;
+pub use self::ecr::{SECOND_ACCOUNT, registry_host};
 pub use self::fault::{Fault, Rule};
 pub use self::identity::{DEFAULT_ACCOUNT, DEFAULT_ARN, Identity};
 pub use self::metadata::POD_IDENTITY_PATH;

@@ -7,9 +7,30 @@ use crate::{
     world::{Hub, World},
 };
 
-/// An edit.
+/// What happens to the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConfigAct {
+    /// The config says something else.
+    Edit(Edit),
+    /// The last edit is undone.
+    Undo,
+    /// The file is wrong.
+    Bad(&'static str),
+    /// The file is gone.
+    Vanish,
+    /// The file is good again.
+    Repair,
+    /// The docker config file is another one.
+    File(u8, u8),
+    /// The docker config file is wrong.
+    BadFile(&'static str),
+    /// The docker config file is gone.
+    FileVanishes,
+}
+
+/// An edit of what the config says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit {
     /// A registry comes or goes.
     Registry(usize),
     /// The first registry moves to another region.
@@ -36,20 +57,6 @@ pub enum ConfigAct {
     Prune,
     /// Another spread, in seconds.
     Spread(u32),
-    /// The last edit is undone.
-    Undo,
-    /// The file is wrong.
-    Bad(&'static str),
-    /// The file is gone.
-    Vanish,
-    /// The file is good again.
-    Repair,
-    /// The docker config file is another one.
-    File(u8, u8),
-    /// The docker config file is wrong.
-    BadFile(&'static str),
-    /// The docker config file is gone.
-    FileVanishes,
 }
 
 /// Registries that a pull Secret may have; none of them means all.
@@ -74,19 +81,19 @@ impl ConfigAct {
     pub(super) fn random(random: &mut Random) -> Self {
         let secret = random.usize(0..2);
         match random.u8(0..26) {
-            0..=2 => Self::Registry(random.usize(0..5)),
-            3 => Self::Region(pick(random, &["eu-west-1", "eu-west-1", "us-west-2"])),
-            4 => Self::Accounts,
-            5 => Self::Session(pick(random, &["ecr-refresher", "other"])),
-            6 => Self::Secret(1),
-            7..=9 => Self::Uses(secret, pick(random, &USES)),
-            10..=12 => Self::Patterns(secret, random.usize(0..PATTERNS.len())),
-            13 => Self::Selector(secret),
-            14 => Self::ServiceAccounts(secret, random.usize(0..3)),
-            15 => Self::Adopt(secret),
-            16 => Self::Label(secret),
-            17 => Self::Prune,
-            18 => Self::Spread(pick(random, &[0, 30, 300])),
+            0..=2 => Self::Edit(Edit::Registry(random.usize(0..5))),
+            3 => Self::Edit(Edit::Region(pick(random, &["eu-west-1", "eu-west-1", "us-west-2"]))),
+            4 => Self::Edit(Edit::Accounts),
+            5 => Self::Edit(Edit::Session(pick(random, &["ecr-refresher", "other"]))),
+            6 => Self::Edit(Edit::Secret(1)),
+            7..=9 => Self::Edit(Edit::Uses(secret, pick(random, &USES))),
+            10..=12 => Self::Edit(Edit::Patterns(secret, random.usize(0..PATTERNS.len()))),
+            13 => Self::Edit(Edit::Selector(secret)),
+            14 => Self::Edit(Edit::ServiceAccounts(secret, random.usize(0..3))),
+            15 => Self::Edit(Edit::Adopt(secret)),
+            16 => Self::Edit(Edit::Label(secret)),
+            17 => Self::Edit(Edit::Prune),
+            18 => Self::Edit(Edit::Spread(pick(random, &[0, 30, 300]))),
             19..=20 => Self::Undo,
             21 => Self::Bad(pick(random, &BAD)),
             22 if random.bool() => Self::Vanish,
@@ -95,20 +102,6 @@ impl ConfigAct {
             _ if random.bool() => Self::BadFile(pick(random, &["", "{", "[]", "{\"auths\": {}}"])),
             _ => Self::FileVanishes,
         }
-    }
-
-    /// Whether it changes what the config says.
-    pub(super) fn is_edit(&self) -> bool {
-        !matches!(
-            self,
-            Self::Undo
-                | Self::Bad(_)
-                | Self::Vanish
-                | Self::Repair
-                | Self::File(..)
-                | Self::BadFile(_)
-                | Self::FileVanishes
-        )
     }
 
     pub(super) fn apply(&self, world: &mut World) {
@@ -129,16 +122,18 @@ impl ConfigAct {
                 None => return,
             },
             Self::Repair => {}
-            _ => {
-                self.edit(&mut plan);
+            Self::Edit(edit) => {
+                edit.apply(&mut plan);
                 world.former_plans.push(world.plan.clone());
             }
         }
         world.write_config(plan);
         world.start_all();
     }
+}
 
-    fn edit(&self, plan: &mut Plan) {
+impl Edit {
+    fn apply(&self, plan: &mut Plan) {
         match *self {
             Self::Registry(registry) => plan.registries[registry] ^= true,
             Self::Region(region) => plan.region = region,
@@ -153,13 +148,6 @@ impl ConfigAct {
             Self::Label(secret) => plan.secrets[secret].label ^= true,
             Self::Prune => plan.prunes ^= true,
             Self::Spread(seconds) => plan.spread = seconds,
-            Self::Undo
-            | Self::Bad(_)
-            | Self::Vanish
-            | Self::Repair
-            | Self::File(..)
-            | Self::BadFile(_)
-            | Self::FileVanishes => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The replies of ECR and ECR Public.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use ecr_refresher_tests::fake_aws::registry_host;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -9,17 +10,6 @@ use super::{
     request::Service,
     tokens::IssuedToken,
 };
-
-/// What the names of a partition's regions begin with, and what its hosts end in, where that is not
-/// `amazonaws.com`.
-const SUFFIXES: [(&str, &str); 6] = [
-    ("cn-", "amazonaws.com.cn"),
-    ("eusc-", "amazonaws.eu"),
-    ("us-iso-", "c2s.ic.gov"),
-    ("us-isob-", "sc2s.sgov.gov"),
-    ("eu-isoe-", "cloud.adc-e.uk"),
-    ("us-isof-", "csp.hci.ic.gov"),
-];
 
 /// The reply to `GetAuthorizationToken` with a token.
 pub(super) fn authorization(token: &IssuedToken, fault: Option<&Fault>) -> String {
@@ -54,7 +44,7 @@ fn entry(token: &IssuedToken, fault: Option<&Fault>, mangling: Option<Mangling>)
             Some(Fault::OtherAccount(other)) => account = other,
             _ => {}
         }
-        entry["proxyEndpoint"] = json!(format!("https://{}", host(account, region)));
+        entry["proxyEndpoint"] = json!(format!("https://{}", registry_host(account, region)));
     }
     entry
 }
@@ -74,11 +64,4 @@ fn epoch_seconds(time: Timestamp) -> Value {
     } else {
         json!(time.as_duration().as_secs_f64())
     }
-}
-
-/// The registry host of an account in a region.
-fn host(account: &str, region: &str) -> String {
-    let own = SUFFIXES.iter().find(|(regions, _)| region.starts_with(regions));
-    let suffix = own.map_or("amazonaws.com", |(_, suffix)| suffix);
-    format!("{account}.dkr.ecr.{region}.{suffix}")
 }

@@ -1,6 +1,6 @@
 //! What must hold at every moment. The API server shows each request and each write as it happens.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use serde_json::Value;
 
@@ -60,6 +60,15 @@ impl Observer for Always {
     }
 }
 
+/// Notes one more moment. How many there were within [`WINDOW`].
+fn count(recent: &mut VecDeque<Duration>, now: Duration) -> usize {
+    recent.push_back(now);
+    while recent.front().is_some_and(|first| now.saturating_sub(*first) > WINDOW) {
+        recent.pop_front();
+    }
+    recent.len()
+}
+
 /// The copy or ServiceAccount that a request writes.
 fn written(request: &RequestInfo) -> Option<Key> {
     let kind = request.kind.filter(|kind| matches!(kind, Kind::Secret | Kind::ServiceAccount))?;
@@ -76,12 +85,7 @@ impl Facts {
         {
             self.violation(format!("{key:?} is written by {caller} while {other} writes it"));
         }
-        let recent = self.recent.entry(key.clone()).or_default();
-        recent.push_back(now);
-        while recent.front().is_some_and(|first| now.saturating_sub(*first) > WINDOW) {
-            recent.pop_front();
-        }
-        if recent.len() == MOST_WRITES {
+        if count(self.recent.entry(key.clone()).or_default(), now) == MOST_WRITES {
             self.violation(format!("{key:?} was written {MOST_WRITES} times in {WINDOW:?}"));
         }
     }
@@ -91,12 +95,7 @@ impl Facts {
         let calls = self.aws.lock().calls.drain();
         for call in calls {
             let key = (call.caller, call.account, call.region, call.operation);
-            let recent = self.recent_calls.entry(key.clone()).or_default();
-            recent.push_back(call.at);
-            while recent.front().is_some_and(|first| call.at.saturating_sub(*first) > WINDOW) {
-                recent.pop_front();
-            }
-            if recent.len() == MOST_CALLS {
+            if count(self.recent_calls.entry(key.clone()).or_default(), call.at) == MOST_CALLS {
                 self.violation(format!("{key:?}: {MOST_CALLS} calls in {WINDOW:?}"));
             }
         }

@@ -45,7 +45,7 @@ pub fn check(server: &Server, facts: &Facts, prunes: bool) -> Vec<String> {
                     );
                 }
             }
-            wrong.extend(account_problems(server, namespace, name, plan.accounts, facts));
+            wrong.extend(account_problems(server, namespace, name, plan.accounts));
         }
         if contents.len() > 1 && !facts.is_refreshing() {
             wrong.push(format!("the copies of {name} differ: {:?}", contents.values()));
@@ -98,9 +98,7 @@ fn account_problems(
     namespace: &str,
     secret: &str,
     accounts: usize,
-    facts: &Facts,
 ) -> Vec<String> {
-    let _ = facts;
     let mut wrong = Vec::new();
     let copy = server.get(Kind::Secret, namespace, secret);
     for account in ACCOUNTS[accounts] {
