@@ -39,5 +39,6 @@ fn an_sdk_without_a_time_source_is_caught_reading_the_real_clock() {
         sdk.set_time_source(None);
         sdk.build()
     });
-    assert!(backtrace.unwrap().contains("SystemTimeSource"));
+    let backtrace = backtrace.unwrap();
+    assert!(backtrace.contains("SystemTimeSource"), "{backtrace}");
 }
