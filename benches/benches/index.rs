@@ -9,8 +9,20 @@ use ecr_refresher_core::{
     Auth, Credentials, Host, Lifetime, clock::Now, dockerconfig::DockerConfig,
 };
 use ecr_refresher_sync::{
-    AllowList, Event, Index, Manifest, Namespace, Observed, OnConflict, Outcome, Ownership,
-    PerNamespace, PullSecret, Settings, Watched,
+    desired::{
+        allow_list::AllowList,
+        manifest::Manifest,
+        settings::{OnConflict, PerNamespace, PullSecret, Settings},
+    },
+    index::{
+        Index,
+        event::{Event, Outcome},
+    },
+    observed::{
+        change::Watched,
+        copy::{ObservedCopy, Ownership},
+        namespace::Namespace,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::core::Selector;
@@ -81,7 +93,8 @@ fn write_all(index: &mut Index) -> u64 {
             expires_at: write.manifest.expires_at,
             owned_fields: write.manifest.owned_fields,
         };
-        let written = Outcome::Written(Observed { resource_version: writes, uid: None, ownership });
+        let written =
+            Outcome::Written(ObservedCopy { resource_version: writes, uid: None, ownership });
         index.apply(Event::Written { write, outcome: written }, now());
     }
     writes

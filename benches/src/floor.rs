@@ -5,7 +5,14 @@ use std::{fmt::Debug, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use ecr_refresher_core::{Auth, Credentials, Host, Lifetime, dockerconfig::DockerConfig};
-use ecr_refresher_sync::{AllowList, MANAGER, Manifest, OnConflict, PullSecret};
+use ecr_refresher_sync::{
+    MANAGER,
+    desired::{
+        allow_list::AllowList,
+        manifest::Manifest,
+        settings::{OnConflict, PullSecret},
+    },
+};
 use ecr_refresher_tests::fake_aws::PASSWORD_MARKER;
 use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use jiff::{SignedDuration, Timestamp};

@@ -4,7 +4,11 @@ use std::iter;
 
 use anyhow::{Context, Result};
 use ecr_refresher_core::{TokenMetrics, clock::unix_seconds, tokens::SharedTokenStore};
-use ecr_refresher_sync::{EngineHandle, Leadership, SyncMetrics, copy_series};
+use ecr_refresher_sync::{
+    engine::handle::EngineHandle,
+    leadership::Leadership,
+    report::{copy_series::copy_series, metrics::SyncMetrics},
+};
 use jiff::Timestamp;
 use prometheus::{Gauge, GaugeVec, Opts, Registry, TextEncoder};
 

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 /// What is known about which replica leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum LeadershipState {
     /// Nothing yet.
     Undecided,
     /// Another replica leads.
@@ -21,7 +21,7 @@ pub enum Standing {
     },
 }
 
-impl Standing {
+impl LeadershipState {
     /// The term that has not ended at an uptime of `now`.
     #[must_use]
     pub fn term(self, now: Duration) -> Option<u64> {
@@ -36,21 +36,22 @@ impl Standing {
 /// not renewed, so that a replica that was cut off or suspended writes nothing more.
 #[derive(Debug, Clone)]
 pub struct Leadership {
-    standing: watch::Receiver<Standing>,
+    standing: watch::Receiver<LeadershipState>,
     clock: Clock,
 }
 
 impl Leadership {
     /// The right that `standing` tells of.
     #[must_use]
-    pub fn new(standing: watch::Receiver<Standing>, clock: Clock) -> Self {
+    pub fn new(standing: watch::Receiver<LeadershipState>, clock: Clock) -> Self {
         Self { standing, clock }
     }
 
     /// The right of the only replica: one term for ever.
     #[must_use]
     pub fn always(clock: Clock) -> Self {
-        let (_, standing) = watch::channel(Standing::Leader { term: 1, until: Duration::MAX });
+        let (_, standing) =
+            watch::channel(LeadershipState::Leader { term: 1, until: Duration::MAX });
         Self { standing, clock }
     }
 
@@ -69,14 +70,14 @@ impl Leadership {
     /// Whether it is known which replica leads.
     #[must_use]
     pub fn is_decided(&self) -> bool {
-        *self.standing.borrow() != Standing::Undecided
+        *self.standing.borrow() != LeadershipState::Undecided
     }
 
     /// Waits until [`Leadership::term`] is another one than `term`.
     pub async fn changed(&mut self, term: Option<u64>) {
         while self.term() == term {
             let until = match *self.standing.borrow_and_update() {
-                Standing::Leader { until, .. } if term.is_some() => until,
+                LeadershipState::Leader { until, .. } if term.is_some() => until,
                 _ => Duration::MAX,
             };
             tokio::select! {
@@ -104,13 +105,13 @@ mod tests {
         Clock::new(|| Timestamp::UNIX_EPOCH, move || started.elapsed())
     }
 
-    fn leader(term: u64, until: u64) -> Standing {
-        Standing::Leader { term, until: Duration::from_secs(until) }
+    fn leader(term: u64, until: u64) -> LeadershipState {
+        LeadershipState::Leader { term, until: Duration::from_secs(until) }
     }
 
     #[tokio::test(start_paused = true)]
     async fn it_is_held_as_long_as_it_is_renewed() {
-        let (renew, standing) = watch::channel(Standing::Undecided);
+        let (renew, standing) = watch::channel(LeadershipState::Undecided);
         let mut leadership = Leadership::new(standing, clock());
         assert!(!leadership.is_decided() && !leadership.is_held());
         assert!(leadership.changed(None).now_or_never().is_none());
@@ -121,7 +122,7 @@ mod tests {
         renew.send_replace(leader(1, 19));
         advance(Duration::from_secs(9)).await;
         assert!(leadership.changed(Some(1)).now_or_never().is_none());
-        renew.send_replace(Standing::Follower);
+        renew.send_replace(LeadershipState::Follower);
         leadership.changed(Some(1)).await;
         assert_eq!(leadership.term(), None);
     }

@@ -27,7 +27,7 @@ use ecr_refresher_core::{
     ecr::{EcrPublicSettings, EcrSettings},
     tokens::Registry,
 };
-use ecr_refresher_sync::{PullSecret, Settings};
+use ecr_refresher_sync::desired::settings::{PullSecret, Settings};
 use figment::Figment;
 
 pub use self::{follow::Follower, problem::ConfigError};

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt, path::PathBuf};
 
 use ecr_refresher_core::ecr::Variant;
-use ecr_refresher_sync::PerNamespace;
+use ecr_refresher_sync::desired::settings::PerNamespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{

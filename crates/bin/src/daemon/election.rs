@@ -12,7 +12,10 @@ use ecr_refresher_core::{
     clock::Clock,
     planted::{Bug, is_planted},
 };
-use ecr_refresher_sync::{Leadership, Standing, resource_version};
+use ecr_refresher_sync::{
+    leadership::{Leadership, LeadershipState},
+    observed::copy::resource_version,
+};
 use k8s_openapi::{
     api::coordination::v1::Lease as ApiLease, apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
@@ -41,7 +44,7 @@ pub(crate) struct Election {
     times: LeaderElection,
     clock: Clock,
     candidate: Candidate,
-    standing: watch::Sender<Standing>,
+    standing: watch::Sender<LeadershipState>,
     /// The other replica that leads, as the log has it.
     leader: Option<String>,
     failures: u32,
@@ -62,7 +65,7 @@ impl Election {
         clock: Clock,
         restores: watch::Sender<u64>,
     ) -> (Self, Leadership) {
-        let (standing, told) = watch::channel(Standing::Undecided);
+        let (standing, told) = watch::channel(LeadershipState::Undecided);
         let this = Self {
             api: Api::namespaced(client.clone(), &home.namespace),
             name: home.name.clone(),
@@ -177,16 +180,16 @@ impl Election {
         self.check_restored(&lease);
         self.candidate.written(lease.resource_version.unwrap_or_default(), term);
         let until = sent.saturating_add(self.times.renew_deadline);
-        if !matches!(*self.standing.borrow(), Standing::Leader { term: known, .. } if known == term)
+        if !matches!(*self.standing.borrow(), LeadershipState::Leader { term: known, .. } if known == term)
         {
             info!(identity = self.identity, term, "this replica leads");
             self.leader = None;
         }
-        self.standing.send_replace(Standing::Leader { term, until });
+        self.standing.send_replace(LeadershipState::Leader { term, until });
     }
 
     fn follow(&mut self) {
-        self.standing.send_replace(Standing::Follower);
+        self.standing.send_replace(LeadershipState::Follower);
         let leader = self.candidate.rival();
         if self.leader.as_deref() != leader {
             info!(identity = self.identity, leader, "another replica leads");
@@ -197,12 +200,12 @@ impl Election {
     /// Notes a term that has ended because it was not renewed in time.
     fn check_lapsed(&self) {
         self.standing.send_if_modified(|standing| {
-            let is_over = matches!(standing, Standing::Leader { .. })
+            let is_over = matches!(standing, LeadershipState::Leader { .. })
                 && standing.term(self.clock.uptime()).is_none();
             if is_over {
                 let identity = &self.identity;
                 warn!(identity, "this replica leads no more: it could not renew the Lease in time");
-                *standing = Standing::Follower;
+                *standing = LeadershipState::Follower;
             }
             is_over
         });

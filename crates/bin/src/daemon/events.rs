@@ -15,7 +15,7 @@ use ecr_refresher_core::{
     clock::Clock,
     planted::{Bug, is_planted},
 };
-use ecr_refresher_sync::{Leadership, MANAGER, Notice};
+use ecr_refresher_sync::{MANAGER, leadership::Leadership, report::notice::Notice};
 use k8s_openapi::api::events::v1::Event;
 use kube::{
     Api, Client,

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use ecr_refresher_sync::{EngineHandle, WatchReport};
+use ecr_refresher_sync::{engine::handle::EngineHandle, report::WatchReport};
 use futures::stream;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
@@ -142,9 +142,9 @@ impl Pages {
 /// Whether the watches are alive, and when each was last heard of. An API server that is away is no
 /// reason for a restart: then they fail, and are taken up again.
 fn judge(watches: &[WatchReport]) -> (StatusCode, String) {
-    let hanging = watches.iter().filter(|watch| watch.hangs);
+    let hanging = watches.iter().filter(|watch| watch.is_stuck);
     let mut lines: Vec<_> = hanging
-        .map(|watch| format!("the {watch} hangs: it tells nothing, not even that it failed"))
+        .map(|watch| format!("the {watch} is stuck: no event and no error for 5 minutes"))
         .collect();
     let status = if lines.is_empty() {
         lines.push("ok".to_owned());
@@ -169,13 +169,13 @@ fn text(status: StatusCode, body: &str) -> Response<Page> {
 mod tests {
     use super::*;
 
-    fn watch(name: Option<&str>, seconds: u64, hangs: bool) -> WatchReport {
+    fn watch(name: Option<&str>, seconds: u64, is_stuck: bool) -> WatchReport {
         WatchReport {
             resource: if name.is_some() { "secrets" } else { "namespaces" },
             name: name.map(str::to_owned),
             heard_at: jiff::Timestamp::UNIX_EPOCH,
             silence: Duration::from_secs(seconds),
-            hangs,
+            is_stuck,
         }
     }
 
@@ -190,8 +190,9 @@ mod tests {
     #[test]
     fn a_watch_that_hangs_is_bad_health_and_is_named() {
         let watches = [watch(None, 12, false), watch(Some("ecr-pull"), 400, true)];
-        let lines = "the watch of secrets named ecr-pull hangs: it tells nothing, not even that it \
-                     failed\nwatch of namespaces: heard 12 s ago\n\
+        let lines = "the watch of secrets named ecr-pull is stuck: no event and no error for 5 \
+                     minutes\n\
+                     watch of namespaces: heard 12 s ago\n\
                      watch of secrets named ecr-pull: heard 400 s ago\n";
         assert_eq!(judge(&watches), (StatusCode::SERVICE_UNAVAILABLE, lines.to_owned()));
     }

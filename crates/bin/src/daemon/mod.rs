@@ -15,7 +15,11 @@ use std::{convert::Infallible, sync::Arc};
 
 use anyhow::Result;
 use ecr_refresher_core::tokens::{SharedTokenStore, TokenStore};
-use ecr_refresher_sync::{Engine, EngineHandle, Leadership, Notices, Surroundings};
+use ecr_refresher_sync::{
+    engine::{Engine, EngineDependencies, handle::EngineHandle},
+    leadership::Leadership,
+    report::notice::Notices,
+};
 use tokio::sync::{mpsc, watch};
 
 pub use self::outside::{Home, Outside};
@@ -69,7 +73,7 @@ pub fn start(outside: Outside, config: Config, follower: Follower) -> Result<Run
     };
     let store = SharedTokenStore::new(TokenStore::new(random.clone()));
     let metrics = Metrics::register(leadership.clone(), store.clone(), clock.wall())?;
-    let surroundings = Surroundings {
+    let surroundings = EngineDependencies {
         client: client.clone(),
         tokens: store.clone(),
         leadership: leadership.clone(),

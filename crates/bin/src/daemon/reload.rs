@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use ecr_refresher_core::clock::Clock;
-use ecr_refresher_sync::{EngineHandle, Notices};
+use ecr_refresher_sync::{engine::handle::EngineHandle, report::notice::Notices};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 

@@ -10,7 +10,9 @@ use ecr_refresher_core::{
     planted::{Bug, is_planted},
     tokens::{CacheDocument, SharedTokenStore, TokenStore},
 };
-use ecr_refresher_sync::{MANAGED_BY, MANAGER, Pulse, resource_version};
+use ecr_refresher_sync::{
+    MANAGED_BY, MANAGER, observed::copy::resource_version, watch::liveness::WatchLiveness,
+};
 use futures::{StreamExt, stream::BoxStream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
@@ -165,7 +167,8 @@ impl TokenCache {
     fn watch(&mut self) {
         let watched = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
         let api = |client| Api::namespaced(client, &self.namespace);
-        self.changes = Pulse::start(&self.clock, &self.random).watch(&self.client, api, watched);
+        self.changes =
+            WatchLiveness::start(&self.clock, &self.random).watch(&self.client, api, watched);
     }
 
     /// Waits until there is something to do about the Secret. May be dropped and called again.

@@ -11,7 +11,7 @@ use ecr_refresher_core::{
     planted::{Bug, is_planted},
     tokens::{Ask, Outcome, SharedTokenStore, Token, TokenSource},
 };
-use ecr_refresher_sync::{Leadership, Notices};
+use ecr_refresher_sync::{leadership::Leadership, report::notice::Notices};
 use tokio::{
     sync::watch,
     task::JoinSet,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ecr_refresher_sync::{Look, Namespace};
+use ecr_refresher_sync::{observed::namespace::Namespace, snapshot::Snapshot};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ pub(super) fn inspect(config: &str, namespaces: &[&str], copies: &[Value]) -> In
     std::fs::write(&path, config).unwrap();
     let (config, places) =
         config::load_with_places(&path).unwrap_or_else(|error| panic!("{error}"));
-    let mut look = Look::begin(&config.sync, now());
+    let mut look = Snapshot::begin(&config.sync, now());
     for text in namespaces {
         let mut words = text.trim_end_matches('!').split(' ');
         let name = words.next().unwrap();

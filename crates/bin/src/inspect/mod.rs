@@ -11,7 +11,10 @@ mod status;
 mod table;
 
 use ecr_refresher_core::clock::Clock;
-use ecr_refresher_sync::{CopyState, Look, Sighting, look};
+use ecr_refresher_sync::{
+    report::CopyState,
+    snapshot::{Snapshot, copy_view::CopyView, look},
+};
 use jiff::Timestamp;
 use kube::Client;
 
@@ -26,7 +29,7 @@ use crate::{
 struct Inspection {
     config: Config,
     places: Places,
-    look: Look,
+    look: Snapshot,
 }
 
 /// Reads the config, and then the cluster: all of it, or one namespace. Returns the client too.
@@ -52,7 +55,7 @@ impl Inspection {
     }
 
     /// The state of a copy that is wanted.
-    fn state(&self, sighting: &Sighting<'_>) -> CopyState {
+    fn state(&self, sighting: &CopyView<'_>) -> CopyState {
         sighting.state(self.config.expires(sighting.secret), self.now())
     }
 }

@@ -1,14 +1,17 @@
 //! Why something is as it is, in words.
 
-use ecr_refresher_sync::{Decision, Flaw, Sighting};
+use ecr_refresher_sync::{
+    desired::allow_list::Decision,
+    snapshot::copy_view::{CopyView, Drift},
+};
 
 /// Why a copy that is ours, and has not expired, is written all the same.
-pub(super) fn flaw(flaw: Flaw, managers: &[String]) -> String {
+pub(super) fn flaw(flaw: Drift, managers: &[String]) -> String {
     match flaw {
-        Flaw::Unlabelled => "it has lost the label that marks it as ours".to_owned(),
-        Flaw::Edited if managers.is_empty() => "somebody has changed it".to_owned(),
-        Flaw::Edited => format!("it was changed by {}", managers.join(", ")),
-        Flaw::Outdated => "the config asks for other labels or annotations".to_owned(),
+        Drift::Unlabelled => "it has lost the label that marks it as ours".to_owned(),
+        Drift::Edited if managers.is_empty() => "somebody has changed it".to_owned(),
+        Drift::Edited => format!("it was changed by {}", managers.join(", ")),
+        Drift::Outdated => "the config asks for other labels or annotations".to_owned(),
     }
 }
 
@@ -22,7 +25,7 @@ pub(super) fn foreign(managers: &[String]) -> String {
 }
 
 /// Why no copy is to be in a namespace; `None` if one is.
-pub(super) fn refusal(sighting: &Sighting<'_>) -> Option<String> {
+pub(super) fn refusal(sighting: &CopyView<'_>) -> Option<String> {
     let list = &sighting.secret.allow_list;
     match sighting.decision {
         Decision::Allowed(_) if sighting.terminating => {

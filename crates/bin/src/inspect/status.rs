@@ -1,6 +1,6 @@
 //! `status`: every copy with its state and the time it has left.
 
-use ecr_refresher_sync::CopyState;
+use ecr_refresher_sync::report::CopyState;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -56,7 +56,7 @@ impl Status {
         let at = inspection.now();
         let mut rows: Vec<_> = inspection
             .look
-            .sightings()
+            .copies()
             .filter(|sighting| !sighting.terminating)
             .filter_map(|sighting| {
                 let state = if sighting.is_wanted() {

@@ -10,7 +10,11 @@ use ecr_refresher_core::{
     Files,
     tokens::{SharedTokenStore, TokenStore},
 };
-use ecr_refresher_sync::{Engine, Leadership, Pass, Surroundings, SyncMetrics};
+use ecr_refresher_sync::{
+    engine::{Engine, EngineDependencies, once::Pass},
+    leadership::Leadership,
+    report::metrics::SyncMetrics,
+};
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
@@ -90,7 +94,7 @@ pub async fn pass(
     // There is no later to spread writes over.
     config.sync.spread = Duration::ZERO;
     let metrics = SyncMetrics::register(&prometheus::Registry::new())?;
-    let surroundings = Surroundings {
+    let surroundings = EngineDependencies {
         client: outside.client,
         tokens: store,
         leadership: Leadership::always(clock.clone()),

@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use ecr_refresher_sync::{CopyReport, CopyState, Pass, Report};
+use ecr_refresher_sync::{
+    engine::once::Pass,
+    report::{CopyReport, CopyState, Report},
+};
 use serde::Serialize;
 
 use super::credentials::FailedRegistries;
@@ -180,7 +183,7 @@ fn why(state: CopyState) -> &'static str {
 #[cfg(test)]
 mod tests {
     use ecr_refresher_core::{FetchError, Reason};
-    use ecr_refresher_sync::SecretReport;
+    use ecr_refresher_sync::report::SecretReport;
 
     use super::*;
 

@@ -7,7 +7,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Report, Settings, WatchReport};
+use crate::{
+    desired::settings::Settings,
+    report::{Report, WatchReport},
+};
 
 /// A loop that does not answer within this time has stalled.
 const PATIENCE: Duration = Duration::from_secs(5);

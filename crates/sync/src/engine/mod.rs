@@ -1,7 +1,7 @@
 //! The loop that feeds the index and does what it says.
 
-mod handle;
-mod once;
+pub mod handle;
+pub mod once;
 mod tell;
 mod writes;
 
@@ -28,17 +28,24 @@ pub use self::{
     once::Pass,
 };
 use crate::{
-    Event, Index, Leadership, Manifest, Notices, Report, Settings, SyncMetrics,
-    concurrency::Concurrency,
-    document::{Document, document},
-    watch::{Watch, Watches},
+    desired::{
+        document::{Document, document},
+        manifest::Manifest,
+        settings::Settings,
+    },
+    index::{Index, event::Event},
+    job::concurrency::Concurrency,
+    leadership::Leadership,
+    observed::resource::Watch,
+    report::{Report, metrics::SyncMetrics, notice::Notices},
+    watch::Watches,
 };
 
 /// The two clocks may differ by so much without a suspension.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// What the engine works with.
-pub struct Surroundings {
+pub struct EngineDependencies {
     /// The API server.
     pub client: Client,
     /// The owner of the tokens, which is read whenever something is rendered.
@@ -87,11 +94,12 @@ impl Engine {
     /// first run on.
     #[must_use]
     pub fn new(
-        surroundings: Surroundings,
+        surroundings: EngineDependencies,
         settings: Settings,
         metrics: SyncMetrics,
     ) -> (Self, EngineHandle) {
-        let Surroundings { client, tokens, leadership, restores, clock, random } = surroundings;
+        let EngineDependencies { client, tokens, leadership, restores, clock, random } =
+            surroundings;
         let (ask, requests) = mpsc::channel(8);
         let uptime = clock.uptime();
         let concurrency = Concurrency::new(settings.concurrency);

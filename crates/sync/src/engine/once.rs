@@ -7,7 +7,11 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Engine, WatchEnded, writes::Done};
-use crate::{CopyState, Event, Outcome, PerNamespace, Report};
+use crate::{
+    desired::settings::PerNamespace,
+    index::event::{Event, Outcome},
+    report::{CopyState, Report},
+};
 
 /// How often a write is tried whose failure may pass: over about 15 s.
 const ATTEMPTS: u32 = 5;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use tracing::{debug, info, warn};
 
 use super::{Engine, writes::Kind};
-use crate::{Notice, Setback, WriteReason};
+use crate::{
+    job::failure::{RepeatedFailure, WriteReason},
+    report::notice::Notice,
+};
 
 impl Engine {
     /// Tells of foreign Secrets that stand where a copy is wanted, once of each.
@@ -36,9 +39,9 @@ impl Engine {
         kind: Kind,
         name: &str,
         namespace: &Arc<str>,
-        setback: &Setback,
+        setback: &RepeatedFailure,
     ) {
-        let Setback { failure, count, delay } = setback;
+        let RepeatedFailure { failure, count, delay } = setback;
         // It is on its way out, and its watch will tell.
         if failure.reason == WriteReason::NamespaceGone {
             debug!(name, %namespace, "the namespace is gone: {failure}");

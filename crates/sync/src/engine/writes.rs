@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
 use super::{Engine, tell::tell_of_success};
-use crate::{Event, concurrency::Ordinal, writer};
+use crate::{index::event::Event, job::concurrency::Ordinal, writer};
 
 /// How long writes under way may take to end when the process is told to stop.
 const GRACE: Duration = Duration::from_secs(10);

@@ -6,9 +6,12 @@ use ecr_refresher_core::clock::Now;
 
 use super::{Ended, Index, failure::Failure, namespaces::Presence};
 use crate::{
-    ObservedAccount, Watched, WriteFailure,
-    queue::Ticket,
-    tracked::{Lists, Tracked},
+    job::{failure::WriteFailure, queue::Ticket},
+    observed::{
+        account::ObservedAccount,
+        change::Watched,
+        tracked::{Lists, Tracked},
+    },
 };
 
 /// One ServiceAccount: a namespace, and a name by its place.

@@ -3,7 +3,7 @@
 use ecr_refresher_core::clock::Now;
 
 use super::{Index, SecretState, copy::CopyRecord, namespaces::Presence};
-use crate::{Namespace, Watched};
+use crate::observed::{change::Watched, namespace::Namespace};
 
 impl Index {
     pub(super) fn apply_namespace(&mut self, change: Watched<Namespace>, now: Now) {

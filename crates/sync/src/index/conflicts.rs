@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{CopyKey, Index, namespaces::Presence};
-use crate::OnConflict;
+use crate::desired::settings::OnConflict;
 
 impl Index {
     /// Takes out the conflicts that are new: the names of the pull Secrets, and the namespaces.

@@ -8,12 +8,20 @@ use ecr_refresher_core::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::failure::{Failure, Setback};
+use super::failure::Failure;
 use crate::{
-    CopyState, Manifest, Observed, OnConflict, Ownership, Uid, WriteFailure, backoff,
-    maybe_time::MaybeTime,
-    queue::Ticket,
-    tracked::{Lists, Tracked},
+    desired::{manifest::Manifest, settings::OnConflict},
+    job::{
+        backoff,
+        failure::{RepeatedFailure, WriteFailure},
+        queue::Ticket,
+    },
+    moment::MaybeTime,
+    observed::{
+        copy::{ObservedCopy, Ownership, Uid},
+        tracked::{Lists, Tracked},
+    },
+    report::CopyState,
 };
 
 /// A copy that is made right again is given this long to stay so.
@@ -38,7 +46,7 @@ pub(super) struct CopyRecord {
     /// Its turn to be written, while it is not as it should be: the earliest that it has had since
     /// then, so that neither newer content nor another date postpones it.
     turn: MaybeTime,
-    pub(super) secret: Tracked<Observed>,
+    pub(super) secret: Tracked<ObservedCopy>,
     /// The first bytes of the hash of the content that was written last, 0 before the first write.
     last_written: u32,
     /// How often it had to be made right, each time soon after the last, and when that was.
@@ -103,7 +111,7 @@ impl CopyRecord {
     }
 
     /// The Secret that is there, as far as is known.
-    pub(super) fn observed(&self) -> Option<Observed> {
+    pub(super) fn observed(&self) -> Option<ObservedCopy> {
         self.secret.get().copied()
     }
 
@@ -142,14 +150,14 @@ impl CopyRecord {
     }
 
     /// Takes the answer to a write of a manifest.
-    pub(super) fn written(&mut self, manifest: &Manifest, observed: Observed, lists: Lists) {
+    pub(super) fn written(&mut self, manifest: &Manifest, observed: ObservedCopy, lists: Lists) {
         self.last_written = manifest.content.prefix();
         self.turn = MaybeTime::NONE;
         self.update(|secret| secret.written(observed, lists));
     }
 
     /// Takes what a list, the watch or an answer says of the Secret.
-    pub(super) fn update(&mut self, update: impl FnOnce(&mut Tracked<Observed>)) {
+    pub(super) fn update(&mut self, update: impl FnOnce(&mut Tracked<ObservedCopy>)) {
         let before = self.observed();
         update(&mut self.secret);
         let after = self.observed();
@@ -201,7 +209,12 @@ impl CopyRecord {
     }
 
     /// Notes a failure. `random` in 0..1 is for the backoff.
-    pub(super) fn fail(&mut self, failure: WriteFailure, now: Now, random: f64) -> Arc<Setback> {
+    pub(super) fn fail(
+        &mut self,
+        failure: WriteFailure,
+        now: Now,
+        random: f64,
+    ) -> Arc<RepeatedFailure> {
         let failure = Failure::after(self.failure.as_deref(), failure, now, random);
         let setback = Arc::clone(&failure.setback);
         self.failure = Some(Box::new(failure));
@@ -210,12 +223,12 @@ impl CopyRecord {
 
     /// Whether the Secret that is there is ours.
     pub(super) fn is_ours(&self) -> bool {
-        matches!(self.observed(), Some(Observed { ownership: Ownership::Ours { .. }, .. }))
+        matches!(self.observed(), Some(ObservedCopy { ownership: Ownership::Ours { .. }, .. }))
     }
 
     /// Whether the Secret that is there is somebody else's.
     pub(super) fn is_foreign(&self) -> bool {
-        matches!(self.observed(), Some(Observed { ownership: Ownership::Foreign, .. }))
+        matches!(self.observed(), Some(ObservedCopy { ownership: Ownership::Foreign, .. }))
     }
 
     /// Whether nothing is lost when this is forgotten.

@@ -4,24 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use ecr_refresher_core::clock::Now;
 
-use crate::{WriteFailure, backoff};
-
-/// A failure, and what follows from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Setback {
-    /// What happened.
-    pub failure: WriteFailure,
-    /// How often it has failed in a row.
-    pub count: u32,
-    /// How long it waits now.
-    pub delay: Duration,
-}
+use crate::job::{
+    backoff,
+    failure::{RepeatedFailure, WriteFailure},
+};
 
 /// The last of the failures in a row, and when to try again.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     /// Shared with every report that shows it.
-    pub(super) setback: Arc<Setback>,
+    pub(super) setback: Arc<RepeatedFailure>,
     /// By the uptime.
     pub(super) retry_at: Duration,
 }
@@ -37,7 +29,7 @@ impl Failure {
         let count = before.map_or(0, |before| before.setback.count).saturating_add(1);
         let delay = backoff::delay(count, failure.retry_after, random);
         let retry_at = now.uptime.saturating_add(delay);
-        Self { setback: Arc::new(Setback { failure, count, delay }), retry_at }
+        Self { setback: Arc::new(RepeatedFailure { failure, count, delay }), retry_at }
     }
 
     /// Whether what is there stands in the way, rather than a fault.

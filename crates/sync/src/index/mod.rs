@@ -1,13 +1,14 @@
 //! What is wanted against what is there. Pure: events and the time go in, writes come out.
 
-mod accounts;
+pub mod accounts;
 mod apply_namespace;
 mod conflicts;
 mod copy;
+pub mod event;
 mod failure;
 mod namespaces;
-mod prune;
-mod reconfigure;
+pub mod prune;
+pub mod reconfigure;
 mod state;
 mod survey;
 #[cfg(test)]
@@ -32,16 +33,25 @@ use self::{
 };
 pub use self::{
     accounts::{AccountKey, Link},
-    failure::Setback,
     prune::Deletion,
     reconfigure::Changes,
 };
 use crate::{
-    Event, Manifest, Observed, OnConflict, Outcome, PullSecret, Settings, Uid, Watched,
-    WriteFailure, WriteReason,
-    maybe_time::MaybeTime,
-    queue::{Queue, Ticket},
-    tracked::{Lists, Tracked},
+    desired::{
+        manifest::Manifest,
+        settings::{OnConflict, PullSecret, Settings},
+    },
+    index::event::{Event, Outcome},
+    job::{
+        failure::{RepeatedFailure, WriteFailure, WriteReason},
+        queue::{Queue, Ticket},
+    },
+    moment::MaybeTime,
+    observed::{
+        change::Watched,
+        copy::{ObservedCopy, Uid},
+        tracked::{Lists, Tracked},
+    },
 };
 
 /// One copy: a pull Secret in a namespace, both by their number.
@@ -74,7 +84,7 @@ pub struct Write {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// Why the copy is not as it is to be.
-    pub failure: Option<Arc<Setback>>,
+    pub failure: Option<Arc<RepeatedFailure>>,
     /// How long the namespace had waited for its first copy, if this was it.
     pub waited: Option<Duration>,
     /// How often the copy had to be made right of late, when that is often: somebody fights over it.
@@ -198,7 +208,7 @@ impl Index {
         self.secrets.get_mut(secret)?.as_mut()
     }
 
-    fn apply_copy(&mut self, secret: usize, change: Watched<Observed>, now: Now) {
+    fn apply_copy(&mut self, secret: usize, change: Watched<ObservedCopy>, now: Now) {
         let Some(state) = self.state_mut(secret) else { return };
         match change {
             Watched::ListBegun => state.lists.begin(),
@@ -232,7 +242,7 @@ impl Index {
         secret: usize,
         namespace: &str,
         now: Now,
-        update: impl FnOnce(&mut Tracked<Observed>),
+        update: impl FnOnce(&mut Tracked<ObservedCopy>),
     ) {
         let id = self.namespaces.intern(namespace);
         if let Some(entry) = self.namespaces.get_mut(id) {

@@ -8,7 +8,7 @@ use std::{
 use ecr_refresher_core::planted::{Bug, is_planted};
 
 use super::{accounts::AccountRecord, copy::CopyRecord};
-use crate::Namespace;
+use crate::observed::namespace::Namespace;
 
 /// All namespaces that exist, or in which a Secret of a pull Secret's name was seen.
 #[derive(Debug)]

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use ecr_refresher_core::clock::Now;
 
 use super::{CopyKey, Ended, Index, SecretState, namespaces::Presence};
-use crate::{Uid, WriteFailure, queue::Ticket};
+use crate::{
+    job::{failure::WriteFailure, queue::Ticket},
+    observed::copy::Uid,
+};
 
 /// A copy that is to be deleted. Its end must be fed back.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,10 @@ use super::{
     accounts::{AccountName, AccountRecord},
     copy::CopyRecord,
 };
-use crate::{PullSecret, Settings, queue::Queue};
+use crate::{
+    desired::settings::{PullSecret, Settings},
+    job::queue::Queue,
+};
 
 /// What a new config means for those who feed the index.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use ecr_refresher_core::clock::Now;
 
 use super::{CopyKey, Index, copy::CopyRecord, namespaces::Presence};
-use crate::{AccountReport, Manifest, PerNamespace, Report, report::Tally};
+use crate::{
+    desired::{manifest::Manifest, settings::PerNamespace},
+    report::{AccountReport, Report, ReportBuilder},
+};
 
 impl Index {
     /// Whether there is anything left to do at `now` or after a failure that may pass. A failure
@@ -27,7 +30,7 @@ impl Index {
     /// The state of all copies at `now`, and each single one of those that are `shown`.
     #[must_use]
     pub fn report(&self, now: Now, shown: PerNamespace) -> Report {
-        let mut tally = Tally::new(shown);
+        let mut tally = ReportBuilder::new(shown);
         for (place, state) in self.states() {
             tally.begin(place, &state.secret, &state.matched);
         }

@@ -7,7 +7,12 @@ use kube::{Client, client::Body};
 use serde_json::{Value, json};
 
 use super::{failure, in_time, no_request, send};
-use crate::{Link, MANAGER, ObservedAccount, WriteFailure, WriteReason};
+use crate::{
+    MANAGER,
+    index::accounts::Link,
+    job::failure::{WriteFailure, WriteReason},
+    observed::account::ObservedAccount,
+};
 
 /// Adds and takes away names, if the ServiceAccount is still as it was.
 ///
@@ -68,7 +73,7 @@ fn patch(link: &Link) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::AccountKey;
+    use crate::index::accounts::AccountKey;
 
     fn link(has_list: bool, removed: &[usize], added: &[&str]) -> Link {
         Link {

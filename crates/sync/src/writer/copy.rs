@@ -8,7 +8,10 @@ use serde_json::json;
 
 use super::{failure, in_time, no_request, send};
 use crate::{
-    Deletion, MANAGER, Observed, Outcome, Write, WriteFailure, WriteReason, metadata::MetadataOnly,
+    MANAGER,
+    index::{Write, event::Outcome, prune::Deletion},
+    job::failure::{WriteFailure, WriteReason},
+    observed::{copy::ObservedCopy, metadata::MetadataOnly},
 };
 
 /// The reply is the copy's metadata: never the Secret, so that there is nothing to leak.
@@ -41,12 +44,12 @@ pub(crate) async fn delete(
     in_time(deleting).await.err()
 }
 
-async fn apply(client: &Client, secret: &str, write: &Write) -> Result<Observed, WriteFailure> {
+async fn apply(client: &Client, secret: &str, write: &Write) -> Result<ObservedCopy, WriteFailure> {
     let bytes = send(client, request(secret, write)?).await?;
     let copy: MetadataOnly<Secret> = serde_json::from_slice(&bytes).map_err(|_| {
         failure(WriteReason::ServerError, "the API server's answer is no metadata".to_owned())
     })?;
-    Ok(Observed::new(&copy.metadata))
+    Ok(ObservedCopy::new(&copy.metadata))
 }
 
 fn request(secret: &str, write: &Write) -> Result<Request<Body>, WriteFailure> {

@@ -18,7 +18,7 @@ pub(crate) use self::{
     account::link,
     copy::{delete, write},
 };
-use crate::{WriteFailure, WriteReason};
+use crate::job::failure::{WriteFailure, WriteReason};
 
 /// How long one write may take. The client itself would wait for ever.
 const TIMEOUT: Duration = Duration::from_secs(15);

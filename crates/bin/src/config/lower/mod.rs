@@ -5,7 +5,7 @@ mod registries;
 mod secrets;
 mod tuning;
 
-use ecr_refresher_sync::Settings;
+use ecr_refresher_sync::desired::settings::Settings;
 
 use super::{
     Config,

@@ -2,7 +2,13 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use ecr_refresher_sync::{AllowList, CONTENT_HASH, EXPIRES_AT, MANAGED_BY, OnConflict, PullSecret};
+use ecr_refresher_sync::{
+    CONTENT_HASH, EXPIRES_AT, MANAGED_BY,
+    desired::{
+        allow_list::AllowList,
+        settings::{OnConflict, PullSecret},
+    },
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::core::Selector;
 

@@ -1,6 +1,8 @@
 //! The copy in a namespace.
 
-use ecr_refresher_sync::{CopyState, OnConflict, Sighting};
+use ecr_refresher_sync::{
+    desired::settings::OnConflict, report::CopyState, snapshot::copy_view::CopyView,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -25,7 +27,7 @@ pub(super) struct CopyFound {
 }
 
 impl CopyFound {
-    pub(super) fn of(inspection: &Inspection, sighting: &Sighting<'_>) -> Self {
+    pub(super) fn of(inspection: &Inspection, sighting: &CopyView<'_>) -> Self {
         let (state, reason) = if sighting.decision.is_allowed() {
             wanted(inspection, sighting)
         } else {
@@ -59,7 +61,7 @@ impl CopyFound {
     }
 }
 
-fn wanted(inspection: &Inspection, sighting: &Sighting<'_>) -> (&'static str, Option<String>) {
+fn wanted(inspection: &Inspection, sighting: &CopyView<'_>) -> (&'static str, Option<String>) {
     let state = inspection.state(sighting);
     let reason = match state {
         CopyState::Conflict => {
@@ -78,7 +80,7 @@ fn wanted(inspection: &Inspection, sighting: &Sighting<'_>) -> (&'static str, Op
     (state.as_str(), reason)
 }
 
-fn unwanted(inspection: &Inspection, sighting: &Sighting<'_>) -> (&'static str, Option<String>) {
+fn unwanted(inspection: &Inspection, sighting: &CopyView<'_>) -> (&'static str, Option<String>) {
     if sighting.observed.is_none() {
         return ("none", None);
     }

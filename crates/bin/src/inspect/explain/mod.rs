@@ -7,7 +7,9 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
-use ecr_refresher_sync::{CopyState, PullSecret, Sighting};
+use ecr_refresher_sync::{
+    desired::settings::PullSecret, report::CopyState, snapshot::copy_view::CopyView,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -72,10 +74,9 @@ struct About {
 
 impl Explanation {
     fn of(inspection: &Inspection, namespace: &str) -> Self {
-        let sightings = inspection.look.sightings();
-        let sightings: Vec<_> =
-            sightings.filter(|sighting| sighting.namespace == namespace).collect();
-        let first = sightings.first();
+        let copies = inspection.look.copies();
+        let copies: Vec<_> = copies.filter(|sighting| sighting.namespace == namespace).collect();
+        let first = copies.first();
         let terminating = first.is_some_and(|first| first.terminating);
         let labels = first.map(|first| first.labels.clone()).unwrap_or_default();
         let secrets: Vec<_> = inspection
@@ -85,7 +86,7 @@ impl Explanation {
             .iter()
             .enumerate()
             .map(|(place, secret)| {
-                let sighting = sightings.iter().find(|sighting| sighting.place == place);
+                let sighting = copies.iter().find(|sighting| sighting.place == place);
                 About::of(inspection, place, secret, namespace, sighting)
             })
             .collect();
@@ -107,7 +108,7 @@ impl About {
         place: usize,
         secret: &PullSecret,
         namespace: &str,
-        sighting: Option<&Sighting<'_>>,
+        sighting: Option<&CopyView<'_>>,
     ) -> Self {
         let none = BTreeMap::new();
         let labels = sighting.map_or(&none, |sighting| sighting.labels);

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use ecr_refresher_sync::{Decision, PullSecret};
+use ecr_refresher_sync::desired::{allow_list::Decision, settings::PullSecret};
 use serde::Serialize;
 
 use crate::{

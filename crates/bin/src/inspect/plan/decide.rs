@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ecr_refresher_sync::{CopyState, OnConflict, Sighting};
+use ecr_refresher_sync::{
+    desired::settings::OnConflict, report::CopyState, snapshot::copy_view::CopyView,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
@@ -14,7 +16,7 @@ use crate::words;
 /// Decides, and says why; `None` where nothing is to be and nothing of ours is there. `expires`
 /// says whether the content of the pull Secret does.
 pub(super) fn decide(
-    sighting: &Sighting<'_>,
+    sighting: &CopyView<'_>,
     expires: bool,
     prune_after: Option<Duration>,
     now: Timestamp,
@@ -47,7 +49,7 @@ pub(super) fn decide(
 
 /// What would be done where no copy is to be.
 fn unwanted(
-    sighting: &Sighting<'_>,
+    sighting: &CopyView<'_>,
     prune_after: Option<Duration>,
     refusal: String,
 ) -> Option<(Action, String)> {

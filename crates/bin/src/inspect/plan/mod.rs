@@ -3,7 +3,7 @@
 mod decide;
 mod render;
 
-use ecr_refresher_sync::SecretReport;
+use ecr_refresher_sync::report::SecretReport;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -97,7 +97,7 @@ impl Plan {
         let prune_after = inspection.config.sync.prune_after;
         let mut rows: Vec<_> = inspection
             .look
-            .sightings()
+            .copies()
             .filter_map(|sighting| {
                 let expires = inspection.config.expires(sighting.secret);
                 let (action, reason) = decide(&sighting, expires, prune_after, at)?;
@@ -121,8 +121,8 @@ fn unmatched(inspection: &Inspection, place: usize, secret: &SecretReport) -> Ve
     let unmatched = patterns.filter(|(_, (_, namespaces))| *namespaces == 0);
     unmatched
         .map(|(number, (pattern, _))| {
-            let sightings = inspection.look.sightings();
-            let namespaces = sightings.filter(|sighting| sighting.place == place);
+            let copies = inspection.look.copies();
+            let namespaces = copies.filter(|sighting| sighting.place == place);
             let nearest = nearest(pattern, namespaces.map(|sighting| sighting.namespace));
             Unmatched {
                 secret: secret.name.clone(),

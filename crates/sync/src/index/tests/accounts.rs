@@ -1,7 +1,7 @@
 //! ServiceAccounts whose Pods pull with a pull Secret.
 
 use super::*;
-use crate::{Link, ObservedAccount};
+use crate::{index::accounts::Link, observed::account::ObservedAccount};
 
 /// A fixture whose pull Secret names the ServiceAccount `default`, with an empty cluster.
 fn naming_default() -> Fixture {

@@ -178,7 +178,7 @@ fn a_write_takes_over_only_the_secret_that_is_known_to_be_there() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     let other = Uid::parse("0a1b2c3d-0000-4e5f-8a9b-000000000001");
-    let observed = Observed { uid: other, ..fixture.observed(edited(copy)) };
+    let observed = ObservedCopy { uid: other, ..fixture.observed(edited(copy)) };
     fixture.copy_event(Watched::Changed("team-a".to_owned(), observed));
     assert_eq!(fixture.write().replaces, other);
 }

@@ -1,7 +1,7 @@
 //! Writes that fail, and what follows.
 
 use super::*;
-use crate::maybe_time::MaybeTime;
+use crate::moment::MaybeTime;
 
 const OF_THE_SECRET: [WriteReason; 2] = [WriteReason::Owned, WriteReason::Invalid];
 

@@ -22,8 +22,19 @@ use sha2::{Digest, Sha256};
 
 use super::{Deletion, Ended, Index, Write};
 use crate::{
-    AllowList, ContentHash, CopyState, Event, Manifest, Namespace, Observed, OnConflict, Outcome,
-    Ownership, PerNamespace, PullSecret, Report, Settings, Uid, Watched, WriteFailure, WriteReason,
+    desired::{
+        allow_list::AllowList,
+        manifest::Manifest,
+        settings::{OnConflict, PerNamespace, PullSecret, Settings},
+    },
+    index::event::{Event, Outcome},
+    job::failure::{WriteFailure, WriteReason},
+    observed::{
+        change::Watched,
+        copy::{ContentHash, ObservedCopy, Ownership, Uid},
+        namespace::Namespace,
+    },
+    report::{CopyState, Report},
 };
 
 /// How long a token of ECR lives, in seconds.
@@ -166,12 +177,12 @@ impl Fixture {
 
     // Copies of the first pull Secret.
 
-    fn copy_event(&mut self, change: Watched<Observed>) {
+    fn copy_event(&mut self, change: Watched<ObservedCopy>) {
         self.apply(Event::Copy { secret: 0, change });
     }
 
     /// The watch shows a Secret, changed just now.
-    fn copy(&mut self, namespace: &str, ownership: Ownership) -> Observed {
+    fn copy(&mut self, namespace: &str, ownership: Ownership) -> ObservedCopy {
         let observed = self.observed(ownership);
         self.copy_event(Watched::Changed(namespace.to_owned(), observed));
         observed
@@ -193,9 +204,9 @@ impl Fixture {
     }
 
     /// A Secret that somebody has just changed to this.
-    fn observed(&mut self, ownership: Ownership) -> Observed {
+    fn observed(&mut self, ownership: Ownership) -> ObservedCopy {
         self.version += 1;
-        Observed { resource_version: self.version, uid: Some(uid()), ownership }
+        ObservedCopy { resource_version: self.version, uid: Some(uid()), ownership }
     }
 
     // Tokens.
@@ -235,7 +246,7 @@ impl Fixture {
         self.answer(write, observed)
     }
 
-    fn answer(&mut self, write: Write, observed: Observed) -> Ended {
+    fn answer(&mut self, write: Write, observed: ObservedCopy) -> Ended {
         let outcome = Outcome::Written(observed);
         self.apply(Event::Written { write, outcome }).unwrap()
     }

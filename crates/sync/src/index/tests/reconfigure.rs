@@ -1,7 +1,7 @@
 //! Another config, while everything runs.
 
 use super::*;
-use crate::index::Changes;
+use crate::index::reconfigure::Changes;
 
 const HUB: &[(&str, &[&str])] = &[("hub-pull", &["team-b"])];
 

@@ -55,7 +55,7 @@ fn every_copy_is_counted_in_its_state() {
 fn single_copies_are_told_only_when_asked_for() {
     let fixture = Fixture::with_copies(&["team-a", "team-b"]);
     assert_eq!(fixture.report().secrets[0].copies.len(), 2);
-    let brief = fixture.index.report(fixture.now, crate::PerNamespace::Off);
+    let brief = fixture.index.report(fixture.now, PerNamespace::Off);
     assert!(brief.secrets[0].copies.is_empty());
     assert_eq!(brief.secrets[0].counts[CopyState::Fresh as usize], 2);
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{config::Kind, *};
 
 /// What the API server makes of a request: what is there now, if it was no deletion.
-pub(super) type Answer = Result<Option<Observed>, WriteFailure>;
+pub(super) type Answer = Result<Option<ObservedCopy>, WriteFailure>;
 
 /// Versions of different eras are never the same: else no client could tell a Secret of before a
 /// restore from one of after it.
@@ -39,12 +39,12 @@ struct Backup {
 #[derive(Default)]
 pub(super) struct Collection {
     pub(super) secrets: BTreeMap<&'static str, Secret>,
-    pub(super) watch: Watch<Observed>,
+    pub(super) watch: Watch<ObservedCopy>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Secret {
-    pub(super) observed: Observed,
+    pub(super) observed: ObservedCopy,
     /// Somebody else owns its data now, so that an apply must be forced.
     edited: bool,
 }
@@ -187,13 +187,13 @@ impl Cluster {
         name: &'static str,
         ownership: Ownership,
         edited: bool,
-    ) -> Observed {
+    ) -> ObservedCopy {
         let version = self.next_version();
         let old = self.secret(kind, name).and_then(|secret| secret.observed.uid);
         self.made += u64::from(old.is_none());
         let new = format!("00000000-0000-4000-8000-{:012x}", self.made);
         let uid = old.or_else(|| Uid::parse(&new));
-        let observed = Observed { resource_version: version, uid, ownership };
+        let observed = ObservedCopy { resource_version: version, uid, ownership };
         let collection = self.collection_mut(kind);
         collection.secrets.insert(name, Secret { observed, edited });
         collection.watch.tell(version, Watched::Changed(name.to_owned(), observed));

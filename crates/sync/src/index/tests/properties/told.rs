@@ -23,7 +23,7 @@ pub(super) struct Told {
 #[derive(Default)]
 struct Copies {
     /// The last of each by a list, a watch or an answer, with its version.
-    last: BTreeMap<String, (u64, Option<Observed>)>,
+    last: BTreeMap<String, (u64, Option<ObservedCopy>)>,
     /// Those in the list that is under way, or was the last.
     listed: BTreeSet<String>,
     /// Those of which a request was answered since that list began.
@@ -63,7 +63,7 @@ impl Told {
 
     // Copies.
 
-    pub(super) fn of_copy(&mut self, kind: Kind, version: u64, change: &Watched<Observed>) {
+    pub(super) fn of_copy(&mut self, kind: Kind, version: u64, change: &Watched<ObservedCopy>) {
         let copies = &mut self.copies[kind as usize];
         match change {
             Watched::ListBegun => {
@@ -105,7 +105,7 @@ impl Told {
     }
 
     /// A request was answered: this is there now, as far as no list has shown otherwise.
-    pub(super) fn of_answer(&mut self, kind: Kind, name: &str, observed: Observed) {
+    pub(super) fn of_answer(&mut self, kind: Kind, name: &str, observed: ObservedCopy) {
         let copies = &mut self.copies[kind as usize];
         let version = observed.resource_version;
         let last = copies.last.get(name).map_or(0, |last| last.0);
@@ -203,19 +203,19 @@ impl Told {
 }
 
 impl Copies {
-    fn set(&mut self, name: &str, version: u64, observed: Option<Observed>) {
+    fn set(&mut self, name: &str, version: u64, observed: Option<ObservedCopy>) {
         self.last.insert(name.to_owned(), (version, observed));
     }
 
     /// Takes what may be older than what is known.
-    fn note(&mut self, name: &str, version: u64, observed: Option<Observed>) {
+    fn note(&mut self, name: &str, version: u64, observed: Option<ObservedCopy>) {
         if version >= self.last.get(name).map_or(0, |last| last.0) {
             self.set(name, version, observed);
             self.moved.insert(name.to_owned());
         }
     }
 
-    fn there(&self, name: &str) -> Option<Observed> {
+    fn there(&self, name: &str) -> Option<ObservedCopy> {
         self.last.get(name)?.1
     }
 }

@@ -1,63 +1,28 @@
 //! The watches: of the namespaces, and of the Secrets with the name of a pull Secret, both of which ask
 //! for metadata only; and of ServiceAccounts, if the config names any.
 
-use std::{collections::BTreeMap, fmt, iter, time::Duration};
+mod backoff;
+pub mod liveness;
+
+use std::{collections::BTreeMap, iter};
 
 use ecr_refresher_core::{Random, clock::Clock};
 use futures::{
     Stream, StreamExt, TryStreamExt,
     stream::{AbortHandle, Abortable, BoxStream, SelectAll, abortable},
 };
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Secret, ServiceAccount};
 use kube::{Api, Client, Resource, ResourceExt, runtime::watcher};
 
-use crate::{Event, Namespace, Observed, ObservedAccount, Pulse, Watched, metadata::MetadataOnly};
-
-/// A resource that is watched: the `resource` label of the watch metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Watch {
-    /// All namespaces.
-    Namespaces,
-    /// The Secrets with the name of a pull Secret.
-    Secrets,
-    /// The ServiceAccounts with a name that the config holds.
-    ServiceAccounts,
-}
-
-impl Watch {
-    pub(crate) const ALL: [Self; 3] = [Self::Namespaces, Self::Secrets, Self::ServiceAccounts];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Namespaces => "namespaces",
-            Self::Secrets => "secrets",
-            Self::ServiceAccounts => "serviceaccounts",
-        }
-    }
-}
-
-/// A watch at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WatchReport {
-    /// What is watched: the `resource` label of the watch metrics.
-    pub resource: &'static str,
-    /// The name of the Secrets or ServiceAccounts that are watched.
-    pub name: Option<String>,
-    /// When the API server last told it something, be it a bookmark; at first, when it started.
-    pub heard_at: Timestamp,
-    /// How long ago that is.
-    pub silence: Duration,
-    /// Whether it should have told something by now, be it that it failed.
-    pub hangs: bool,
-}
-
-impl fmt::Display for WatchReport {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "watch of {}", self.resource)?;
-        self.name.iter().try_for_each(|name| write!(formatter, " named {name}"))
-    }
-}
+use crate::{
+    index::event::Event,
+    observed::{
+        account::ObservedAccount, change::Watched, copy::ObservedCopy, metadata::MetadataOnly,
+        namespace::Namespace, resource::Watch,
+    },
+    report::WatchReport,
+    watch::liveness::WatchLiveness,
+};
 
 /// What a watch tells. One that fails is taken up again by itself, with backoff.
 type Told = (Watch, watcher::Result<Event>);
@@ -80,14 +45,15 @@ pub(crate) struct Watches {
 struct Running {
     watch: Watch,
     name: Option<String>,
-    pulse: Pulse,
+    pulse: WatchLiveness,
     handle: AbortHandle,
 }
 
 impl Watches {
     /// Starts to watch the namespaces.
     pub(crate) fn start(client: Client, clock: Clock, random: Random) -> Self {
-        let (namespaces, stream) = start_namespaces(&client, &Pulse::start(&clock, &random));
+        let (namespaces, stream) =
+            start_namespaces(&client, &WatchLiveness::start(&clock, &random));
         let streams = SelectAll::from_iter([stream]);
         let (copies, accounts) = (BTreeMap::new(), BTreeMap::new());
         Self { client, clock, random, streams, namespaces, copies, accounts }
@@ -145,8 +111,8 @@ impl Watches {
         }
     }
 
-    fn pulse(&self) -> Pulse {
-        Pulse::start(&self.clock, &self.random)
+    fn pulse(&self) -> WatchLiveness {
+        WatchLiveness::start(&self.clock, &self.random)
     }
 
     /// What is told next; `None` when no watch is left, which never happens by itself.
@@ -165,7 +131,7 @@ impl Running {
     fn new(
         watch: Watch,
         name: Option<&str>,
-        pulse: Pulse,
+        pulse: WatchLiveness,
         stream: impl Stream<Item = watcher::Result<Event>> + Send + 'static,
     ) -> (Self, Abortable<BoxStream<'static, Told>>) {
         let (stream, handle) = abortable(stream.map(move |told| (watch, told)).boxed());
@@ -178,7 +144,7 @@ impl Running {
             name: self.name.clone(),
             heard_at: self.pulse.heard_at(),
             silence: self.pulse.silence(),
-            hangs: self.pulse.hangs(),
+            is_stuck: self.pulse.is_stuck(),
         }
     }
 }
@@ -191,7 +157,7 @@ impl Drop for Running {
 
 fn start_namespaces(
     client: &Client,
-    pulse: &Pulse,
+    pulse: &WatchLiveness,
 ) -> (Running, Abortable<BoxStream<'static, Told>>) {
     let stream = namespaces(client, pulse);
     Running::new(Watch::Namespaces, None, pulse.clone(), stream)
@@ -199,17 +165,17 @@ fn start_namespaces(
 
 fn namespaces(
     client: &Client,
-    pulse: &Pulse,
+    pulse: &WatchLiveness,
 ) -> impl Stream<Item = watcher::Result<Event>> + use<> {
     let api = Api::<MetadataOnly<ApiNamespace>>::all;
     pulse
         .watch(client, api, watcher::Config::default())
-        .map_ok(|event| Event::Namespace(watched(event, ResourceExt::name_any, namespace)))
+        .map_ok(|event| Event::Namespace(watched(event, ResourceExt::name_any, Namespace::new)))
 }
 
 fn copies(
     client: &Client,
-    pulse: &Pulse,
+    pulse: &WatchLiveness,
     secret: usize,
     name: &str,
 ) -> impl Stream<Item = watcher::Result<Event>> + use<> {
@@ -219,7 +185,7 @@ fn copies(
         let change = watched(
             event,
             |copy| copy.namespace().unwrap_or_default(),
-            |copy| Observed::new(&copy.metadata),
+            |copy| ObservedCopy::new(&copy.metadata),
         );
         Event::Copy { secret, change }
     })
@@ -228,7 +194,7 @@ fn copies(
 /// Whole objects: what counts of a ServiceAccount is not in its metadata.
 fn accounts(
     client: &Client,
-    pulse: &Pulse,
+    pulse: &WatchLiveness,
     account: usize,
     name: &str,
 ) -> impl Stream<Item = watcher::Result<Event>> + use<> {
@@ -253,13 +219,5 @@ fn watched<K: Resource, T>(
         watcher::Event::InitDone => Watched::ListEnded,
         watcher::Event::Apply(object) => Watched::Changed(name(&object), value(&object)),
         watcher::Event::Delete(object) => Watched::Gone(name(&object), value(&object)),
-    }
-}
-
-/// A metadata watch shows no status: a namespace that is being deleted has a deletion time.
-pub(crate) fn namespace(object: &MetadataOnly<ApiNamespace>) -> Namespace {
-    Namespace {
-        terminating: object.meta().deletion_timestamp.is_some(),
-        labels: object.labels().clone(),
     }
 }

@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout};
 use tower::{BoxError, service_fn};
 use tower_http::timeout::{TimeoutBody, TimeoutError};
 
-use crate::watch_backoff::WatchBackoff;
+use crate::watch::backoff::WatchBackoff;
 
 /// After how many seconds the API server is to end a watch, which is then taken up again where it
 /// was. It sends bookmarks too, one a minute, but none while the resource has not changed since the
@@ -34,14 +34,14 @@ const TERM: u32 = 60;
 const PAGE: u32 = 500;
 /// How long the API server may be silent. It has ended a watch by then, and given up on any other
 /// request, which it does after 60 s. A second later the watcher would give up too, and tell nobody.
-const SILENCE: Duration = Duration::from_secs(64);
-/// A watch that is silent for longer, and has not failed either, hangs: its silence should have
+const READ_TIMEOUT: Duration = Duration::from_secs(64);
+/// A watch that is silent for longer, and has not failed either, is stuck: its silence should have
 /// ended it.
-const HANGS_AFTER: Duration = Duration::from_mins(5);
+const STUCK_AFTER: Duration = Duration::from_mins(5);
 
 /// The signs of life of one watch.
 #[derive(Debug, Clone)]
-pub struct Pulse {
+pub struct WatchLiveness {
     signs: Arc<Mutex<Signs>>,
     clock: Clock,
     random: Random,
@@ -59,10 +59,10 @@ struct Signs {
 
 /// The API server is there, and tells nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the API server has told nothing for {} s", SILENCE.as_secs())]
-struct Silent;
+#[error("the API server has told nothing for {} s", READ_TIMEOUT.as_secs())]
+struct ReadTimeout;
 
-impl Pulse {
+impl WatchLiveness {
     /// The pulse of a watch that starts now.
     #[must_use]
     pub fn start(clock: &Clock, random: &Random) -> Self {
@@ -102,11 +102,13 @@ impl Pulse {
         let service = service_fn(move |request: Request<Body>| {
             let (client, pulse) = (client.clone(), pulse.clone());
             async move {
-                let answer = timeout(SILENCE, client.send(request)).await.map_err(|_| Silent)??;
+                let answer = timeout(READ_TIMEOUT, client.send(request))
+                    .await
+                    .map_err(|_| ReadTimeout)??;
                 pulse.beat();
                 Ok::<_, BoxError>(answer.map(|body| {
                     let body = body.map_err(inner).inspect_frame(move |_| pulse.beat());
-                    TimeoutBody::new(SILENCE, body).map_err(silent)
+                    TimeoutBody::new(READ_TIMEOUT, body).map_err(silent)
                 }))
             }
         });
@@ -125,12 +127,12 @@ impl Pulse {
 
     /// Whether it has been silent for longer than a watch that works.
     pub(crate) fn is_silent(&self) -> bool {
-        self.silence() > SILENCE
+        self.silence() > READ_TIMEOUT
     }
 
     /// Whether the watch should have told something by now, be it that it failed.
-    pub(crate) fn hangs(&self) -> bool {
-        self.signs().told.elapsed() > HANGS_AFTER
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.signs().told.elapsed() > STUCK_AFTER
     }
 
     /// Notes that something was heard.
@@ -163,7 +165,7 @@ fn inner(error: kube::Error) -> BoxError {
 
 /// The library's error does not say who was silent.
 fn silent(error: BoxError) -> BoxError {
-    if error.is::<TimeoutError>() { Silent.into() } else { error }
+    if error.is::<TimeoutError>() { ReadTimeout.into() } else { error }
 }
 
 #[cfg(test)]
@@ -189,8 +191,8 @@ mod tests {
         Timestamp::from_second(1_800_000_000).unwrap() + passed
     }
 
-    fn start() -> Pulse {
-        Pulse::start(&Clock::new(now, || Duration::ZERO), &Random::from_seed(1))
+    fn start() -> WatchLiveness {
+        WatchLiveness::start(&Clock::new(now, || Duration::ZERO), &Random::from_seed(1))
     }
 
     /// An API server whose answers come when the test says so.
@@ -245,10 +247,10 @@ mod tests {
 
         let silent_since = Instant::now();
         let error = body.frame().await.unwrap().unwrap_err();
-        assert_eq!(silent_since.elapsed(), SILENCE);
+        assert_eq!(silent_since.elapsed(), READ_TIMEOUT);
         let words = error.to_string();
         assert!(words.ends_with("the API server has told nothing for 64 s"), "{words}");
-        assert_eq!(pulse.silence(), SILENCE);
+        assert_eq!(pulse.silence(), READ_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
@@ -278,9 +280,9 @@ mod tests {
         let pulse = start();
         let started = Instant::now();
         let error = pulse.client(&client).send(request()).await.unwrap_err();
-        assert_eq!(started.elapsed(), SILENCE);
-        assert!(error.to_string().ends_with(&Silent.to_string()), "{error}");
-        assert_eq!(pulse.silence(), SILENCE);
+        assert_eq!(started.elapsed(), READ_TIMEOUT);
+        assert!(error.to_string().ends_with(&ReadTimeout.to_string()), "{error}");
+        assert_eq!(pulse.silence(), READ_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
@@ -326,26 +328,29 @@ mod tests {
         tell(&mut body, &json!({"type": "BOOKMARK", "object": object("9")})).await;
         let silent_since = Instant::now();
         let (second, mut body) = server.answer().await;
-        assert!(silent_since.elapsed() < SILENCE + Duration::from_secs(2), "it backs off briefly");
+        assert!(
+            silent_since.elapsed() < READ_TIMEOUT + Duration::from_secs(2),
+            "it backs off briefly"
+        );
         assert!(second.contains("watch=true") && second.contains("resourceVersion=9"), "{second}");
         tell(&mut body, &json!({"type": "MODIFIED", "object": object("11")})).await;
         let failure = told.await.unwrap();
         let words = ecr_refresher_core::Chain(&failure).to_string();
-        assert!(words.ends_with(&Silent.to_string()), "{words}");
+        assert!(words.ends_with(&ReadTimeout.to_string()), "{words}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_watch_hangs_when_it_tells_neither_a_word_nor_a_failure() {
         let pulse = start();
-        sleep(HANGS_AFTER).await;
-        assert!(!pulse.hangs());
+        sleep(STUCK_AFTER).await;
+        assert!(!pulse.is_stuck());
         sleep(Duration::from_secs(1)).await;
-        assert!(pulse.hangs(), "it was never heard of");
+        assert!(pulse.is_stuck(), "it was never heard of");
         pulse.failed();
-        assert!(!pulse.hangs() && pulse.silence() > HANGS_AFTER, "the API server is away");
+        assert!(!pulse.is_stuck() && pulse.silence() > STUCK_AFTER, "the API server is away");
         sleep(MINUTE * 6).await;
-        assert!(pulse.hangs());
+        assert!(pulse.is_stuck());
         pulse.beat();
-        assert!(!pulse.hangs());
+        assert!(!pulse.is_stuck());
     }
 }

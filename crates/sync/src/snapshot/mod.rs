@@ -1,5 +1,8 @@
 //! Looks at the cluster once, and writes nothing. Asks for metadata only, as the watches do.
 
+pub mod copy_view;
+pub mod list;
+
 use std::{collections::HashMap, time::Duration};
 
 use ecr_refresher_core::clock::Now;
@@ -8,13 +11,24 @@ use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Secret};
 use kube::{Api, Client, ResourceExt};
 
 use crate::{
-    Event, Index, ListError, Listed, Metadata, Namespace, Observed, Report, Settings, Sighting,
-    Watched, list::list, metadata::MetadataOnly, sighting::Detail, watch::namespace,
+    desired::settings::Settings,
+    index::{Index, event::Event},
+    observed::{
+        change::Watched,
+        copy::ObservedCopy,
+        metadata::{Metadata, MetadataOnly},
+        namespace::Namespace,
+    },
+    report::Report,
+    snapshot::{
+        copy_view::{CopyView, Detail},
+        list::{ListError, Listed, list},
+    },
 };
 
 /// The cluster, or one namespace of it, as it was at one moment.
 #[derive(Debug)]
-pub struct Look {
+pub struct Snapshot {
     index: Index,
     at: Timestamp,
     /// By the place of the pull Secret, and the namespace.
@@ -31,12 +45,12 @@ pub async fn look(
     settings: &Settings,
     only: Option<&str>,
     at: Timestamp,
-) -> Result<Look, ListError> {
-    let mut look = Look::begin(settings, at);
+) -> Result<Snapshot, ListError> {
+    let mut look = Snapshot::begin(settings, at);
     let namespaces = Api::<MetadataOnly<ApiNamespace>>::all(client.clone());
     let named = only.map(|name| format!("metadata.name={name}"));
     list(&namespaces, &Listed::Namespaces, named, |object| {
-        look.see_namespace(&object.name_any(), namespace(&object));
+        look.see_namespace(&object.name_any(), Namespace::new(&object));
     })
     .await?;
     for (place, secret) in settings.secrets.iter().enumerate() {
@@ -53,7 +67,7 @@ pub async fn look(
     Ok(look)
 }
 
-impl Look {
+impl Snapshot {
     /// Begins to look, with nothing seen.
     #[must_use]
     pub fn begin(settings: &Settings, at: Timestamp) -> Self {
@@ -78,7 +92,7 @@ impl Look {
         if let Some((secret, details)) = self.index.secret(place).zip(self.details.get_mut(place)) {
             details.insert(namespace.clone(), Detail::new(metadata, secret));
         }
-        let change = Watched::Listed(namespace, Observed::new(metadata));
+        let change = Watched::Listed(namespace, ObservedCopy::new(metadata));
         self.index.apply(Event::Copy { secret: place, change }, self.now());
     }
 
@@ -101,18 +115,18 @@ impl Look {
     }
 
     /// Every namespace that was seen, as each pull Secret sees it.
-    pub fn sightings(&self) -> impl Iterator<Item = Sighting<'_>> {
+    pub fn copies(&self) -> impl Iterator<Item = CopyView<'_>> {
         self.index.survey().map(|sighting| {
             let details = self.details.get(sighting.place);
             let detail = details.and_then(|details| details.get(sighting.namespace));
-            Sighting { detail, ..sighting }
+            CopyView { detail, ..sighting }
         })
     }
 
     /// The pull Secrets, with what each pattern matches, and the counts of their copies.
     #[must_use]
     pub fn report(&self) -> Report {
-        self.index.report(self.now(), crate::PerNamespace::Off)
+        self.index.report(self.now(), crate::desired::settings::PerNamespace::Off)
     }
 }
 
@@ -130,7 +144,13 @@ mod tests {
     use tower::service_fn;
 
     use super::*;
-    use crate::{AllowList, CopyState, OnConflict, PerNamespace, PullSecret};
+    use crate::{
+        desired::{
+            allow_list::AllowList,
+            settings::{OnConflict, PerNamespace, PullSecret},
+        },
+        report::CopyState,
+    };
 
     /// A client of an API server that answers with the first of `answers` whose text is part of the
     /// URL; and what it was asked for.
@@ -193,7 +213,7 @@ mod tests {
         ]);
         let look = look(&client, &settings(), None, Timestamp::UNIX_EPOCH).await.unwrap();
         let states: Vec<_> = look
-            .sightings()
+            .copies()
             .map(|sighting| (sighting.namespace.to_owned(), sighting.state(true, look.at())))
             .collect();
         assert_eq!(
@@ -233,7 +253,7 @@ mod tests {
             ("fieldSelector=metadata.name%3Da", 200, page(&[object(&name)], "")),
         ]);
         let look = look(&client, &settings(), Some("a"), Timestamp::UNIX_EPOCH).await.unwrap();
-        assert_eq!(look.sightings().count(), 1);
+        assert_eq!(look.copies().count(), 1);
         assert_eq!(asked.lock().unwrap().len(), 2);
     }
 }

@@ -7,7 +7,11 @@ use prometheus::{
     CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, Opts, Registry, core::Collector,
 };
 
-use crate::{CopyState, Report, WatchReport, WriteReason, watch::Watch};
+use crate::{
+    job::failure::WriteReason,
+    observed::resource::Watch,
+    report::{CopyState, Report, WatchReport},
+};
 
 /// The metrics of the copies and of the watches.
 #[derive(Debug, Clone)]
@@ -231,7 +235,7 @@ mod tests {
 
     fn watch(resource: &'static str, heard_at: i64) -> WatchReport {
         let heard_at = Timestamp::from_second(heard_at).unwrap();
-        WatchReport { resource, name: None, heard_at, silence: Duration::ZERO, hangs: false }
+        WatchReport { resource, name: None, heard_at, silence: Duration::ZERO, is_stuck: false }
     }
 
     #[test]

@@ -5,11 +5,14 @@ use std::fmt;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::{CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER, Metadata, tracked::Versioned};
+use crate::{
+    CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER,
+    observed::{metadata::Metadata, tracked::Versioned},
+};
 
 /// A Secret of a pull Secret's name, as it was last seen in a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Observed {
+pub struct ObservedCopy {
     /// Its resourceVersion as a number, which Kubernetes lets clients compare since 1.35; 0 when it
     /// is none.
     pub resource_version: u64,
@@ -83,13 +86,13 @@ impl ContentHash {
     }
 }
 
-impl Versioned for Observed {
+impl Versioned for ObservedCopy {
     fn version(&self) -> u64 {
         self.resource_version
     }
 }
 
-impl Observed {
+impl ObservedCopy {
     /// Reads the metadata of a Secret.
     #[must_use]
     pub fn new(metadata: &Metadata) -> Self {
@@ -128,8 +131,8 @@ mod tests {
 
     use super::*;
 
-    fn observed(metadata: Value) -> Observed {
-        Observed::new(&serde_json::from_value(metadata).unwrap())
+    fn observed(metadata: Value) -> ObservedCopy {
+        ObservedCopy::new(&serde_json::from_value(metadata).unwrap())
     }
 
     fn managed(manager: &str, operation: &str, fields: &Value) -> Value {

@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::{
-    CopyState, Decision, Metadata, Observed, Ownership, PullSecret, manifest::owned_fields,
+    desired::{allow_list::Decision, manifest::owned_fields, settings::PullSecret},
+    observed::{
+        copy::{ObservedCopy, Ownership},
+        metadata::Metadata,
+    },
+    report::CopyState,
 };
 
 /// One namespace as one pull Secret sees it.
 #[derive(Debug, Clone, Copy)]
-pub struct Sighting<'a> {
+pub struct CopyView<'a> {
     /// The pull Secret's place in the settings.
     pub place: usize,
     /// The pull Secret.
@@ -24,7 +29,7 @@ pub struct Sighting<'a> {
     /// What the allow-list says.
     pub decision: Decision,
     /// The Secret of that name, if there is one.
-    pub observed: Option<Observed>,
+    pub observed: Option<ObservedCopy>,
     pub(crate) detail: Option<&'a Detail>,
 }
 
@@ -39,7 +44,7 @@ pub(crate) struct Detail {
 
 /// Why a copy that is ours is to be written though it has not expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
+pub enum Drift {
     /// It has lost the label that marks it as ours.
     Unlabelled,
     /// Somebody has changed it.
@@ -65,7 +70,7 @@ impl Detail {
     }
 }
 
-impl Sighting<'_> {
+impl CopyView<'_> {
     /// Whether a copy is to be there.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
@@ -75,7 +80,7 @@ impl Sighting<'_> {
     /// Whether the Secret that is there is ours.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        matches!(self.observed, Some(Observed { ownership: Ownership::Ours { .. }, .. }))
+        matches!(self.observed, Some(ObservedCopy { ownership: Ownership::Ours { .. }, .. }))
     }
 
     /// Whether it also carries our label, without which it is not ours to delete.
@@ -83,7 +88,7 @@ impl Sighting<'_> {
     pub fn is_labelled(&self) -> bool {
         matches!(
             self.observed,
-            Some(Observed { ownership: Ownership::Ours { labelled: true, .. }, .. })
+            Some(ObservedCopy { ownership: Ownership::Ours { labelled: true, .. }, .. })
         )
     }
 
@@ -105,7 +110,7 @@ impl Sighting<'_> {
     /// What the copy is to be written for though it has not expired. `expires` says whether the
     /// content of the pull Secret does.
     #[must_use]
-    pub fn flaw(&self, expires: bool) -> Option<Flaw> {
+    pub fn flaw(&self, expires: bool) -> Option<Drift> {
         let Ownership::Ours { labelled, content, expires_at, owned_fields: owned } =
             self.observed?.ownership
         else {
@@ -116,11 +121,11 @@ impl Sighting<'_> {
         // With fewer fields than wanted, either others have taken some or the config has got more.
         let taken = owned < wanted && (is_as_configured || !self.managers().is_empty());
         if !labelled {
-            Some(Flaw::Unlabelled)
+            Some(Drift::Unlabelled)
         } else if content.is_none() || taken {
-            Some(Flaw::Edited)
+            Some(Drift::Edited)
         } else if owned != wanted || !is_as_configured {
-            Some(Flaw::Outdated)
+            Some(Drift::Outdated)
         } else {
             None
         }
@@ -145,7 +150,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{AllowList, CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER, OnConflict};
+    use crate::{
+        CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER,
+        desired::{allow_list::AllowList, settings::OnConflict},
+    };
 
     fn secret(labels: &[(&str, &str)]) -> PullSecret {
         let labels = labels.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
@@ -198,18 +206,18 @@ mod tests {
     }
 
     /// What is said of a Secret: its state an hour before the token expires, and its flaw.
-    fn judge(metadata: Option<Value>, secret: &PullSecret) -> (CopyState, Option<Flaw>) {
+    fn judge(metadata: Option<Value>, secret: &PullSecret) -> (CopyState, Option<Drift>) {
         let metadata: Option<Metadata> =
             metadata.map(|metadata| serde_json::from_value(metadata).unwrap());
         let detail = metadata.as_ref().map(|metadata| Detail::new(metadata, secret));
-        let sighting = Sighting {
+        let sighting = CopyView {
             place: 0,
             secret,
             namespace: "team-a",
             terminating: false,
             labels: &BTreeMap::new(),
             decision: Decision::Allowed(0),
-            observed: metadata.as_ref().map(Observed::new),
+            observed: metadata.as_ref().map(ObservedCopy::new),
             detail: detail.as_ref(),
         };
         let now = "2026-11-23T11:00:00Z".parse().unwrap();
@@ -241,10 +249,10 @@ mod tests {
         let mut taken = written_by(copy(), "kubectl-edit");
         taken["managedFields"][0]["fieldsV1"].as_object_mut().unwrap().remove("f:data");
         for (metadata, flaw) in [
-            (without(copy(), "labels", MANAGED_BY), Flaw::Unlabelled),
-            (without(copy(), "annotations", CONTENT_HASH), Flaw::Edited),
-            (without(copy(), "annotations", EXPIRES_AT), Flaw::Edited),
-            (taken, Flaw::Edited),
+            (without(copy(), "labels", MANAGED_BY), Drift::Unlabelled),
+            (without(copy(), "annotations", CONTENT_HASH), Drift::Edited),
+            (without(copy(), "annotations", EXPIRES_AT), Drift::Edited),
+            (taken, Drift::Edited),
         ] {
             assert_eq!(judge(Some(metadata), &secret), (CopyState::Stale, Some(flaw)));
         }
@@ -259,7 +267,7 @@ mod tests {
             &[("tier", "prod"), ("team", "platform")],
         ] {
             let judged = judge(Some(copy()), &secret(labels));
-            assert_eq!(judged, (CopyState::Stale, Some(Flaw::Outdated)), "{labels:?}");
+            assert_eq!(judged, (CopyState::Stale, Some(Drift::Outdated)), "{labels:?}");
         }
     }
 }

@@ -1,10 +1,17 @@
 //! The state of all copies at one moment.
 
-use std::{collections::BTreeMap, sync::Arc};
+pub mod copy_series;
+pub mod metrics;
+pub mod notice;
+
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::{PerNamespace, PullSecret, Setback, WatchReport};
+use crate::{
+    desired::settings::{PerNamespace, PullSecret},
+    job::failure::RepeatedFailure,
+};
 
 /// The state of one copy: the `state` label of `ecr_refresher_copies`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -59,13 +66,35 @@ pub struct Report {
     pub watches: Vec<WatchReport>,
 }
 
+/// A watch at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchReport {
+    /// What is watched: the `resource` label of the watch metrics.
+    pub resource: &'static str,
+    /// The name of the Secrets or ServiceAccounts that are watched.
+    pub name: Option<String>,
+    /// When the API server last told it something, be it a bookmark; at first, when it started.
+    pub heard_at: Timestamp,
+    /// How long ago that is.
+    pub silence: Duration,
+    /// Whether it should have told something by now, be it that it failed.
+    pub is_stuck: bool,
+}
+
+impl fmt::Display for WatchReport {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "watch of {}", self.resource)?;
+        self.name.iter().try_for_each(|name| write!(formatter, " named {name}"))
+    }
+}
+
 /// The state of the ServiceAccounts of one name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AccountReport {
     /// Their name.
     pub name: String,
     /// The namespaces in which the last change of theirs failed.
-    pub failing: Vec<(Arc<str>, Arc<Setback>)>,
+    pub failing: Vec<(Arc<str>, Arc<RepeatedFailure>)>,
 }
 
 /// The state of the copies of one pull Secret.
@@ -93,17 +122,17 @@ pub struct CopyReport {
     /// When it expires, by its annotation.
     pub expires_at: Option<Timestamp>,
     /// The last failure, unless a write has succeeded since.
-    pub setback: Option<Arc<Setback>>,
+    pub setback: Option<Arc<RepeatedFailure>>,
 }
 
 /// Adds up a [`Report`].
-pub(crate) struct Tally {
+pub(crate) struct ReportBuilder {
     /// By the places of the pull Secrets.
     secrets: BTreeMap<usize, SecretReport>,
     shown: PerNamespace,
 }
 
-impl Tally {
+impl ReportBuilder {
     pub(crate) fn new(shown: PerNamespace) -> Self {
         Self { secrets: BTreeMap::new(), shown }
     }
@@ -128,7 +157,7 @@ impl Tally {
         namespace: &Arc<str>,
         state: CopyState,
         expires_at: Option<Timestamp>,
-        setback: Option<&Arc<Setback>>,
+        setback: Option<&Arc<RepeatedFailure>>,
     ) {
         let Some(report) = self.secrets.get_mut(&place) else { return };
         report.counts[state as usize] += 1;

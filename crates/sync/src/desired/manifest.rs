@@ -14,8 +14,9 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
-    CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER, Observed, Ownership, PullSecret, Uid,
-    observed::ContentHash,
+    CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER,
+    desired::settings::PullSecret,
+    observed::copy::{ContentHash, ObservedCopy, Ownership, Uid},
 };
 
 /// The rendered body of a pull Secret, the same for every namespace: the namespace is only in the
@@ -75,7 +76,7 @@ impl Manifest {
 
     /// Whether a Secret is exactly this, and nobody has touched it.
     #[must_use]
-    pub fn is_in(&self, observed: Observed) -> bool {
+    pub fn is_in(&self, observed: ObservedCopy) -> bool {
         let Ownership::Ours { content, owned_fields, .. } = observed.ownership else {
             return false;
         };
@@ -166,7 +167,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::{AllowList, OnConflict};
+    use crate::desired::{allow_list::AllowList, settings::OnConflict};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()

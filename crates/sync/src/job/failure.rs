@@ -1,90 +1,6 @@
-//! What can happen to the index.
+//! Why a job failed.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
-
-use crate::{Deletion, Link, Manifest, Observed, ObservedAccount, Write};
-
-/// Something that the index has to know.
-#[derive(Debug)]
-pub enum Event {
-    /// From the watch of the namespaces.
-    Namespace(Watched<Namespace>),
-    /// From the watch of the Secrets with the name of a pull Secret.
-    Copy {
-        /// The pull Secret's place in the index.
-        secret: usize,
-        /// What was seen; the name is the namespace.
-        change: Watched<Observed>,
-    },
-    /// A pull Secret has new content.
-    Manifest {
-        /// The pull Secret's place in the index.
-        secret: usize,
-        /// What its copies are to be.
-        manifest: Arc<Manifest>,
-    },
-    /// From the watch of the ServiceAccounts of one name.
-    Account {
-        /// The name's place in the index.
-        account: usize,
-        /// What was seen; the name is the namespace.
-        change: Watched<ObservedAccount>,
-    },
-    /// A change of a ServiceAccount has ended.
-    Linked {
-        /// The change.
-        link: Link,
-        /// What is there now, or why it was not changed.
-        outcome: Result<ObservedAccount, WriteFailure>,
-    },
-    /// A deletion has ended.
-    Deleted {
-        /// The deletion.
-        deletion: Deletion,
-        /// Why the copy is there still, if it is.
-        failure: Option<WriteFailure>,
-    },
-    /// A write has ended.
-    Written {
-        /// The write.
-        write: Write,
-        /// How it ended.
-        outcome: Outcome,
-    },
-}
-
-/// What a watch tells. A list comes first, and again whenever the watch has lost its place.
-#[derive(Debug)]
-pub enum Watched<T> {
-    /// A list begins: what it does not name is gone when it ends.
-    ListBegun,
-    /// In the list there is this object.
-    Listed(String, T),
-    /// The list is complete.
-    ListEnded,
-    /// An object was made or changed.
-    Changed(String, T),
-    /// An object is gone.
-    Gone(String, T),
-}
-
-/// A namespace, as it was seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Namespace {
-    /// Whether it is being deleted, so that nothing can be created in it.
-    pub terminating: bool,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-}
-
-/// How a write ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was written, and this is there now.
-    Written(Observed),
-    /// It was not written.
-    Failed(WriteFailure),
-}
+use std::{fmt, time::Duration};
 
 /// Why a copy was not written. Never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -179,4 +95,15 @@ impl fmt::Display for WriteReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
     }
+}
+
+/// A failure, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepeatedFailure {
+    /// What happened.
+    pub failure: WriteFailure,
+    /// How often it has failed in a row.
+    pub count: u32,
+    /// How long it waits now.
+    pub delay: Duration,
 }

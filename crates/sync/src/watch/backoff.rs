@@ -6,7 +6,7 @@ use ecr_refresher_core::Random;
 use kube::runtime::utils::Backoff;
 use tokio::time::Instant;
 
-use crate::backoff::delay;
+use crate::job::backoff::delay;
 
 /// New namespaces wait for as long after an outage of the API server.
 const LONGEST: Duration = Duration::from_secs(10);

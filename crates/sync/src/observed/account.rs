@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 
-use crate::{observed::resource_version, tracked::Versioned};
+use crate::observed::{copy::resource_version, tracked::Versioned};
 
 /// The part of a ServiceAccount that decides on whether its Pods pull with a pull Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]

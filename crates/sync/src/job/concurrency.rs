@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::WriteReason;
+use crate::job::failure::WriteReason;
 
 /// As many as configured; fewer while the API server throttles. A 429 halves the limit, and each
 /// round of successes adds one again.

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::maybe_time::MaybeTime;
+use crate::moment::MaybeTime;
 
 /// What is to be written, when, and what goes first. A key is in the queue once, so a burst of
 /// events about a copy is one write.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::debug;
 
-use crate::{Setback, WriteReason};
+use crate::job::failure::{RepeatedFailure, WriteReason};
 
 /// Something that went wrong with an object. Never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,7 +55,7 @@ impl Notice {
     }
 
     /// Whether a failure is worth a notice: in a row of failures they become rare.
-    pub(crate) fn is_due(setback: &Setback) -> bool {
+    pub(crate) fn is_due(setback: &RepeatedFailure) -> bool {
         let reason = setback.failure.reason;
         setback.count.is_power_of_two() && reason != WriteReason::NamespaceGone
     }

@@ -8,7 +8,7 @@ use ecr_refresher_core::{
     tokens::Reading,
 };
 
-use crate::PullSecret;
+use crate::desired::settings::PullSecret;
 
 /// What the copies of a pull Secret should hold.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ mod tests {
     use kube::core::Selector;
 
     use super::*;
-    use crate::{AllowList, OnConflict};
+    use crate::desired::{allow_list::AllowList, settings::OnConflict};
 
     fn secret(registries: &[&str]) -> PullSecret {
         PullSecret {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::{AllowList, CopyState};
+use crate::{desired::allow_list::AllowList, report::CopyState};
 
 /// Everything that the engine follows.
 #[derive(Debug, Clone)]

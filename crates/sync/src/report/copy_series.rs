@@ -6,7 +6,7 @@ use std::{fmt::Write, iter, sync::Arc};
 
 use ecr_refresher_core::clock::unix_seconds;
 
-use crate::{CopyReport, Report};
+use crate::report::{CopyReport, Report};
 
 const NAME: &str = "ecr_refresher_copy_expiration_timestamp_seconds";
 const HELP: &str = "When a copy expires, as a Unix time; 0 where there is no copy of ours. For which \
@@ -45,7 +45,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::{CopyState, report::SecretReport};
+    use crate::report::{CopyState, SecretReport};
 
     fn secret(name: &str, copies: Vec<CopyReport>) -> SecretReport {
         SecretReport {

@@ -1,0 +1,6 @@
+//! What the config and the tokens ask for.
+
+pub mod allow_list;
+pub(crate) mod document;
+pub mod manifest;
+pub mod settings;

@@ -1,0 +1,9 @@
+//! What lists and watches show of the cluster.
+
+pub mod account;
+pub mod change;
+pub mod copy;
+pub mod metadata;
+pub mod namespace;
+pub(crate) mod resource;
+pub(crate) mod tracked;

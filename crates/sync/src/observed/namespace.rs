@@ -1,0 +1,27 @@
+//! What a list or a watch shows of a namespace.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Namespace as ApiNamespace;
+use kube::{Resource, ResourceExt};
+
+use crate::observed::metadata::MetadataOnly;
+
+/// A namespace, as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// Whether it is being deleted, so that nothing can be created in it.
+    pub terminating: bool,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Namespace {
+    /// Reads the metadata. It has no status: a namespace that is being deleted has a deletion time.
+    pub(crate) fn new(object: &MetadataOnly<ApiNamespace>) -> Self {
+        Self {
+            terminating: object.meta().deletion_timestamp.is_some(),
+            labels: object.labels().clone(),
+        }
+    }
+}
