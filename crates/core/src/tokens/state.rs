@@ -14,6 +14,9 @@ use crate::{
 
 /// How often a file is read: it is small, and on a local disk.
 const FILE_POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How long the entries of a file are kept after the file has left the config: as long as a token of
+/// ECR lives.
+const FILE_KEPT: Duration = Duration::from_hours(12);
 
 /// A token, and its place in the order of all tokens of this daemon: a later one is newer, whatever
 /// the clocks of the replicas that fetched them said.
@@ -31,8 +34,8 @@ pub(super) struct SourceState {
     pub(super) held: Option<Held>,
     /// A newer one, which the token cache does not hold yet.
     pub(super) arrived: Option<Held>,
-    /// Whether a registry of the config uses it.
-    pub(super) wanted: bool,
+    /// The uptime since which no registry of the config uses it.
+    pub(super) unwanted_since: Option<Duration>,
     /// The fetch that is under way.
     pub(super) fetching: Option<u64>,
     pub(super) due: Due,
@@ -54,7 +57,7 @@ impl SourceState {
             source,
             held: None,
             arrived: None,
-            wanted: true,
+            unwanted_since: None,
             fetching: None,
             due: Due::after(now, Duration::ZERO),
             tried: false,
@@ -63,6 +66,20 @@ impl SourceState {
             begun_with: None,
             fetched_at: None,
         }
+    }
+
+    /// Whether a registry of the config uses it.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.unwanted_since.is_none()
+    }
+
+    /// Whether its token is worth keeping: an edit of the config that is undone costs nothing.
+    pub(super) fn is_kept(&self, now: Now) -> bool {
+        let Some(since) = self.unwanted_since else { return true };
+        self.held.as_ref().is_some_and(|held| match held.token.lifetime() {
+            Some(lifetime) => !lifetime.is_expired(now.wall),
+            None => now.uptime.saturating_sub(since) < FILE_KEPT,
+        })
     }
 
     /// The newest token, in the token cache or not.

@@ -71,8 +71,8 @@ impl TokenStore {
     }
 
     /// Follows the registries of the config, used by a pull Secret or not. A token is replaced at
-    /// `at_fraction` of its life. A token whose source left the config is kept while it lives, so that
-    /// an edit that is undone costs nothing.
+    /// `at_fraction` of its life. A token whose source left the config is kept while it lives, and the
+    /// entries of a file for 12 hours, so that an edit that is undone costs nothing.
     pub fn want(&mut self, registries: Vec<Registry>, at_fraction: f64, now: Now) {
         let mut former = std::mem::take(&mut self.registries);
         for registry in registries {
@@ -108,8 +108,12 @@ impl TokenStore {
             .map(|state| (state.key.clone(), state.registry.source.clone()))
             .collect();
         for (key, state) in &mut self.sources {
-            let stays_away = !state.wanted && is_planted(Bug::RemovedSourceForgotten);
-            state.wanted = wanted.contains_key(key) && !stays_away;
+            let stays_away = !state.is_wanted() && is_planted(Bug::RemovedSourceForgotten);
+            if !wanted.contains_key(key) {
+                state.unwanted_since.get_or_insert(now.uptime);
+            } else if !stays_away {
+                state.unwanted_since = None;
+            }
         }
         for (key, source) in wanted {
             self.sources.entry(key).or_insert_with(|| SourceState::new(source, now));
@@ -163,7 +167,7 @@ impl TokenStore {
         self.forget_expired(now);
         let mut asks = Vec::new();
         for state in self.sources.values_mut() {
-            if state.wanted && state.fetching.is_none() && state.due.is_reached(now) {
+            if state.is_wanted() && state.fetching.is_none() && state.due.is_reached(now) {
                 self.last_fetch += 1;
                 state.fetching = Some(self.last_fetch);
                 asks.push(Ask { id: self.last_fetch, source: state.source.clone() });
@@ -175,7 +179,7 @@ impl TokenStore {
     /// When a source is to be asked next, by the uptime; `None` while all are being asked.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
-        let waiting = self.sources.values().filter(|it| it.wanted && it.fetching.is_none());
+        let waiting = self.sources.values().filter(|it| it.is_wanted() && it.fetching.is_none());
         waiting.map(|state| state.due.uptime).min()
     }
 
@@ -346,12 +350,7 @@ impl TokenStore {
             }
         }
         let previous = self.previous_sources();
-        self.sources.retain(|key, state| {
-            let lives = state.held.as_ref().is_some_and(|held| {
-                held.token.lifetime().is_some_and(|lifetime| !lifetime.is_expired(now.wall))
-            });
-            state.wanted || previous.contains(key) || lives
-        });
+        self.sources.retain(|key, state| previous.contains(key) || state.is_kept(now));
     }
 
     /// The sources whose entries are in use though their registries have other settings now.

@@ -192,6 +192,21 @@ fn an_edit_that_is_undone_costs_nothing() {
 }
 
 #[test]
+fn the_entries_of_a_file_outlast_an_edit_that_is_undone_for_twelve_hours() {
+    for (returns_at, is_kept) in [(LIFE, true), (LIFE + 11, false)] {
+        let hub = Registry::file("hub".into(), "/hub.json".into());
+        let mut store = store(&[registry("main", "eu-west-1"), hub.clone()]);
+        answer(&mut store, 0, "one");
+        cache(&mut store);
+        store.want(vec![registry("main", "eu-west-1")], 0.5, now(10));
+        answer(&mut store, returns_at, "two");
+        store.want(vec![registry("main", "eu-west-1"), hub], 0.5, now(returns_at));
+        fail(&mut store, returns_at);
+        assert_eq!(read(&store, "hub", returns_at).is_ok(), is_kept);
+    }
+}
+
+#[test]
 fn changed_settings_use_the_old_entries_until_there_is_a_token_by_the_new_ones() {
     let mut store = store(&[registry("main", "eu-west-1")]);
     answer(&mut store, 0, "old");

@@ -11,7 +11,7 @@ impl TokenStore {
     pub fn cache_document(&self) -> (CacheDocument, u64) {
         let previous = self.previous_sources();
         let tokens = self.sources.iter().filter_map(|(key, state)| {
-            let is_used = state.wanted || previous.contains(key);
+            let is_used = state.is_wanted() || previous.contains(key);
             let newest = match &state.held {
                 Some(first) if is_planted(Bug::CacheKeepsFirstToken) => first,
                 _ => state.newest()?,
