@@ -14,10 +14,8 @@ use ecr_refresher_sync::{
         manifest::Manifest,
         settings::{OnConflict, PerNamespace, PullSecret, Settings},
     },
-    index::{
-        Index,
-        event::{Event, Outcome},
-    },
+    index::{Index, event::Event},
+    job::{Action, Apply, JobClass, Written, slot::SecretSlot},
     observed::{
         change::Watched,
         copy::{ObservedCopy, Ownership},
@@ -69,8 +67,9 @@ fn manifest(settings: &Settings, password: &str) -> Arc<Manifest> {
 /// Everything is listed, and nothing is written yet.
 fn listed(settings: &Settings, manifest: &Arc<Manifest>) -> Index {
     let mut index = Index::new(settings, 0);
-    index.apply(Event::Copy { secret: 0, change: Watched::ListBegun }, now());
-    index.apply(Event::Copy { secret: 0, change: Watched::ListEnded }, now());
+    let secret = slot(&index);
+    index.apply(Event::Copy { secret, change: Watched::ListBegun }, now());
+    index.apply(Event::Copy { secret, change: Watched::ListEnded }, now());
     index.apply(Event::Namespace(Watched::ListBegun), now());
     for number in 0..NAMESPACES {
         let namespace = Namespace { terminating: false, labels: BTreeMap::new() };
@@ -78,24 +77,28 @@ fn listed(settings: &Settings, manifest: &Arc<Manifest>) -> Index {
         index.apply(Event::Namespace(change), now());
     }
     index.apply(Event::Namespace(Watched::ListEnded), now());
-    index.apply(Event::Manifest { secret: 0, manifest: Arc::clone(manifest) }, now());
+    index.apply(Event::Manifest { secret, manifest: Arc::clone(manifest) }, now());
     index
+}
+
+fn slot(index: &Index) -> SecretSlot {
+    index.secrets().next().expect("a pull Secret").0
 }
 
 /// Does every write that is due, as an API server that answers at once.
 fn write_all(index: &mut Index) -> u64 {
     let mut writes = 0;
-    while let Some(write) = index.next_write(now()) {
+    while let Some(job) = index.next_job(now(), JobClass::Apply) {
+        let Action::Apply(Apply { manifest, .. }) = &job.action else { continue };
         writes += 1;
         let ownership = Ownership::Ours {
             labelled: true,
-            content: Some(write.manifest.content),
-            expires_at: write.manifest.expires_at,
-            owned_fields: write.manifest.owned_fields,
+            content: Some(manifest.content),
+            expires_at: manifest.expires_at,
+            owned_fields: manifest.owned_fields,
         };
-        let written =
-            Outcome::Written(ObservedCopy { resource_version: writes, uid: None, ownership });
-        index.apply(Event::Written { write, outcome: written }, now());
+        let copy = ObservedCopy { resource_version: writes, uid: None, ownership };
+        index.job_done(&job, Ok(Written::Copy(copy)), now());
     }
     writes
 }
@@ -119,8 +122,8 @@ fn benchmarks(criterion: &mut Criterion) {
             index
         };
         let refresh = |mut index: Index| {
-            let manifest = Arc::clone(&second);
-            index.apply(Event::Manifest { secret: 0, manifest }, now());
+            let (secret, manifest) = (slot(&index), Arc::clone(&second));
+            index.apply(Event::Manifest { secret, manifest }, now());
             assert_eq!(write_all(&mut index), NAMESPACES);
         };
         bencher.iter_batched(served, refresh, BatchSize::LargeInput);

@@ -55,7 +55,7 @@ async fn fallen_silent(control_plane: Arc<ControlPlane>) -> Result<()> {
 
     eventually_secret(&client, "silent-b", "silent-pull", PATIENCE, |_| Ok(())).await?;
     ensure!(daemon.metric(&series("namespaces")).await? >= 1.0, "no error was counted");
-    let words = "the API server has told nothing for 64 s";
+    let words = "the API server has sent nothing for 64 s";
     ensure!(daemon.log()?.contains(words), "the log does not say why");
     ensure!(age_of_namespaces(&daemon).await? < QUIET, "it was heard again");
     Ok(())

@@ -11,12 +11,12 @@
 
 mod auth;
 pub mod aws;
-mod chain;
 pub mod clock;
 mod credentials;
 pub mod dockerconfig;
 pub mod ecr;
 mod error;
+mod error_chain;
 mod file;
 mod files;
 mod host;
@@ -28,9 +28,9 @@ mod schedule;
 pub mod tokens;
 
 pub use auth::{Auth, AuthError};
-pub use chain::{Chain, shorten};
 pub use credentials::Credentials;
 pub use error::{FetchError, Reason};
+pub use error_chain::{ErrorChain, shorten};
 pub use files::Files;
 pub use host::{Host, HostError, is_account};
 pub use lifetime::{AlreadyExpired, Lifetime};

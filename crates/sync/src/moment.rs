@@ -1,53 +1,44 @@
-//! A time, or none, in few bytes.
+//! A moment of the uptime in 8 bytes, also as an `Option`.
 
-use std::{fmt, time::Duration};
+use std::{fmt, num::NonZeroU64, time::Duration};
 
-use jiff::Timestamp;
-
-/// In microseconds.
-const A_SECOND: i64 = 1_000_000;
-
-/// An `Option` of a time in 8 bytes and not in 24: whole microseconds, of the uptime or since the Unix
-/// epoch. There are some for each copy.
+/// A moment of the uptime, in whole microseconds.
+///
+/// `Option<Moment>` takes 8 bytes and `Option<Duration>` 16; each copy has several.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct MaybeTime(i64);
+pub(crate) struct Moment(
+    /// One more than the microseconds.
+    NonZeroU64,
+);
 
-impl MaybeTime {
-    /// Before all other times.
-    pub(crate) const NONE: Self = Self(i64::MIN);
-
-    /// The uptime that it was made of.
-    pub(crate) fn get(self) -> Option<Duration> {
-        u64::try_from(self.0).ok().map(Duration::from_micros)
-    }
-
-    pub(crate) fn take(&mut self) -> Option<Duration> {
-        std::mem::replace(self, Self::NONE).get()
-    }
-}
-
-impl Default for MaybeTime {
-    fn default() -> Self {
-        Self::NONE
-    }
-}
-
-impl From<Duration> for MaybeTime {
+impl From<Duration> for Moment {
     fn from(uptime: Duration) -> Self {
-        Self(i64::try_from(uptime.as_micros()).unwrap_or(i64::MAX))
+        let micros = u64::try_from(uptime.as_micros()).unwrap_or(u64::MAX);
+        Self(NonZeroU64::MIN.saturating_add(micros))
     }
 }
 
-impl From<Timestamp> for MaybeTime {
-    fn from(time: Timestamp) -> Self {
-        // Not rounded up, which the last of all times could not be.
-        Self(time.as_second() * A_SECOND + i64::from(time.subsec_microsecond()))
+impl From<Moment> for Duration {
+    fn from(moment: Moment) -> Self {
+        Self::from_micros(moment.0.get() - 1)
     }
 }
 
-impl fmt::Debug for MaybeTime {
+impl Moment {
+    /// The time from this moment until `uptime`; zero if it is in the future.
+    pub(crate) fn until(self, uptime: Duration) -> Duration {
+        uptime.saturating_sub(self.into())
+    }
+
+    /// The moment `delay` later.
+    pub(crate) fn after(self, delay: Duration) -> Duration {
+        Duration::from(self).saturating_add(delay)
+    }
+}
+
+impl fmt::Debug for Moment {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.get().fmt(formatter)
+        Duration::from(*self).fmt(formatter)
     }
 }
 
@@ -56,23 +47,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_uptime_comes_back_to_the_microsecond() {
+    fn an_uptime_is_kept_to_the_microsecond() {
         for uptime in [Duration::ZERO, Duration::new(5, 123_456_000)] {
-            assert_eq!(MaybeTime::from(uptime).get(), Some(uptime));
+            assert_eq!(Duration::from(Moment::from(uptime)), uptime);
         }
     }
 
     #[test]
-    fn dates_keep_their_order() {
-        let dates = [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX].map(MaybeTime::from);
-        assert!(dates.is_sorted() && MaybeTime::NONE < dates[0]);
+    fn an_optional_moment_takes_eight_bytes() {
+        assert_eq!(size_of::<Option<Moment>>(), 8);
     }
 
     #[test]
-    fn none_is_none_and_taking_leaves_none() {
-        assert_eq!(MaybeTime::default().get(), None);
-        let mut time = MaybeTime::from(Duration::from_secs(1));
-        assert_eq!(time.take(), Some(Duration::from_secs(1)));
-        assert_eq!(time, MaybeTime::NONE);
+    fn moments_keep_the_order_of_uptimes() {
+        let moments = [Duration::ZERO, Duration::from_secs(1), Duration::MAX].map(Moment::from);
+        assert!(moments.is_sorted());
     }
 }

@@ -8,7 +8,7 @@ use std::{convert::Infallible, time::Duration};
 
 use anyhow::{Result, anyhow};
 use ecr_refresher_core::{
-    Chain,
+    ErrorChain,
     clock::Clock,
     planted::{Bug, is_planted},
 };
@@ -230,7 +230,7 @@ impl Election {
         lease["metadata"] = serde_json::json!({ "resourceVersion": version });
         match timeout(self.times.renew_deadline, self.patch(&lease)).await {
             Ok(Ok(_)) => info!("gave up the Lease"),
-            Ok(Err(error)) => warn!("could not give up the Lease: {}", Chain(&error)),
+            Ok(Err(error)) => warn!("could not give up the Lease: {}", ErrorChain(&error)),
             Err(_) => warn!("could not give up the Lease: the API server does not answer"),
         }
     }
@@ -243,7 +243,7 @@ impl Election {
     async fn in_time<T>(&self, answer: impl Future<Output = kube::Result<T>>) -> Result<T> {
         match timeout(self.times.renew_deadline / 2, answer).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(anyhow!("{}", Chain(&error))),
+            Ok(Err(error)) => Err(anyhow!("{}", ErrorChain(&error))),
             Err(_) => Err(anyhow!("the API server does not answer")),
         }
     }

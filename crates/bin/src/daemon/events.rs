@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use ecr_refresher_core::{
-    Chain, Random,
+    ErrorChain, Random,
     clock::Clock,
     planted::{Bug, is_planted},
 };
@@ -98,7 +98,9 @@ impl Publisher {
         }
         match timeout(TIMEOUT, self.write(notice)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(%namespace, "could not publish an Event: {}", Chain(&error)),
+            Ok(Err(error)) => {
+                debug!(%namespace, "could not publish an Event: {}", ErrorChain(&error));
+            }
             Err(_) => debug!(%namespace, "could not publish an Event in time"),
         }
     }

@@ -167,13 +167,15 @@ fn text(status: StatusCode, body: &str) -> Response<Page> {
 
 #[cfg(test)]
 mod tests {
+    use ecr_refresher_sync::observed::resource::Resource;
+
     use super::*;
 
     fn watch(name: Option<&str>, seconds: u64, is_stuck: bool) -> WatchReport {
         WatchReport {
-            resource: if name.is_some() { "secrets" } else { "namespaces" },
+            resource: if name.is_some() { Resource::Secrets } else { Resource::Namespaces },
             name: name.map(str::to_owned),
-            heard_at: jiff::Timestamp::UNIX_EPOCH,
+            last_event_at: jiff::Timestamp::UNIX_EPOCH,
             silence: Duration::from_secs(seconds),
             is_stuck,
         }

@@ -16,7 +16,10 @@ use std::{convert::Infallible, sync::Arc};
 use anyhow::Result;
 use ecr_refresher_core::tokens::{SharedTokenStore, TokenStore};
 use ecr_refresher_sync::{
-    engine::{Engine, EngineDependencies, handle::EngineHandle},
+    engine::{
+        handle::EngineHandle,
+        runner::{EngineDependencies, Runner},
+    },
     leadership::Leadership,
     report::notice::Notices,
 };
@@ -73,7 +76,7 @@ pub fn start(outside: Outside, config: Config, follower: Follower) -> Result<Run
     };
     let store = SharedTokenStore::new(TokenStore::new(random.clone()));
     let metrics = Metrics::register(leadership.clone(), store.clone(), clock.wall())?;
-    let surroundings = EngineDependencies {
+    let dependencies = EngineDependencies {
         client: client.clone(),
         tokens: store.clone(),
         leadership: leadership.clone(),
@@ -81,7 +84,7 @@ pub fn start(outside: Outside, config: Config, follower: Follower) -> Result<Run
         clock: clock.clone(),
         random: random.clone(),
     };
-    let (engine, handle) = Engine::new(surroundings, config.sync.clone(), metrics.sync.clone());
+    let (engine, handle) = Runner::new(dependencies, config.sync.clone(), metrics.sync.clone());
     let (tell, notices) = mpsc::channel(events::WAITING);
     let publisher = Publisher::new(
         client.clone(),

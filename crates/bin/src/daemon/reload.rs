@@ -58,7 +58,7 @@ impl Reload {
         for problem in error.to_string().lines() {
             error!("the config is wrong, and the last good one stays in force: {problem}");
         }
-        self.notices.tell(about_tokens(&self.home, "ConfigRejected", error.to_string()));
+        self.notices.send(about_tokens(&self.home, "ConfigRejected", error.to_string()));
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ecr_refresher_core::{
-    Chain, Random,
+    ErrorChain, Random,
     clock::Clock,
     planted::{Bug, is_planted},
     tokens::{CacheDocument, SharedTokenStore, TokenStore},
@@ -156,7 +156,7 @@ impl TokenCache {
                     self.watch();
                     return CacheDocument::default();
                 }
-                Ok(Err(error)) => Chain(&error).to_string(),
+                Ok(Err(error)) => ErrorChain(&error).to_string(),
                 Err(_) => "no answer".to_owned(),
             };
             warn!(secret = self.name, "could not read the token cache; retrying: {problem}");
@@ -280,7 +280,7 @@ impl TokenCache {
                 There::Absent
             }
             Err(error) => {
-                let problem = Chain(error);
+                let problem = ErrorChain(error);
                 warn!("the watch of the token cache failed and is started again: {problem}");
                 return false;
             }
@@ -343,7 +343,7 @@ impl TokenCache {
                 self.holds(version, document, generation);
                 return;
             }
-            Ok(Err(error)) => (Chain(&error).to_string(), is_final(&error)),
+            Ok(Err(error)) => (ErrorChain(&error).to_string(), is_final(&error)),
             Err(_) => ("the API server does not answer".to_owned(), false),
         };
         warn!(secret = self.name, "could not write the token cache; retrying: {problem}");

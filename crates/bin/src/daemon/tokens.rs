@@ -169,7 +169,7 @@ impl Tokens {
             if let Err(failed) = &outcome.result {
                 let (registry, error) = (&outcome.registry, &failed.error);
                 let note = format!("the registry {registry}: {}: {error}", error.reason);
-                self.notices.tell(about_tokens(&self.home, "TokenNotRefreshed", note));
+                self.notices.send(about_tokens(&self.home, "TokenNotRefreshed", note));
             }
         }
         is_known.then_some(source)

@@ -31,7 +31,7 @@ pub(super) fn inspect(config: &str, namespaces: &[&str], copies: &[Value]) -> In
     std::fs::write(&path, config).unwrap();
     let (config, places) =
         config::load_with_places(&path).unwrap_or_else(|error| panic!("{error}"));
-    let mut look = Snapshot::begin(&config.sync, now());
+    let mut snapshot = Snapshot::begin(&config.sync, now());
     for text in namespaces {
         let mut words = text.trim_end_matches('!').split(' ');
         let name = words.next().unwrap();
@@ -39,13 +39,13 @@ pub(super) fn inspect(config: &str, namespaces: &[&str], copies: &[Value]) -> In
             .map(|label| label.split_once('=').unwrap())
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        look.see_namespace(name, Namespace { terminating: text.ends_with('!'), labels });
+        snapshot.add_namespace(name, Namespace { terminating: text.ends_with('!'), labels });
     }
     for copy in copies {
-        look.see_copy(0, &serde_json::from_value(copy.clone()).unwrap());
+        snapshot.add_copy("ecr-pull", &serde_json::from_value(copy.clone()).unwrap());
     }
-    look.end();
-    Inspection { config, places, look }
+    snapshot.end();
+    Inspection { config, places, snapshot }
 }
 
 /// The metadata of a copy that nobody has touched, and whose token has so many minutes left.

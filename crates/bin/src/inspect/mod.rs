@@ -13,7 +13,7 @@ mod table;
 use ecr_refresher_core::clock::Clock;
 use ecr_refresher_sync::{
     report::CopyState,
-    snapshot::{Snapshot, copy_view::CopyView, look},
+    snapshot::{Snapshot, copy_view::CopyView},
 };
 use jiff::Timestamp;
 use kube::Client;
@@ -29,7 +29,7 @@ use crate::{
 struct Inspection {
     config: Config,
     places: Places,
-    look: Snapshot,
+    snapshot: Snapshot,
 }
 
 /// Reads the config, and then the cluster: all of it, or one namespace. Returns the client too.
@@ -44,18 +44,19 @@ async fn inspect(
     let client = kubernetes::client(&args.cluster, command).await?;
     // Nothing here is told in less than seconds.
     let now = Timestamp::from_second(Clock::system().wall().as_second()).unwrap_or_default();
-    let look = look(&client, &config.sync, only, now).await.map_err(anyhow::Error::new)?;
-    Ok((Inspection { config, places, look }, client))
+    let snapshot =
+        Snapshot::take(&client, &config.sync, only, now).await.map_err(anyhow::Error::new)?;
+    Ok((Inspection { config, places, snapshot }, client))
 }
 
 impl Inspection {
     /// When the cluster was looked at.
     fn now(&self) -> Timestamp {
-        self.look.at()
+        self.snapshot.at()
     }
 
     /// The state of a copy that is wanted.
-    fn state(&self, sighting: &CopyView<'_>) -> CopyState {
-        sighting.state(self.config.expires(sighting.secret), self.now())
+    fn state(&self, view: &CopyView<'_>) -> CopyState {
+        view.state(self.config.expires(view.secret), self.now())
     }
 }

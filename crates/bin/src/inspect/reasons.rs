@@ -6,8 +6,8 @@ use ecr_refresher_sync::{
 };
 
 /// Why a copy that is ours, and has not expired, is written all the same.
-pub(super) fn flaw(flaw: Drift, managers: &[String]) -> String {
-    match flaw {
+pub(super) fn drift(drift: Drift, managers: &[String]) -> String {
+    match drift {
         Drift::Unlabelled => "it has lost the label that marks it as ours".to_owned(),
         Drift::Edited if managers.is_empty() => "somebody has changed it".to_owned(),
         Drift::Edited => format!("it was changed by {}", managers.join(", ")),
@@ -25,10 +25,10 @@ pub(super) fn foreign(managers: &[String]) -> String {
 }
 
 /// Why no copy is to be in a namespace; `None` if one is.
-pub(super) fn refusal(sighting: &CopyView<'_>) -> Option<String> {
-    let list = &sighting.secret.allow_list;
-    match sighting.decision {
-        Decision::Allowed(_) if sighting.terminating => {
+pub(super) fn refusal(view: &CopyView<'_>) -> Option<String> {
+    let list = &view.secret.allow_list;
+    match view.decision {
+        Decision::Allowed(_) if view.terminating => {
             Some("the namespace is being deleted".to_owned())
         }
         Decision::Allowed(_) => None,
@@ -37,7 +37,7 @@ pub(super) fn refusal(sighting: &CopyView<'_>) -> Option<String> {
             Some(format!("`{pattern}` denies it"))
         }
         Decision::NotSelected(_) => {
-            let unmet = list.unmet(sighting.labels).join(", ");
+            let unmet = list.unmet(view.labels).join(", ");
             Some(format!("its labels are not as selected: {unmet}"))
         }
         Decision::NotListed => Some("no pattern matches it".to_owned()),

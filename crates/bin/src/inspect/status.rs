@@ -14,14 +14,7 @@ use crate::{
 /// A copy that is ours where none is wanted any more.
 const UNWANTED: &str = "unwanted";
 /// All states that a copy can be in without a token, in the order in which they are counted.
-const STATES: [&str; 6] = [
-    CopyState::Fresh.as_str(),
-    CopyState::Stale.as_str(),
-    CopyState::Expired.as_str(),
-    CopyState::Missing.as_str(),
-    CopyState::Conflict.as_str(),
-    UNWANTED,
-];
+const STATES: [&str; 6] = ["fresh", "stale", "expired", "missing", "conflict", UNWANTED];
 
 /// Prints the state of all copies.
 pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
@@ -55,19 +48,19 @@ impl Status {
     fn of(inspection: &Inspection) -> Self {
         let at = inspection.now();
         let mut rows: Vec<_> = inspection
-            .look
+            .snapshot
             .copies()
-            .filter(|sighting| !sighting.terminating)
-            .filter_map(|sighting| {
-                let state = if sighting.is_wanted() {
-                    Some(inspection.state(&sighting))
-                } else if sighting.is_ours() {
+            .filter(|view| !view.terminating)
+            .filter_map(|view| {
+                let state = if view.is_wanted() {
+                    Some(inspection.state(&view))
+                } else if view.is_ours() {
                     None
                 } else {
                     return None;
                 };
-                let left = Left::new(sighting.expires_at(), at);
-                Some(Row::new(&sighting.secret.name, sighting.namespace, state, left))
+                let left = Left::new(view.expires_at(), at);
+                Some(Row::new(&view.secret.name, view.namespace, state, left))
             })
             .collect();
         rows.sort();
@@ -142,6 +135,8 @@ impl Row {
 mod tests {
     use serde_json::Value;
 
+    use strum::VariantArray;
+
     use super::*;
 
     fn status(rows: &[(&str, Option<CopyState>, Option<i64>)]) -> Status {
@@ -206,7 +201,7 @@ ecr-pull   team-i      fresh      -
 
     #[test]
     fn it_is_good_unless_a_copy_is_missing_expired_or_in_conflict() {
-        for state in CopyState::ALL {
+        for &state in CopyState::VARIANTS {
             let good = matches!(state, CopyState::Fresh | CopyState::Stale);
             assert_eq!(status(&[("team-a", Some(state), None)]).is_good(), good, "{state:?}");
         }

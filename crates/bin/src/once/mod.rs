@@ -11,7 +11,10 @@ use ecr_refresher_core::{
     tokens::{SharedTokenStore, TokenStore},
 };
 use ecr_refresher_sync::{
-    engine::{Engine, EngineDependencies, once::Pass},
+    engine::{
+        once::Pass,
+        runner::{EngineDependencies, Runner},
+    },
     leadership::Leadership,
     report::metrics::SyncMetrics,
 };
@@ -94,7 +97,7 @@ pub async fn pass(
     // There is no later to spread writes over.
     config.sync.spread = Duration::ZERO;
     let metrics = SyncMetrics::register(&prometheus::Registry::new())?;
-    let surroundings = EngineDependencies {
+    let dependencies = EngineDependencies {
         client: outside.client,
         tokens: store,
         leadership: Leadership::always(clock.clone()),
@@ -102,7 +105,7 @@ pub async fn pass(
         clock,
         random,
     };
-    let (engine, _handle) = Engine::new(surroundings, config.sync, metrics);
+    let (engine, _handle) = Runner::new(dependencies, config.sync, metrics);
     let left = patience.saturating_sub(started.elapsed());
     let pass: Pass = engine.run_once(left, shutdown).await?;
     Ok(summary.with(pass))

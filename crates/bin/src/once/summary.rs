@@ -145,11 +145,11 @@ fn failed_copies(report: Report) -> Vec<FailedCopy> {
 fn failed_accounts(report: &Report) -> Vec<FailedAccount> {
     let failing = report.accounts.iter().flat_map(|account| {
         let failing = account.failing.iter();
-        failing.map(move |(namespace, setback)| FailedAccount {
+        failing.map(move |(namespace, repeated)| FailedAccount {
             service_account: account.name.clone(),
             namespace: namespace.to_string(),
-            reason: setback.failure.reason.as_str(),
-            message: setback.failure.to_string(),
+            reason: repeated.failure.reason.as_str(),
+            message: repeated.failure.to_string(),
         })
     });
     failing.collect()
@@ -157,8 +157,8 @@ fn failed_accounts(report: &Report) -> Vec<FailedAccount> {
 
 impl FailedCopy {
     fn new(secret: &str, copy: &CopyReport) -> Self {
-        let (reason, message) = match &copy.setback {
-            Some(setback) => (setback.failure.reason.as_str(), setback.failure.to_string()),
+        let (reason, message) = match &copy.failure {
+            Some(repeated) => (repeated.failure.reason.as_str(), repeated.failure.to_string()),
             None => ("", why(copy.state).to_owned()),
         };
         Self {
@@ -185,6 +185,8 @@ mod tests {
     use ecr_refresher_core::{FetchError, Reason};
     use ecr_refresher_sync::report::SecretReport;
 
+    use strum::VariantArray;
+
     use super::*;
 
     fn pass(states: &[(&str, CopyState)]) -> Pass {
@@ -192,9 +194,9 @@ mod tests {
             namespace: namespace.into(),
             state,
             expires_at: None,
-            setback: None,
+            failure: None,
         });
-        let mut counts = [0; CopyState::ALL.len()];
+        let mut counts = [0; CopyState::VARIANTS.len()];
         for &(_, state) in states {
             counts[state as usize] += 1;
         }

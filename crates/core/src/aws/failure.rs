@@ -8,7 +8,7 @@ use aws_sdk_ecr::{
 };
 
 use super::denial::Denial;
-use crate::{Chain, FetchError, Reason, shorten};
+use crate::{ErrorChain, FetchError, Reason, shorten};
 
 /// What was asked of whom.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ impl Asked<'_> {
             SdkError::DispatchFailure(failure) if failure.is_timeout() => self.late(),
             other => {
                 // The first words of the SDK's own error say only that something failed.
-                let causes = other.source().map(|cause| shorten(&Chain(cause).to_string()));
+                let causes = other.source().map(|cause| shorten(&ErrorChain(cause).to_string()));
                 let causes = causes.unwrap_or_else(|| "no answer".to_owned());
                 self.failed(Reason::Network, &format!("could not be asked: {causes}"))
             }

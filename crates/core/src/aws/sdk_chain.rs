@@ -15,7 +15,7 @@ use aws_sdk_sts::{
 use tokio::time::timeout;
 
 use super::failure::Asked;
-use crate::{Chain, FetchError, Reason, shorten};
+use crate::{ErrorChain, FetchError, Reason, shorten};
 
 /// How long the chain may take. Each of its calls has limits of its own, but it may make several.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -63,7 +63,7 @@ fn describe(error: &CredentialsError, is_set: impl Fn(&str) -> bool) -> FetchErr
             .or_else(|| role.map(|error| asked("sts:AssumeRole").describe(error)))
     });
     refused.unwrap_or_else(|| {
-        let cause = shorten(&Chain(error).to_string());
+        let cause = shorten(&ErrorChain(error).to_string());
         let message = format!(
             "no AWS credentials: {cause}; tried {}; give the ServiceAccount an IAM role, or name a \
              `credentialsDirectory`",

@@ -1,4 +1,4 @@
-//! How others talk to the engine while it runs.
+//! Requests to the running engine.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use crate::{
     report::{Report, WatchReport},
 };
 
-/// A loop that does not answer within this time has stalled.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// An engine that does not reply within this time has stalled.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How others talk to the engine while it runs.
+/// Sends requests to the running engine.
 #[derive(Debug, Clone)]
 pub struct EngineHandle(pub(super) mpsc::Sender<Request>);
 
-/// The engine did not answer in time, or has ended.
+/// The engine did not reply in time, or has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the loop has stalled: it has not answered for {} s", PATIENCE.as_secs())]
+#[error("the engine has stalled: it has not replied for {} s", REPLY_TIMEOUT.as_secs())]
 pub struct Stalled;
 
-/// Whether the engine is well.
+/// The health of the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// Whether everything has once been listed, and everything that was missing then been tried.
+    /// Whether everything was listed once, and every missing copy was tried.
     pub synced: bool,
     /// The watches.
     pub watches: Vec<WatchReport>,
@@ -35,46 +35,46 @@ pub struct Health {
 
 #[derive(Debug)]
 pub(super) enum Request {
-    Report { answer: oneshot::Sender<Report> },
-    Health { answer: oneshot::Sender<Health> },
-    Configure { settings: Box<Settings>, answer: oneshot::Sender<()> },
+    Report { reply: oneshot::Sender<Report> },
+    Health { reply: oneshot::Sender<Health> },
+    Configure { settings: Box<Settings>, reply: oneshot::Sender<()> },
 }
 
 impl EngineHandle {
-    /// The state of all copies now, and each single one that is to have a series of its own.
+    /// The state of all copies, and of each copy that has a series of its own.
     ///
     /// # Errors
-    /// When the loop has stalled.
+    /// If the engine has stalled.
     pub async fn report(&self) -> Result<Report, Stalled> {
-        self.ask(|answer| Request::Report { answer }).await
+        self.ask(|reply| Request::Report { reply }).await
     }
 
-    /// What probes ask for, which costs next to nothing.
+    /// The health, for probes: cheap.
     ///
     /// # Errors
-    /// When the loop has stalled.
+    /// If the engine has stalled.
     pub async fn health(&self) -> Result<Health, Stalled> {
-        self.ask(|answer| Request::Health { answer }).await
+        self.ask(|reply| Request::Health { reply }).await
     }
 
-    /// Has the engine follow other settings.
+    /// Makes the engine follow other settings.
     ///
     /// # Errors
-    /// When the loop has stalled.
+    /// If the engine has stalled.
     pub async fn configure(&self, settings: Settings) -> Result<(), Stalled> {
         let settings = Box::new(settings);
-        self.ask(|answer| Request::Configure { settings, answer }).await
+        self.ask(|reply| Request::Configure { settings, reply }).await
     }
 
     async fn ask<T>(
         &self,
         request: impl FnOnce(oneshot::Sender<T>) -> Request,
     ) -> Result<T, Stalled> {
-        let (answer, answered) = oneshot::channel();
+        let (reply, replied) = oneshot::channel();
         let asked = async {
-            self.0.send(request(answer)).await.map_err(|_| Stalled)?;
-            answered.await.map_err(|_| Stalled)
+            self.0.send(request(reply)).await.map_err(|_| Stalled)?;
+            replied.await.map_err(|_| Stalled)
         };
-        timeout(PATIENCE, asked).await.unwrap_or(Err(Stalled))
+        timeout(REPLY_TIMEOUT, asked).await.unwrap_or(Err(Stalled))
     }
 }

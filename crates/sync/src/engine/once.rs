@@ -1,4 +1,4 @@
-//! One pass, for those who run no daemon.
+//! One pass of the engine, for `run --once`.
 
 use std::time::Duration;
 
@@ -6,85 +6,81 @@ use futures::StreamExt;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Engine, WatchEnded, writes::Done};
+use super::{
+    runner::{Runner, WatchEnded},
+    step::{Effect, Input},
+};
 use crate::{
-    desired::settings::PerNamespace,
-    index::event::{Event, Outcome},
+    job::JobClass,
     report::{CopyState, Report},
 };
 
-/// How often a write is tried whose failure may pass: over about 15 s.
+/// How often a job is tried whose failure is temporary: over about 15 s.
 const ATTEMPTS: u32 = 5;
 
-/// What became of one pass.
+/// The result of one pass.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pass {
     /// Whether nothing was left to do when it ended.
     pub is_complete: bool,
     /// How many copies it wrote.
     pub written: u64,
-    /// How many copies it deleted, which were wanted no more.
+    /// How many copies it deleted that were no longer wanted.
     pub deleted: u64,
     /// The copies as it left them, each with its last failure.
     pub report: Report,
 }
 
 impl Pass {
-    /// Whether every copy is as it is to be.
+    /// Whether every copy is up to date.
     #[must_use]
     pub fn is_good(&self) -> bool {
         let copies = || self.report.secrets.iter().flat_map(|secret| &secret.copies);
         self.is_complete && copies().all(|copy| copy.state == CopyState::Fresh)
     }
 
-    fn count(&mut self, done: &Done) {
-        match &done.event {
-            Event::Written { outcome: Outcome::Written(_), .. } => self.written += 1,
-            Event::Deleted { failure: None, .. } => self.deleted += 1,
-            _ => {}
+    fn count(&mut self, effect: &Effect) {
+        let Effect::ReportJob { job, outcome, .. } = effect else { return };
+        match job.action.class() {
+            JobClass::Apply => self.written += u64::from(outcome.is_done),
+            JobClass::Delete => self.deleted += u64::from(outcome.is_done),
+            JobClass::Patch => {}
         }
     }
 }
 
-impl Engine {
-    /// Writes once what the token store has. Ends when all is written or has
-    /// failed for good, after `patience`, or at the `shutdown`; writes under way end in any case.
+impl Runner {
+    /// Writes once what the token store has. Ends when every job is done or has failed for good, after
+    /// `timeout`, or at the `shutdown`; running jobs end in any case.
     ///
     /// # Errors
-    /// When the watches end.
+    /// If the watches end.
     pub async fn run_once(
         mut self,
-        patience: Duration,
+        timeout: Duration,
         shutdown: CancellationToken,
     ) -> Result<Pass, WatchEnded> {
         let mut pass = Pass::default();
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + timeout;
+        let mut input = Input::Wake;
         loop {
-            self.check_leadership();
-            self.render_news();
-            self.tell_of_conflicts();
-            self.start_writes();
-            pass.is_complete = self.writes.is_empty()
-                && self.index.is_listed()
-                && !self.index.is_busy(self.clock.now(), ATTEMPTS);
+            self.step(input).iter().for_each(|effect| pass.count(effect));
+            pass.is_complete = self.is_done(ATTEMPTS);
             if pass.is_complete {
                 break;
             }
             let wait = self.until_due();
-            tokio::select! {
+            input = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                told = self.watches.next() => self.take_event(told.ok_or(WatchEnded)?),
-                Some(done) = self.writes.next() => {
-                    pass.count(&done);
-                    self.take_done(done);
-                }
+                event = self.watches.next() => self.observe(event.ok_or(WatchEnded)?),
+                Some(done) = self.jobs.next() => done,
                 () = sleep_until(deadline) => break,
-                () = sleep(wait) => {}
-            }
+                () = sleep(wait) => Input::Wake,
+            };
         }
-        self.finish_writes(|done| pass.count(done)).await;
-        pass.report = self.index.report(self.clock.now(), PerNamespace::All);
+        self.finish_jobs(|effect| pass.count(effect)).await;
+        pass.report = self.full_report();
         Ok(pass)
     }
 }

@@ -1,6 +1,10 @@
 //! One copy: what is known of it, and what it needs.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
 use ecr_refresher_core::{
     clock::Now,
@@ -8,73 +12,67 @@ use ecr_refresher_core::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::failure::Failure;
+use super::{failure::FailureRecord, merge::Record, repairs::Repairs};
 use crate::{
     desired::{manifest::Manifest, settings::OnConflict},
     job::{
-        backoff,
+        Deletion, JobClass,
         failure::{RepeatedFailure, WriteFailure},
-        queue::Ticket,
+        queue::{Deadline, Ticket},
     },
-    moment::MaybeTime,
+    moment::Moment,
     observed::{
-        copy::{ObservedCopy, Ownership, Uid},
-        tracked::{Lists, Tracked},
+        copy::{ObservedCopy, Ownership},
+        tracked::{Change, Lists, Tracked},
     },
     report::CopyState,
 };
 
-/// A copy that is made right again is given this long to stay so.
-const LATELY: Duration = Duration::from_mins(10);
-/// This many times within that it is made right at once.
-const AT_ONCE: u8 = 2;
-/// A refresh is never put off by more than this share of the life that the old token has left.
+/// A refresh is spread over at most this share of the life that the old token has left.
 const SHARE_OF_REMAINING_LIFE: i32 = 4;
-/// No longer life is taken into account by a copy that would lose entries: the longest of a token.
-const LONGEST_PATIENCE: SignedDuration = SignedDuration::from_hours(12);
+/// The longest life that counts for a copy that would lose entries: that of a token of ECR.
+const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(12);
 
 /// What is known of one copy.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CopyRecord {
     pub(super) wanted: bool,
-    /// Whether a foreign Secret stands in its place.
+    /// Whether a foreign Secret is in its place.
     pub(super) is_in_conflict: bool,
-    /// Since when it is wanted, while it has never been seen.
-    pub(super) awaited_since: MaybeTime,
-    /// Since when it is known not to be wanted.
-    unwanted_since: MaybeTime,
-    /// Its turn to be written, while it is not as it should be: the earliest that it has had since
-    /// then, so that neither newer content nor another date postpones it.
-    turn: MaybeTime,
+    /// Whether the turn is that of an incomplete document.
+    has_incomplete_turn: bool,
+    /// Since when it is wanted, while it was never observed.
+    pub(super) awaited_since: Option<Moment>,
+    /// Since when it is known to be unwanted.
+    unwanted_since: Option<Moment>,
+    /// Its turn to be written while it is out of date: the earliest one, so that newer content does not
+    /// postpone it.
+    turn: Option<Moment>,
     pub(super) secret: Tracked<ObservedCopy>,
-    /// The first bytes of the hash of the content that was written last, 0 before the first write.
-    last_written: u32,
-    /// How often it had to be made right, each time soon after the last, and when that was.
-    repairs: u8,
-    repaired_at: MaybeTime,
-    /// Boxed, because there is none for nearly all copies.
-    pub(super) failure: Option<Box<Failure>>,
+    pub(super) repairs: Repairs,
+    /// Boxed, because nearly no copy has one.
+    pub(super) failure: Option<Box<FailureRecord>>,
 }
 
-/// How what is there compares to what is to be there.
+/// What a copy needs.
 enum Need {
     Nothing,
-    /// It is not there, damaged or expired.
+    /// It is missing, damaged or expired.
     Urgent,
-    /// It holds the credentials of an earlier token, until then.
+    /// It has an older content, which works until then.
     Refresh(Timestamp),
 }
 
-/// The turns of the copies of an earlier token.
+/// The turns of copies with an older content.
 pub(super) struct Spread {
-    /// Over how long they are spread, at most.
+    /// The longest time that they are spread over.
     pub(super) longest: Duration,
-    /// Where in that time this one has its turn, in 0..1.
+    /// The position of this copy in that time, in 0..1.
     pub(super) position: f64,
 }
 
 impl Spread {
-    /// The turn of a copy that is outdated since now, and works until `deadline`.
+    /// The turn of a copy that is out of date since now and works until `deadline`.
     fn turn(&self, deadline: Timestamp, now: Now) -> Duration {
         let left = deadline.duration_since(now.wall).max(SignedDuration::ZERO);
         let share = (left / SHARE_OF_REMAINING_LIFE).as_secs_f64();
@@ -83,80 +81,93 @@ impl Spread {
     }
 }
 
-/// The turn of a copy that works until `deadline`, and would lose entries: it leaves time for these to
-/// arrive, and enough for the write.
-fn patient_turn(deadline: Timestamp, now: Now) -> Duration {
-    let left = deadline.duration_since(now.wall).clamp(SignedDuration::ZERO, LONGEST_PATIENCE);
+/// A namespace's position in a spread, in 0..1: always the same, and even over all namespaces.
+pub(super) fn spread_position(namespace: &str) -> f64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(namespace.as_bytes());
+    let position = u32::try_from(hasher.finish() >> 32).unwrap_or(u32::MAX);
+    f64::from(position) / (f64::from(u32::MAX) + 1.0)
+}
+
+/// The turn of a copy that works until `deadline` and would lose entries: late enough for them to
+/// arrive, and early enough for the write.
+fn incomplete_turn(deadline: Timestamp, now: Now) -> Duration {
+    let left = deadline.duration_since(now.wall).clamp(SignedDuration::ZERO, LONGEST_LIFE);
     let wait = Duration::try_from(left).unwrap_or_default() * 3 / 4;
     now.uptime.saturating_add(wait)
 }
 
+impl Record for CopyRecord {
+    type Value = ObservedCopy;
+
+    fn merge(&mut self, change: Change<ObservedCopy>) {
+        self.update(|secret| secret.merge(change));
+    }
+}
+
 impl CopyRecord {
-    /// Notes whether it is wanted.
+    /// Records whether it is wanted.
     pub(super) fn want(&mut self, wanted: bool, now: Now) {
         if wanted && !self.wanted && self.observed().is_none() {
-            self.awaited_since = now.uptime.into();
+            self.awaited_since = Some(now.uptime.into());
         }
         if self.wanted != wanted {
             self.failure = None;
         }
         if wanted {
-            self.unwanted_since = MaybeTime::NONE;
+            self.unwanted_since = None;
         } else {
-            self.awaited_since = MaybeTime::NONE;
-            self.turn = MaybeTime::NONE;
-            self.unwanted_since = self.unwanted_since.get().unwrap_or(now.uptime).into();
+            (self.awaited_since, self.turn) = (None, None);
+            self.unwanted_since.get_or_insert(now.uptime.into());
         }
         self.wanted = wanted;
     }
 
-    /// The Secret that is there, as far as is known.
+    /// The namespace is gone. The next one of its name is another object.
+    pub(super) fn namespace_gone(&mut self) {
+        (self.wanted, self.awaited_since, self.unwanted_since) = (false, None, None);
+        (self.turn, self.failure) = (None, None);
+        self.repairs = Repairs::default();
+    }
+
+    /// The machine was suspended for this time, before `now`.
+    pub(super) fn suspended(&mut self, duration: Duration, now: Now) {
+        if let Some(since) = &mut self.unwanted_since {
+            // What was recorded after it stays as it is.
+            *since = since.after(duration).min(now.uptime).into();
+        }
+    }
+
+    /// The pull Secret has left the config. Only a running job is remembered.
+    pub(super) fn forget(&mut self) {
+        let mut secret = std::mem::take(&mut self.secret);
+        secret.forget();
+        *self = Self { secret, ..Self::default() };
+    }
+
+    /// Another replica may write from now on.
+    pub(super) fn end_term(&mut self) {
+        self.secret.end_job();
+        self.turn = None;
+    }
+
+    /// The Secret that was observed.
     pub(super) fn observed(&self) -> Option<ObservedCopy> {
         self.secret.get().copied()
     }
 
-    /// Whether a write of it is under way.
-    pub(super) fn is_writing(&self) -> bool {
-        self.secret.is_writing()
+    /// Whether a job is running for it.
+    pub(super) fn has_job(&self) -> bool {
+        self.secret.has_job()
     }
 
-    /// Notes a repair: content that was written before is written again. Returns how many there were of
-    /// late, when there are enough to slow down.
-    pub(super) fn repaired(&mut self, now: Now) -> Option<u32> {
-        let lately = |at: &Duration| now.uptime.saturating_sub(*at) <= LATELY;
-        self.repairs =
-            self.repaired_at.get().filter(lately).map_or(1, |_| self.repairs.saturating_add(1));
-        self.repaired_at = now.uptime.into();
-        (self.repairs >= AT_ONCE).then_some(u32::from(self.repairs))
-    }
-
-    /// Before when it is not to be made right again: whoever fights over it is not to be outpaced.
-    fn patient_until(&self) -> Duration {
-        let Some(at) = self.repaired_at.get().filter(|_| self.repairs >= AT_ONCE) else {
-            return Duration::ZERO;
-        };
-        at.saturating_add(backoff::delay(u32::from(self.repairs - AT_ONCE) + 1, None, 1.0))
-    }
-
-    /// Whether a write of a manifest is a repair: of content that was written before, and is no longer
-    /// there as it was.
-    pub(super) fn is_repair(&self, manifest: &Manifest) -> bool {
-        self.last_written == manifest.content.prefix()
-    }
-
-    /// Notes that a write or a deletion of it is under way.
-    pub(super) fn start(&mut self) {
-        self.secret.start_write();
-    }
-
-    /// Takes the answer to a write of a manifest.
-    pub(super) fn written(&mut self, manifest: &Manifest, observed: ObservedCopy, lists: Lists) {
-        self.last_written = manifest.content.prefix();
-        self.turn = MaybeTime::NONE;
+    /// The answer to an apply.
+    pub(super) fn written(&mut self, observed: ObservedCopy, lists: Lists) {
+        self.turn = None;
         self.update(|secret| secret.written(observed, lists));
     }
 
-    /// Takes what a list, the watch or an answer says of the Secret.
+    /// Changes what was observed, and forgets what that has made obsolete.
     pub(super) fn update(&mut self, update: impl FnOnce(&mut Tracked<ObservedCopy>)) {
         let before = self.observed();
         update(&mut self.secret);
@@ -164,88 +175,33 @@ impl CopyRecord {
         if before == after {
             return;
         }
-        let was_foreign = before.is_some_and(|old| old.ownership == Ownership::Foreign);
-        let is_foreign = after.is_some_and(|new| new.ownership == Ownership::Foreign);
-        if after.is_none() || (was_foreign && !is_foreign) {
-            // What stood in the way is out of the way.
+        let is_foreign = |copy: ObservedCopy| !copy.is_ours();
+        if after.is_none() || (before.is_some_and(is_foreign) && !after.is_some_and(is_foreign)) {
+            // The conflict is over.
             self.failure.take_if(|failure| failure.is_conflict());
         }
-        // The watch may tell of a write before its own answer comes, which ends the wait.
-        if after.is_some() && !self.is_writing() {
-            self.awaited_since = MaybeTime::NONE;
+        // The watch may show a write before its own answer, which ends the wait.
+        if after.is_some() && !self.has_job() {
+            self.awaited_since = None;
         }
     }
 
-    /// Notes that the namespace is gone.
-    pub(super) fn unwant(&mut self) {
-        self.wanted = false;
-        self.awaited_since = MaybeTime::NONE;
-        self.unwanted_since = MaybeTime::NONE;
-        self.turn = MaybeTime::NONE;
-        self.failure = None;
-        // What comes next under this name is another object.
-        (self.last_written, self.repairs, self.repaired_at) = (0, 0, MaybeTime::NONE);
-    }
-
-    /// Takes that the machine was suspended for so long, before `now`.
-    pub(super) fn suspended(&mut self, duration: Duration, now: Now) {
-        if let Some(since) = self.unwanted_since.get() {
-            // What was noted after it stays as it is.
-            self.unwanted_since = since.saturating_add(duration).min(now.uptime).into();
-        }
-    }
-
-    /// Forgets all but whether a write is under way.
-    pub(super) fn forget(&mut self) {
-        let mut secret = std::mem::take(&mut self.secret);
-        secret.forget();
-        *self = Self { secret, ..Self::default() };
-    }
-
-    /// Forgets what this process did about it.
-    pub(super) fn stand_by(&mut self) {
-        self.secret.end_write();
-        self.turn = MaybeTime::NONE;
-    }
-
-    /// Notes a failure. `random` in 0..1 is for the backoff.
-    pub(super) fn fail(
+    /// Records how a job ended. `random` in 0..1 is for the backoff.
+    pub(super) fn record_failure(
         &mut self,
-        failure: WriteFailure,
+        failure: Option<WriteFailure>,
         now: Now,
         random: f64,
-    ) -> Arc<RepeatedFailure> {
-        let failure = Failure::after(self.failure.as_deref(), failure, now, random);
-        let setback = Arc::clone(&failure.setback);
-        self.failure = Some(Box::new(failure));
-        setback
+    ) -> Option<Arc<RepeatedFailure>> {
+        let previous = self.failure.take();
+        let record = FailureRecord::after(previous.as_deref(), failure?, now, random);
+        let failure = Arc::clone(&record.failure);
+        self.failure = Some(Box::new(record));
+        Some(failure)
     }
 
-    /// Whether the Secret that is there is ours.
-    pub(super) fn is_ours(&self) -> bool {
-        matches!(self.observed(), Some(ObservedCopy { ownership: Ownership::Ours { .. }, .. }))
-    }
-
-    /// Whether the Secret that is there is somebody else's.
-    pub(super) fn is_foreign(&self) -> bool {
-        matches!(self.observed(), Some(ObservedCopy { ownership: Ownership::Foreign, .. }))
-    }
-
-    /// Whether nothing is lost when this is forgotten.
-    pub(super) fn is_forgettable(&self) -> bool {
-        self.secret.is_forgettable()
-    }
-
-    /// When what is there expires, by what it says.
-    pub(super) fn expires_at(&self) -> Option<Timestamp> {
-        match self.observed()?.ownership {
-            Ownership::Ours { expires_at, .. } => expires_at,
-            Ownership::Foreign => None,
-        }
-    }
-
-    /// The place in the queue that the copy needs, if any.
-    pub(super) fn plan(
+    /// When it must be applied, and with which priority.
+    pub(super) fn plan_apply(
         &mut self,
         manifest: &Manifest,
         on_conflict: OnConflict,
@@ -253,68 +209,60 @@ impl CopyRecord {
         now: Now,
     ) -> Option<Ticket> {
         if self.observed().is_some_and(|observed| manifest.is_in(observed)) {
-            // A write that failed may have been done, as when only its answer was lost.
+            // A job that failed may have been done, and only its answer lost.
             self.failure = None;
         }
-        let retry_at = self.failure.as_ref().map_or(Duration::ZERO, |failure| failure.retry_at);
         let (turn, deadline) = match self.need(manifest, on_conflict, now.wall) {
             Need::Nothing => {
-                self.turn = MaybeTime::NONE;
+                self.turn = None;
                 return None;
             }
             Need::Refresh(deadline) if manifest.is_complete => {
-                (spread.turn(deadline, now), Some(deadline))
+                (spread.turn(deadline, now), Deadline::at(deadline))
             }
-            // It may hold entries that this process has not got yet, or has forgotten, and works still.
-            Need::Refresh(deadline) => (patient_turn(deadline, now), Some(deadline)),
-            // What has failed, perhaps for ever, does not keep others waiting.
-            Need::Urgent => (now.uptime, self.failure.as_ref().map(|_| Timestamp::MIN)),
+            // It may have entries that this process does not have yet, or has lost.
+            Need::Refresh(deadline) => (incomplete_turn(deadline, now), Deadline::at(deadline)),
+            Need::Urgent if self.failure.is_some() => (now.uptime, Deadline::RETRY),
+            Need::Urgent => (now.uptime, Deadline::FIRST),
         };
-        let turn = self.turn.get().map_or(turn, |earlier| earlier.min(turn));
-        self.turn = turn.into();
-        // Content that was written before and is there no more: another client may change it again.
-        let patient_until = if self.is_repair(manifest) && !is_planted(Bug::RepairsNeverSlowDown) {
-            self.patient_until()
-        } else {
-            Duration::ZERO
-        };
-        Some(Ticket::new(turn.max(retry_at).max(patient_until), deadline))
+        // An earlier turn was perhaps for a document with all entries.
+        let is_earlier_valid = manifest.is_complete || self.has_incomplete_turn;
+        let earlier = self.turn.filter(|_| is_earlier_valid);
+        let turn = earlier.map_or(turn, |earlier| turn.min(earlier.into()));
+        (self.turn, self.has_incomplete_turn) = (Some(turn.into()), !manifest.is_complete);
+        let not_before = self.repairs.not_before(manifest.content.prefix());
+        let due = turn.max(self.retry_at()).max(not_before);
+        Some(Ticket::new(JobClass::Apply, due, deadline))
     }
 
-    /// When to delete what is there, if that is wanted no more and is ours to delete, and how it
-    /// must be then: anything else is somebody's change.
-    pub(super) fn plan_deletion(&self, after: Duration) -> Option<(Duration, Uid, u64)> {
+    /// When it is deleted if it is no longer wanted and may be deleted, and the preconditions.
+    pub(super) fn plan_deletion(&self, after: Duration) -> Option<(Duration, Deletion)> {
         let observed = self.observed()?;
-        let is_ours = matches!(observed.ownership, Ownership::Ours { labelled: true, .. });
-        if !is_ours && !is_planted(Bug::ForeignDeleted) {
+        if !observed.is_deletable() && !is_planted(Bug::ForeignDeleted) {
             return None;
         }
         let after = if is_planted(Bug::NoGracePeriod) { Duration::ZERO } else { after };
-        let since = self.unwanted_since.get().filter(|_| !self.wanted && !self.is_writing())?;
-        let retry_at = self.failure.as_ref().map_or(Duration::ZERO, |failure| failure.retry_at);
-        let due = since.saturating_add(after).max(retry_at);
-        Some((due, observed.uid?, observed.resource_version))
+        let since = self.unwanted_since.filter(|_| !self.wanted && !self.has_job())?;
+        let due = since.after(after).max(self.retry_at());
+        let resource_version = observed.resource_version;
+        Some((due, Deletion { uid: observed.uid?, resource_version }))
     }
 
-    /// The state that metrics and people see. Without a manifest, what is there counts by itself.
+    fn retry_at(&self) -> Duration {
+        self.failure.as_ref().map_or(Duration::ZERO, |failure| failure.retry_at)
+    }
+
+    /// Its state. Without a manifest, what is there counts as up to date until it expires.
     pub(super) fn state(&self, manifest: Option<&Manifest>, now: Timestamp) -> CopyState {
-        match (self.observed().map(|observed| observed.ownership), &self.failure) {
-            // Also one that is to be adopted, until it is.
-            (Some(Ownership::Foreign), _) => CopyState::Conflict,
-            (_, Some(failure)) if failure.is_conflict() => CopyState::Conflict,
-            (_, Some(_)) => CopyState::Failed,
-            (None, _) => CopyState::Missing,
-            (Some(Ownership::Ours { expires_at: Some(at), .. }), _) if at <= now => {
-                CopyState::Expired
-            }
-            _ => match manifest.map(|manifest| self.need(manifest, OnConflict::Skip, now)) {
-                Some(Need::Urgent | Need::Refresh(_)) => CopyState::Stale,
-                Some(Need::Nothing) | None => CopyState::Fresh,
-            },
-        }
+        let is_current = || {
+            let need = manifest.map(|manifest| self.need(manifest, OnConflict::Skip, now));
+            matches!(need, Some(Need::Nothing) | None)
+        };
+        let failure = self.failure.as_deref().map(|record| &*record.failure);
+        CopyState::of(self.observed(), failure, is_current, now)
     }
 
-    /// Whether Pods cannot pull with it, and nothing was done about that yet.
+    /// Whether Pods cannot pull with it, and no job has tried to change that.
     pub(super) fn is_untried(&self, manifest: Option<&Manifest>, now: Timestamp) -> bool {
         let state = self.state(manifest, now);
         self.failure.is_none() && matches!(state, CopyState::Missing | CopyState::Expired)

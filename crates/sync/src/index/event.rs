@@ -1,70 +1,39 @@
-//! What can happen to the index.
+//! The events of the index.
 
 use std::sync::Arc;
 
-use super::{Write, accounts::Link, prune::Deletion};
 use crate::{
     desired::manifest::Manifest,
-    job::failure::WriteFailure,
+    job::slot::{AccountSlot, SecretSlot},
     observed::{
         account::ObservedAccount, change::Watched, copy::ObservedCopy, namespace::Namespace,
     },
 };
 
-/// Something that the index has to know.
+/// Something that the index must know. The results of jobs are not among these.
 #[derive(Debug)]
 pub enum Event {
     /// From the watch of the namespaces.
     Namespace(Watched<Namespace>),
     /// From the watch of the Secrets with the name of a pull Secret.
     Copy {
-        /// The pull Secret's place in the index.
-        secret: usize,
-        /// What was seen; the name is the namespace.
+        /// The slot of the pull Secret.
+        secret: SecretSlot,
+        /// What the watch shows.
         change: Watched<ObservedCopy>,
-    },
-    /// A pull Secret has new content.
-    Manifest {
-        /// The pull Secret's place in the index.
-        secret: usize,
-        /// What its copies are to be.
-        manifest: Arc<Manifest>,
     },
     /// From the watch of the ServiceAccounts of one name.
     Account {
-        /// The name's place in the index.
-        account: usize,
-        /// What was seen; the name is the namespace.
+        /// The slot of the name.
+        account: AccountSlot,
+        /// What the watch shows.
         change: Watched<ObservedAccount>,
     },
-    /// A change of a ServiceAccount has ended.
-    Linked {
-        /// The change.
-        link: Link,
-        /// What is there now, or why it was not changed.
-        outcome: Result<ObservedAccount, WriteFailure>,
+    /// A pull Secret has new content.
+    Manifest {
+        /// The slot of the pull Secret.
+        secret: SecretSlot,
+        /// The content.
+        manifest: Arc<Manifest>,
     },
-    /// A deletion has ended.
-    Deleted {
-        /// The deletion.
-        deletion: Deletion,
-        /// Why the copy is there still, if it is.
-        failure: Option<WriteFailure>,
-    },
-    /// A write has ended.
-    Written {
-        /// The write.
-        write: Write,
-        /// How it ended.
-        outcome: Outcome,
-    },
-}
-
-/// How a write ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was written, and this is there now.
-    Written(ObservedCopy),
-    /// It was not written.
-    Failed(WriteFailure),
 }

@@ -1,16 +1,24 @@
 //! The namespaces by number and by name.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
 use ecr_refresher_core::planted::{Bug, is_planted};
 
-use super::{accounts::AccountRecord, copy::CopyRecord};
-use crate::observed::namespace::Namespace;
+use super::{
+    accounts::AccountRecord,
+    copy::CopyRecord,
+    merge::{Record, Touched},
+};
+use crate::{
+    job::slot::{AccountSlot, SecretSlot, Slot},
+    observed::{namespace::Namespace, tracked::Change},
+};
 
-/// All namespaces that exist, or in which a Secret of a pull Secret's name was seen.
+/// All namespaces that exist, or that have an object with the name of a pull Secret or ServiceAccount
+/// of the config.
 #[derive(Debug)]
 pub(super) struct Namespaces {
     entries: Vec<Option<Entry>>,
@@ -20,83 +28,132 @@ pub(super) struct Namespaces {
     accounts: usize,
 }
 
-/// A namespace and its copies.
+/// A namespace and its objects.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) name: Arc<str>,
-    pub(super) presence: Presence,
-    /// The number of the list of the namespaces that showed it last.
-    pub(super) list: u32,
-    /// The labels that any allow-list looks at.
-    pub(super) labels: BTreeMap<String, String>,
-    /// Whether it has not been seen since more of them count.
-    pub(super) misses_labels: bool,
-    /// One for each place of a pull Secret.
+    namespace: NamespaceRecord,
+    /// By the slots of the pull Secrets.
     pub(super) copies: Vec<CopyRecord>,
-    /// One for each place of a name of ServiceAccounts.
+    /// By the slots of the names of ServiceAccounts.
     pub(super) accounts: Vec<AccountRecord>,
 }
 
-impl Entry {
-    /// Keeps those of the labels that count.
-    pub(super) fn keep_labels(
-        &mut self,
-        labels: &BTreeMap<String, String>,
-        keys: &BTreeSet<String>,
-    ) {
-        if is_planted(Bug::LabelsReadOnce) && !self.labels.is_empty() {
-            return;
-        }
-        self.labels =
-            keys.iter().filter_map(|key| Some((key.clone(), labels.get(key)?.clone()))).collect();
-        self.misses_labels = false;
-    }
-}
-
 /// Whether a namespace exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Presence {
-    /// It does not, or has not been seen yet.
+    /// It does not, or was not observed yet.
+    #[default]
     Absent,
     /// It does.
     Active,
-    /// It does for now: nothing can be created in it.
+    /// It is being deleted: nothing can be created in it.
     Terminating,
 }
 
-impl Presence {
-    pub(super) fn of(namespace: &Namespace) -> Self {
-        if namespace.terminating { Self::Terminating } else { Self::Active }
+/// What is known of a namespace itself.
+#[derive(Debug, Default)]
+pub(super) struct NamespaceRecord {
+    presence: Presence,
+    /// The presence that its copies know of.
+    settled: Presence,
+    /// The number of the list that showed it last.
+    listed_in: u32,
+    /// The labels that any allow-list selects by.
+    labels: BTreeMap<String, String>,
+    /// Whether it was not observed since allow-lists select by more labels.
+    misses_labels: bool,
+}
+
+impl NamespaceRecord {
+    fn observe(&mut self, Namespace { terminating, labels }: Namespace) {
+        self.presence = if terminating { Presence::Terminating } else { Presence::Active };
+        if self.labels.is_empty() || !is_planted(Bug::LabelsReadOnce) {
+            self.labels = labels;
+            self.misses_labels = false;
+        }
+    }
+}
+
+impl Record for NamespaceRecord {
+    type Value = Namespace;
+
+    fn merge(&mut self, change: Change<Namespace>) {
+        match change {
+            Change::Listed(namespace, lists) => {
+                self.listed_in = lists.number();
+                self.observe(namespace);
+            }
+            Change::Changed(namespace) => self.observe(namespace),
+            Change::ListEnded(lists) if self.listed_in == lists.number() => {}
+            Change::ListEnded(_) | Change::Gone(_) => self.presence = Presence::Absent,
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn namespace_mut(&mut self) -> &mut NamespaceRecord {
+        &mut self.namespace
     }
 
-    pub(super) fn is_there(self) -> bool {
-        self != Self::Absent
+    pub(super) fn presence(&self) -> Presence {
+        self.namespace.presence
+    }
+
+    pub(super) fn labels(&self) -> &BTreeMap<String, String> {
+        &self.namespace.labels
+    }
+
+    /// Whether it was not observed since allow-lists select by more labels.
+    pub(super) fn misses_labels(&self) -> bool {
+        self.namespace.misses_labels
+    }
+
+    pub(super) fn copy(&self, secret: SecretSlot) -> &CopyRecord {
+        &self.copies[secret.index()]
+    }
+
+    pub(super) fn copy_mut(&mut self, secret: SecretSlot) -> &mut CopyRecord {
+        &mut self.copies[secret.index()]
+    }
+
+    pub(super) fn account(&self, account: AccountSlot) -> &AccountRecord {
+        &self.accounts[account.index()]
+    }
+
+    pub(super) fn account_mut(&mut self, account: AccountSlot) -> &mut AccountRecord {
+        &mut self.accounts[account.index()]
+    }
+
+    /// The presence before and now, if the copies do not know the present one yet.
+    pub(super) fn settle(&mut self) -> Option<(Presence, Presence)> {
+        let NamespaceRecord { presence, settled, .. } = &mut self.namespace;
+        let before = std::mem::replace(settled, *presence);
+        (before != *presence).then_some((before, *presence))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.namespace.presence == Presence::Absent
+            && self.copies.iter().all(|copy| copy.secret.is_forgettable())
+            && self.accounts.iter().all(AccountRecord::is_forgettable)
     }
 }
 
 impl Namespaces {
-    /// Namespaces with room for the copies of `secrets` pull Secrets, and for `accounts`
-    /// ServiceAccounts.
+    /// Namespaces with room for this many pull Secrets and names of ServiceAccounts.
     pub(super) fn new(secrets: usize, accounts: usize) -> Self {
         Self { entries: Vec::new(), by_name: HashMap::new(), free: Vec::new(), secrets, accounts }
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<u32> {
-        self.by_name.get(name).copied()
-    }
-
     /// The number of a name, which gets one if it has none.
     pub(super) fn intern(&mut self, name: &str) -> u32 {
-        if let Some(id) = self.find(name) {
+        if let Some(&id) = self.by_name.get(name) {
             return id;
         }
         let name: Arc<str> = name.into();
         let entry = Some(Entry {
             name: Arc::clone(&name),
-            presence: Presence::Absent,
-            list: 0,
-            labels: BTreeMap::new(),
-            misses_labels: false,
+            namespace: NamespaceRecord::default(),
             copies: vec![CopyRecord::default(); self.secrets],
             accounts: vec![AccountRecord::default(); self.accounts],
         });
@@ -105,21 +162,16 @@ impl Namespaces {
             id
         } else {
             self.entries.push(entry);
-            // A cluster holds nowhere near 2³² namespaces.
+            // A cluster has nowhere near 2³² namespaces.
             u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
         };
         self.by_name.insert(name, id);
         id
     }
 
-    /// Gives the number free when nothing is known of the namespace any more.
+    /// Frees the number of a namespace of which nothing is known any more.
     pub(super) fn forget_if_empty(&mut self, id: u32) {
-        let empty = |entry: &Entry| {
-            !entry.presence.is_there()
-                && entry.copies.iter().all(CopyRecord::is_forgettable)
-                && entry.accounts.iter().all(AccountRecord::is_forgettable)
-        };
-        if self.get(id).is_some_and(empty)
+        if self.get(id).is_some_and(Entry::is_empty)
             && let Some(entry) = self.entries[id as usize].take()
         {
             self.by_name.remove(&entry.name);
@@ -127,43 +179,24 @@ impl Namespaces {
         }
     }
 
-    /// Makes room for the copies of `secrets` pull Secrets and for `accounts` ServiceAccounts in all.
+    /// Makes room for this many pull Secrets and names of ServiceAccounts in all.
     pub(super) fn make_room(&mut self, secrets: usize, accounts: usize) {
         (self.secrets, self.accounts) = (secrets, accounts);
-        for entry in self.entries.iter_mut().flatten() {
+        for entry in self.iter_mut() {
             entry.copies.resize_with(secrets, CopyRecord::default);
             entry.accounts.resize_with(accounts, AccountRecord::default);
         }
     }
 
-    /// Forgets the ServiceAccounts of a name, but for the patches that are under way.
-    pub(super) fn forget_accounts(&mut self, account: usize) {
-        for id in self.ids_where(|_| true) {
-            if let Some(entry) = self.get_mut(id) {
-                entry.accounts[account].forget();
-            }
-            self.forget_if_empty(id);
-        }
+    /// Changes all entries, and forgets those that are empty then.
+    pub(super) fn update_all(&mut self, update: impl Fn(&mut Entry)) {
+        self.iter_mut().for_each(update);
+        self.touched(Touched::All).for_each(|id| self.forget_if_empty(id));
     }
 
-    /// Forgets the copies of a pull Secret, but for the writes that are under way.
-    pub(super) fn forget_copies(&mut self, secret: usize) {
-        for id in self.ids_where(|_| true) {
-            if let Some(entry) = self.get_mut(id) {
-                entry.copies[secret].forget();
-            }
-            self.forget_if_empty(id);
-        }
-    }
-
-    /// Whether a write of any copy of a pull Secret is under way.
-    pub(super) fn any_in_flight(&self, secret: usize) -> bool {
-        self.iter().any(|entry| entry.copies[secret].is_writing())
-    }
-
-    /// Whether a patch of any ServiceAccount of a name is under way.
-    pub(super) fn any_patch_in_flight(&self, account: usize) -> bool {
-        self.iter().any(|entry| entry.accounts[account].is_writing())
+    /// All labels are to be observed again.
+    pub(super) fn invalidate_labels(&mut self) {
+        self.iter_mut().for_each(|entry| entry.namespace.misses_labels = true);
     }
 
     pub(super) fn get(&self, id: u32) -> Option<&Entry> {
@@ -182,10 +215,13 @@ impl Namespaces {
         self.entries.iter_mut().flatten()
     }
 
-    /// The numbers of the namespaces that a condition holds for.
-    pub(super) fn ids_where(&self, condition: impl Fn(&Entry) -> bool) -> Vec<u32> {
-        let ids = (0_u32..).zip(&self.entries);
-        ids.filter_map(|(id, entry)| entry.as_ref().filter(|&entry| condition(entry)).map(|_| id))
-            .collect()
+    /// The numbers of the namespaces that may have changed.
+    pub(super) fn touched(&self, touched: Touched) -> impl Iterator<Item = u32> + use<> {
+        let all = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        match touched {
+            Touched::None => 0..0,
+            Touched::One(id) => id..id + 1,
+            Touched::All => 0..all,
+        }
     }
 }

@@ -1,191 +1,171 @@
-//! Another config, while everything runs.
+//! Another config, and what an end of a term or a suspension means.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use ecr_refresher_core::clock::Now;
 
 use super::{
-    Index, SecretState,
-    accounts::{AccountName, AccountRecord},
+    AccountState, Index, SecretState,
+    accounts::AccountRecord,
     copy::CopyRecord,
+    merge::Touched,
+    namespaces::{Entry, Presence},
 };
 use crate::{
     desired::settings::{PullSecret, Settings},
     job::queue::Queue,
 };
 
-/// What a new config means for those who feed the index.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// The places of the pull Secrets whose copies are to be watched from now on.
-    pub added: Vec<usize>,
-    /// The places of those that are not to be watched any more.
-    pub removed: Vec<usize>,
-    /// The places of the names of ServiceAccounts that are to be watched from now on.
-    pub accounts_added: Vec<usize>,
-    /// The places of those that are not to be watched any more.
-    pub accounts_removed: Vec<usize>,
-    /// Whether the namespaces must be listed again, because labels count now that did not before.
-    pub labels_are_missing: bool,
-}
-
 impl Index {
-    /// Follows another config. A pull Secret keeps its place as long as it keeps its name.
-    ///
-    /// Only what differs is written; a copy that is wanted no more is left as it is.
-    pub fn reconfigure(&mut self, settings: &Settings, now: Now) -> Changes {
+    /// Follows another config. A pull Secret keeps its slot as long as it keeps its name; only copies
+    /// that differ are written. Returns whether the namespaces must be listed again, because labels
+    /// are selected by that were not kept.
+    #[must_use]
+    pub fn reconfigure(&mut self, settings: &Settings, now: Now) -> bool {
         let labels_are_missing = self.follow_labels(label_keys(settings));
         self.spread = settings.spread;
         self.prune_after = settings.prune_after;
-        // Until they are listed again, a namespace may seem unwanted that is not.
-        if labels_are_missing {
-            self.namespace_lists.invalidate();
-        }
-        let removed = self.remove_all_but(&settings.secrets);
-        let mut added = Vec::new();
-        for secret in &settings.secrets {
-            if let Some(state) = self.secrets.iter_mut().flatten().find(|state| state.is(secret)) {
-                state.follow(secret);
-            } else {
-                added.push(self.add(secret));
-            }
-        }
-        let (accounts_added, accounts_removed) = self.reconfigure_accounts(settings);
-        for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
+        self.follow_secrets(&settings.secrets);
+        self.follow_accounts(&account_names(settings));
+        self.namespaces.make_room(self.secrets.len(), self.accounts.len());
+        for id in self.namespaces.touched(Touched::All) {
             self.count_matches(id, 1);
             self.decide(id, now);
         }
         self.requeue(now);
-        Changes { added, removed, accounts_added, accounts_removed, labels_are_missing }
+        labels_are_missing
     }
 
-    /// Makes the queues anew.
-    pub(super) fn requeue(&mut self, now: Now) {
-        self.queue = Queue::new();
-        self.deletions = Queue::new();
-        self.links = Queue::new();
-        for id in self.namespaces.ids_where(|entry| entry.presence.is_there()) {
-            self.reconsider_namespace(id, now);
-        }
-    }
-
-    /// Forgets the tokens, and the writes that are under way: another process writes from now on.
-    /// What is there is followed as before.
-    pub fn stand_by(&mut self, now: Now) {
-        for state in self.secrets.iter_mut().flatten() {
-            state.manifest = None;
-        }
-        for id in self.namespaces.ids_where(|_| true) {
-            if let Some(entry) = self.namespaces.get_mut(id) {
-                entry.copies.iter_mut().for_each(CopyRecord::stand_by);
-                entry.accounts.iter_mut().for_each(AccountRecord::stand_by);
-            }
-            self.namespaces.forget_if_empty(id);
-        }
+    /// The term has ended: another replica may write from now on. Forgets the content and the running
+    /// jobs; what is observed stays.
+    pub fn end_term(&mut self, now: Now) {
+        self.secrets.values_mut().for_each(|state| state.manifest = None);
+        self.namespaces.update_all(|entry| {
+            entry.copies.iter_mut().for_each(CopyRecord::end_term);
+            entry.accounts.iter_mut().for_each(AccountRecord::end_term);
+        });
         self.requeue(now);
     }
 
-    /// The pull Secrets by their places.
-    pub fn secrets(&self) -> impl Iterator<Item = (usize, &PullSecret)> {
-        let states = self.secrets.iter().enumerate();
-        states.filter_map(|(place, state)| state.as_ref().map(|state| (place, &state.secret)))
+    /// The machine was suspended for this time, before `now`. The observations are as old, and a copy
+    /// may have been wanted again meanwhile: grace periods did not pass.
+    pub fn suspended(&mut self, duration: Duration, now: Now) {
+        self.namespaces.update_all(|entry| {
+            entry.copies.iter_mut().for_each(|copy| copy.suspended(duration, now));
+        });
+        self.requeue(now);
     }
 
-    /// The pull Secret at a place.
-    #[must_use]
-    pub fn secret(&self, place: usize) -> Option<&PullSecret> {
-        self.secrets.get(place)?.as_ref().map(|state| &state.secret)
+    /// Fills the queue again.
+    fn requeue(&mut self, now: Now) {
+        self.queue = Queue::new();
+        for id in self.namespaces.touched(Touched::All) {
+            self.reconsider(id, now);
+        }
     }
 
-    /// Returns whether labels count now that did not before. How a namespace has them is not known
-    /// until it is seen again.
     fn follow_labels(&mut self, keys: BTreeSet<String>) -> bool {
         let are_missing = !keys.is_subset(&self.label_keys);
         self.missing_keys.extend(keys.difference(&self.label_keys).cloned());
         self.label_keys = keys;
         if are_missing {
-            self.namespaces.iter_mut().for_each(|entry| entry.misses_labels = true);
+            self.namespaces.invalidate_labels();
+            // Until they are listed again, a namespace may seem unwanted that is not.
+            self.namespace_lists.invalidate();
         }
         are_missing
     }
 
-    fn remove_all_but(&mut self, secrets: &[PullSecret]) -> Vec<usize> {
-        let mut removed = Vec::new();
-        for (place, slot) in self.secrets.iter_mut().enumerate() {
-            let stays = |state: &SecretState| secrets.iter().any(|secret| state.is(secret));
-            if let Some(state) = slot.take_if(|state| !stays(state)) {
-                self.former_places.insert(state.secret.name, place);
-                self.namespaces.forget_copies(place);
-                removed.push(place);
+    fn follow_secrets(&mut self, secrets: &[PullSecret]) {
+        let is_kept = |name: &str| secrets.iter().any(|secret| secret.name == name);
+        for slot in self.secrets.retain(is_kept) {
+            self.namespaces.update_all(|entry| entry.copy_mut(slot).forget());
+        }
+        for secret in secrets {
+            let slot = self.secrets.find(&secret.name);
+            if let Some(state) = slot.and_then(|slot| self.secrets.get_mut(slot)) {
+                state.matched = vec![0; secret.allow_list.patterns().len()];
+                state.secret = secret.clone();
+            } else {
+                let is_idle = |slot| self.namespaces.iter().all(|it| !it.copy(slot).has_job());
+                self.secrets.insert(&secret.name, SecretState::new(secret), is_idle);
             }
         }
-        removed
     }
 
-    /// A name keeps its place as long as the config holds it. Returns the places that are new and
-    /// those that are empty now.
-    fn reconfigure_accounts(&mut self, settings: &Settings) -> (Vec<usize>, Vec<usize>) {
-        let mut names = account_names(settings);
-        let (mut added, mut removed) = (Vec::new(), Vec::new());
-        for (place, slot) in self.accounts.iter_mut().enumerate() {
-            if slot.take_if(|account| !names.remove(&account.name)).is_some() {
-                self.namespaces.forget_accounts(place);
-                removed.push(place);
-            }
+    fn follow_accounts(&mut self, names: &BTreeSet<&str>) {
+        for slot in self.accounts.retain(|name| names.contains(name)) {
+            self.namespaces.update_all(|entry| entry.account_mut(slot).forget());
         }
         for name in names {
-            let is_idle = |&place: &usize| {
-                self.accounts[place].is_none() && !self.namespaces.any_patch_in_flight(place)
-            };
-            let empty = (0..self.accounts.len()).find(is_idle);
-            let place = empty.unwrap_or_else(|| {
-                self.accounts.push(None);
-                self.namespaces.make_room(self.secrets.len(), self.accounts.len());
-                self.accounts.len() - 1
-            });
-            self.accounts[place] = Some(AccountName::new(name));
-            added.push(place);
+            if self.accounts.find(name).is_none() {
+                let is_idle = |slot| self.namespaces.iter().all(|it| !it.account(slot).has_job());
+                self.accounts.insert(name, AccountState::new(name), is_idle);
+            }
         }
-        (added, removed)
     }
 
-    /// Gives a pull Secret a place. Its own from before, so that no copy is written twice at a time;
-    /// or else one that is empty, unless a write of its predecessor is under way still.
-    fn add(&mut self, secret: &PullSecret) -> usize {
-        let state = Some(SecretState::new(secret));
-        let is_idle =
-            |&place: &usize| self.secrets[place].is_none() && !self.namespaces.any_in_flight(place);
-        let former = self.former_places.get(&secret.name).copied();
-        if let Some(place) = former.or_else(|| (0..self.secrets.len()).find(is_idle)) {
-            self.former_places.retain(|_, &mut former| former != place);
-            self.secrets[place] = state;
-            return place;
+    /// Has the copies of a namespace follow its presence. Returns whether that has changed.
+    pub(super) fn settle_presence(&mut self, id: u32) -> bool {
+        let Some(entry) = self.namespaces.get_mut(id) else { return false };
+        let Some((before, presence)) = entry.settle() else { return false };
+        match presence {
+            Presence::Absent => entry.copies.iter_mut().for_each(CopyRecord::namespace_gone),
+            _ => entry.copies.iter_mut().for_each(|copy| copy.failure = None),
         }
-        self.secrets.push(state);
-        self.namespaces.make_room(self.secrets.len(), self.accounts.len());
-        self.secrets.len() - 1
+        if before == Presence::Absent {
+            self.count_matches(id, 1);
+        } else if presence == Presence::Absent {
+            // It does not count as present any more.
+            self.count(id, -1);
+        }
+        true
+    }
+
+    /// Decides by the allow-lists which copies a namespace should have.
+    pub(super) fn decide(&mut self, id: u32, now: Now) {
+        let Some(entry) = self.namespaces.get_mut(id) else { return };
+        if entry.presence() == Presence::Absent {
+            return;
+        }
+        for (slot, SecretState { secret, .. }) in self.secrets.iter() {
+            let allow_list = &secret.allow_list;
+            let is_missing = |key| self.missing_keys.contains(&key);
+            if entry.misses_labels() && allow_list.label_keys().any(is_missing) {
+                // Only a label that is known to be absent may be a reason for a copy.
+                entry.copy_mut(slot).namespace_gone();
+            } else {
+                let wanted = allow_list.decide(&entry.name, entry.labels()).is_allowed();
+                entry.copy_mut(slot).want(wanted, now);
+            }
+        }
+    }
+
+    /// Counts a namespace that exists for the patterns that match its name.
+    fn count_matches(&mut self, id: u32, difference: i64) {
+        let exists = |entry: &Entry| entry.presence() != Presence::Absent;
+        if self.namespaces.get(id).is_some_and(exists) {
+            self.count(id, difference);
+        }
+    }
+
+    fn count(&mut self, id: u32, difference: i64) {
+        let Some(entry) = self.namespaces.get(id) else { return };
+        for state in self.secrets.values_mut() {
+            for pattern in state.secret.allow_list.matching(&entry.name) {
+                let count = &mut state.matched[pattern];
+                *count = count.saturating_add_signed(difference);
+            }
+        }
     }
 }
 
-impl SecretState {
-    /// Whether this is the pull Secret of that name.
-    fn is(&self, secret: &PullSecret) -> bool {
-        self.secret.name == secret.name
-    }
-
-    /// Takes over what the config says of it now; what is known of its copies stays.
-    fn follow(&mut self, secret: &PullSecret) {
-        self.matched = vec![0; secret.allow_list.patterns().len()];
-        self.secret = secret.clone();
-    }
-}
-
-/// The labels that any allow-list looks at.
+/// The labels that any allow-list selects by.
 pub(super) fn label_keys(settings: &Settings) -> BTreeSet<String> {
     settings.secrets.iter().flat_map(|secret| secret.allow_list.label_keys()).collect()
 }
 
-/// The names of ServiceAccounts that any pull Secret holds.
-pub(super) fn account_names(settings: &Settings) -> BTreeSet<String> {
-    settings.secrets.iter().flat_map(|secret| secret.service_accounts.iter().cloned()).collect()
+/// The names of ServiceAccounts that any pull Secret has.
+pub(super) fn account_names(settings: &Settings) -> BTreeSet<&str> {
+    settings.secrets.iter().flat_map(|it| &it.service_accounts).map(String::as_str).collect()
 }

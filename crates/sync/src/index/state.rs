@@ -1,94 +1,111 @@
-//! What others see of the index.
+//! What others read from the index.
 
 use std::sync::Arc;
 
 use ecr_refresher_core::clock::Now;
 
-use super::{CopyKey, Index, copy::CopyRecord, namespaces::Presence};
+use super::{Index, copy::CopyRecord, failure::FailureRecord, namespaces::Presence};
 use crate::{
     desired::{manifest::Manifest, settings::PerNamespace},
+    job::{
+        JobClass,
+        slot::{Object, ObjectKey, SecretSlot},
+    },
     report::{AccountReport, Report, ReportBuilder},
+    snapshot::copy_view::CopyView,
 };
 
 impl Index {
-    /// Whether there is anything left to do at `now` or after a failure that may pass. A failure
-    /// that is there to stay, or that has been tried `attempts` times, is not waited for.
+    /// Whether a job is due at `now`, or a failed one is worth waiting for: its cause is temporary, and
+    /// it was tried fewer than `attempts` times.
     #[must_use]
     pub fn is_busy(&self, now: Now, attempts: u32) -> bool {
-        let has_failed = |key: CopyKey| {
-            let copy = self.namespaces.get(key.namespace)?.copies.get(key.secret as usize)?;
-            Some(copy.failure.as_ref()?.is_for_good(attempts))
-        };
-        self.queue.iter().any(|(key, _)| has_failed(key) != Some(true))
-            || self.deletions.iter().any(|(key, ticket)| match has_failed(key) {
-                Some(for_good) => !for_good,
-                None => ticket.is_due(now.uptime),
-            })
-            || self.links.iter().any(|(key, _)| !self.has_given_up(key, attempts))
+        self.queue.iter().any(|(key, ticket)| match self.failure(key) {
+            Some(failure) => !failure.is_final(attempts),
+            None => ticket.class() == JobClass::Apply || ticket.is_due(now.uptime),
+        })
     }
 
-    /// The state of all copies at `now`, and each single one of those that are `shown`.
+    fn failure(&self, ObjectKey { namespace, object }: ObjectKey) -> Option<&FailureRecord> {
+        let entry = self.namespaces.get(namespace)?;
+        match object {
+            Object::Copy(secret) => entry.copy(secret).failure.as_deref(),
+            Object::Account(account) => entry.account(account).failure(),
+        }
+    }
+
+    /// The state of all copies at `now`, with a report of each one that is `shown`.
     #[must_use]
     pub fn report(&self, now: Now, shown: PerNamespace) -> Report {
-        let mut tally = ReportBuilder::new(shown);
-        for (place, state) in self.states() {
-            tally.begin(place, &state.secret, &state.matched);
+        let mut builder = ReportBuilder::new(shown);
+        for (slot, state) in self.secrets.iter() {
+            builder.begin(slot, &state.secret, &state.matched);
         }
-        for (place, manifest, name, copy) in self.wanted_copies() {
-            let state = copy.state(manifest, now.wall);
-            let setback = copy.failure.as_ref().map(|failure| &failure.setback);
-            tally.add(place, name, state, copy.expires_at(), setback);
+        for (slot, manifest, name, copy) in self.wanted_copies() {
+            let failure = copy.failure.as_ref().map(|record| &record.failure);
+            let expires_at = copy.observed().and_then(|observed| observed.expires_at());
+            builder.add(slot, name, copy.state(manifest, now.wall), expires_at, failure);
         }
-        tally.finish(self.account_reports())
+        builder.finish(self.account_reports())
     }
 
-    /// Whether everything has been listed and has content, and everything that was missing has been
-    /// tried.
+    /// Whether everything was listed, has content, and every missing copy was tried.
     #[must_use]
     pub fn is_synced(&self, now: Now) -> bool {
         self.is_listed()
-            && self.states().all(|(_, state)| state.manifest.is_some())
+            && self.secrets.iter().all(|(_, state)| state.manifest.is_some())
             && !self
                 .wanted_copies()
                 .any(|(_, manifest, _, copy)| copy.is_untried(manifest, now.wall))
     }
 
-    /// Whether everything that is watched has been listed.
+    /// Whether everything that is watched was listed.
     #[must_use]
     pub fn is_listed(&self) -> bool {
         self.namespace_lists.is_complete()
-            && self.states().all(|(_, state)| state.lists.is_complete())
-            && self.accounts.iter().flatten().all(|account| account.lists.is_complete())
+            && self.secrets.iter().all(|(_, state)| state.lists.is_complete())
+            && self.accounts.iter().all(|(_, state)| state.lists.is_complete())
     }
 
-    /// The copies that are wanted where they can be, each with the place of its pull Secret, what is
-    /// to be there, and its namespace.
+    /// Each wanted copy in an active namespace, with the slot and the content of its pull Secret.
     fn wanted_copies(
         &self,
-    ) -> impl Iterator<Item = (usize, Option<&Manifest>, &Arc<str>, &CopyRecord)> {
-        let active = self.namespaces.iter().filter(|entry| entry.presence == Presence::Active);
+    ) -> impl Iterator<Item = (SecretSlot, Option<&Manifest>, &Arc<str>, &CopyRecord)> {
+        let active = self.namespaces.iter().filter(|it| it.presence() == Presence::Active);
         active.flat_map(|entry| {
-            let copies = self.states().map(|(place, state)| {
-                (place, state.manifest.as_deref(), &entry.name, &entry.copies[place])
+            let copies = self.secrets.iter().map(|(slot, state)| {
+                (slot, state.manifest.as_deref(), &entry.name, entry.copy(slot))
             });
             copies.filter(|(.., copy)| copy.wanted)
         })
     }
 
-    /// The names of ServiceAccounts, each with what is due or fails.
+    /// The names of ServiceAccounts, each with its failures.
     fn account_reports(&self) -> Vec<AccountReport> {
-        let mut reports: Vec<_> = self
-            .accounts()
-            .map(|(_, name)| AccountReport { name: name.to_owned(), ..AccountReport::default() })
-            .collect();
-        for (place, report) in self.accounts().map(|(place, _)| place).zip(&mut reports) {
-            for entry in self.namespaces.iter() {
-                let Some(record) = entry.accounts.get(place) else { continue };
-                if let Some(failure) = record.failure() {
-                    report.failing.push((entry.name.clone(), Arc::clone(&failure.setback)));
-                }
-            }
-        }
-        reports
+        let report = |(slot, name): (_, &str)| {
+            let failing = self.namespaces.iter().filter_map(|entry| {
+                let record = entry.account(slot).failure()?;
+                Some((Arc::clone(&entry.name), Arc::clone(&record.failure)))
+            });
+            AccountReport { name: name.to_owned(), failing: failing.collect() }
+        };
+        self.accounts().map(report).collect()
+    }
+
+    /// Each pull Secret in each namespace that exists.
+    pub(crate) fn copy_views(&self) -> impl Iterator<Item = CopyView<'_>> {
+        let existing = self.namespaces.iter().filter(|it| it.presence() != Presence::Absent);
+        existing.flat_map(|entry| {
+            self.secrets.iter().map(|(slot, state)| CopyView {
+                slot,
+                secret: &state.secret,
+                namespace: &entry.name,
+                terminating: entry.presence() == Presence::Terminating,
+                labels: entry.labels(),
+                decision: state.secret.allow_list.decide(&entry.name, entry.labels()),
+                observed: entry.copy(slot).observed(),
+                detail: None,
+            })
+        })
     }
 }

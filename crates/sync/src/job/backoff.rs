@@ -1,14 +1,14 @@
-//! How long a copy that failed waits. Pure: the dice are passed in.
+//! The delay of an object whose job failed. Pure: random numbers are passed in.
 
 use std::time::Duration;
 
-/// The wait after the first failure.
+/// The delay after the first failure.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest wait.
+/// The longest delay.
 pub(crate) const LONGEST: Duration = Duration::from_mins(5);
 
-/// The wait after the `failures`-th failure in a row (from 1): it doubles from 1 s to 5 minutes, of
-/// which half is certain and half is by the dice, `random` in 0..1. Never less than was asked for.
+/// The delay after the `failures`-th failure in a row (from 1): it doubles from 1 s to 5 minutes, of
+/// which up to half is taken off by `random` in 0..1. Never less than `retry_after`.
 pub(crate) fn delay(failures: u32, retry_after: Option<Duration>, random: f64) -> Duration {
     let doublings = failures.saturating_sub(1);
     let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
@@ -30,12 +30,12 @@ mod tests {
     }
 
     #[test]
-    fn jitter_takes_off_half_at_the_most() {
+    fn jitter_takes_off_up_to_half() {
         assert_eq!(delay(4, None, 0.0), Duration::from_secs(4));
     }
 
     #[test]
-    fn what_the_server_asks_for_is_honoured_within_reason() {
+    fn retry_after_is_honoured_up_to_five_minutes() {
         assert_eq!(delay(1, Some(Duration::from_secs(20)), 0.0), Duration::from_secs(20));
         assert_eq!(delay(1, Some(Duration::from_hours(1)), 0.0), LONGEST);
     }

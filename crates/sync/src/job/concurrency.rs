@@ -96,6 +96,8 @@ impl Concurrency {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
 
     impl Concurrency {
@@ -183,7 +185,7 @@ mod tests {
     fn other_failures_change_nothing() {
         let mut concurrency = Concurrency::new(4);
         concurrency.throttle("a");
-        for reason in WriteReason::ALL {
+        for &reason in WriteReason::VARIANTS {
             if reason != WriteReason::Throttled {
                 assert_eq!(concurrency.write("b", Some(reason)), 2, "{reason}");
             }

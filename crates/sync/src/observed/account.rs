@@ -1,10 +1,10 @@
-//! What the watch shows of a ServiceAccount.
+//! What lists and watches show of a ServiceAccount.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 
-use crate::observed::{copy::resource_version, tracked::Versioned};
+use super::{copy::resource_version, tracked::Versioned};
 
-/// The part of a ServiceAccount that decides on whether its Pods pull with a pull Secret.
+/// The part of a ServiceAccount that decides whether its Pods pull with a pull Secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedAccount {
     /// Its resourceVersion, a number that grows with each change.
@@ -20,13 +20,7 @@ impl Versioned for ObservedAccount {
 }
 
 impl ObservedAccount {
-    /// Where the list has a name, in the order of the list.
-    pub(crate) fn places_of(&self, pull_secret: &str) -> Vec<usize> {
-        let names = self.pull_secrets.iter().enumerate();
-        names.filter(|(_, name)| *name == pull_secret).map(|(place, _)| place).collect()
-    }
-
-    /// Reads what counts.
+    /// Reads a ServiceAccount.
     #[must_use]
     pub fn new(account: &ServiceAccount) -> Self {
         let entries = account.image_pull_secrets.iter().flatten();
@@ -34,5 +28,16 @@ impl ObservedAccount {
             resource_version: resource_version(&account.metadata),
             pull_secrets: entries.map(|entry| entry.name.clone()).collect(),
         }
+    }
+
+    /// Whether the list has this name.
+    pub(crate) fn names(&self, pull_secret: &str) -> bool {
+        self.pull_secrets.iter().any(|name| name == pull_secret)
+    }
+
+    /// The positions of this name in the list, in ascending order.
+    pub(crate) fn positions_of(&self, pull_secret: &str) -> impl Iterator<Item = usize> {
+        let names = self.pull_secrets.iter().enumerate();
+        names.filter(move |(_, name)| *name == pull_secret).map(|(position, _)| position)
     }
 }

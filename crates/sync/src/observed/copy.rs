@@ -10,48 +10,48 @@ use crate::{
     observed::{metadata::Metadata, tracked::Versioned},
 };
 
-/// A Secret of a pull Secret's name, as it was last seen in a namespace.
+/// A Secret with the name of a pull Secret, as it was last observed in a namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObservedCopy {
-    /// Its resourceVersion as a number, which Kubernetes lets clients compare since 1.35; 0 when it
-    /// is none.
+    /// Its resourceVersion as a number, which Kubernetes lets clients compare since 1.35; 0 if it is
+    /// not a number.
     pub resource_version: u64,
-    /// Its UID, which is a UUID; `None` when it is none.
+    /// Its UID; `None` if that is not a UUID.
     pub uid: Option<Uid>,
-    /// Whose it is.
+    /// Who owns it.
     pub ownership: Ownership,
 }
 
-/// Whose a Secret is.
+/// Who owns a Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
-    /// Somebody else's: it is not written.
+    /// Another client: it is not written.
     Foreign,
-    /// It carries our label, or we applied it and a tenant stripped the label.
+    /// This program: it has our label, or it has an apply of ours and a tenant removed the label.
     Ours {
-        /// Whether it carries our label; without it, it is not ours to delete.
+        /// Whether it has our label. Without it, it is not deleted.
         labelled: bool,
-        /// Which content it holds, by its annotation.
+        /// The hash of its content, by its annotation.
         content: Option<ContentHash>,
-        /// When the first of its entries expires, by its annotation.
+        /// The earliest expiry of its entries, by its annotation.
         expires_at: Option<Timestamp>,
-        /// How many fields of it are still as we applied them: whoever changes a field takes it
-        /// over, by the API server's own bookkeeping in `managedFields`.
+        /// How many of its fields are as we applied them: the API server moves a field in
+        /// `managedFields` to the client that changes it.
         owned_fields: u16,
     },
 }
 
-/// A UID of Kubernetes, in few bytes: not a `u128`, which may stand only at every 16th.
+/// A UID of Kubernetes. Not a `u128`, which would align each copy to 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uid([u8; 16]);
 
 impl Uid {
-    /// Takes a UUID in its usual form.
+    /// Parses a UUID in its usual form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let number = u128::from_str_radix(&text.replace('-', ""), 16).ok()?;
         let uid = Self(number.to_be_bytes());
-        // What cannot be written as it was read could not be named in a precondition.
+        // A UID that is formatted differently could not be used in a precondition.
         (uid.to_string() == text).then_some(uid)
     }
 }
@@ -74,7 +74,7 @@ impl ContentHash {
         format!("{:032x}", u128::from_be_bytes(self.0))
     }
 
-    /// Enough of it to tell the contents of one copy apart.
+    /// The first 32 bits, enough to distinguish the contents of one copy.
     pub(crate) fn prefix(self) -> u32 {
         let [a, b, c, d, ..] = self.0;
         u32::from_be_bytes([a, b, c, d])
@@ -102,9 +102,30 @@ impl ObservedCopy {
             ownership: ownership(metadata),
         }
     }
+
+    /// Whether this program owns it.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(self.ownership, Ownership::Ours { .. })
+    }
+
+    /// Whether it may be deleted once it is no longer wanted.
+    #[must_use]
+    pub fn is_deletable(&self) -> bool {
+        matches!(self.ownership, Ownership::Ours { labelled: true, .. })
+    }
+
+    /// The earliest expiry of its entries, by its annotation.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match self.ownership {
+            Ownership::Ours { expires_at, .. } => expires_at,
+            Ownership::Foreign => None,
+        }
+    }
 }
 
-/// The resourceVersion as a number; 0 when it is none.
+/// The resourceVersion as a number; 0 if it is not a number.
 #[must_use]
 pub fn resource_version(metadata: &ObjectMeta) -> u64 {
     metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()

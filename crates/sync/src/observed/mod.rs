@@ -5,5 +5,5 @@ pub mod change;
 pub mod copy;
 pub mod metadata;
 pub mod namespace;
-pub(crate) mod resource;
+pub mod resource;
 pub(crate) mod tracked;

@@ -1,6 +1,6 @@
 //! What a list or a watch shows of a namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Namespace as ApiNamespace;
 use kube::{Resource, ResourceExt};
@@ -17,6 +17,12 @@ pub struct Namespace {
 }
 
 impl Namespace {
+    /// Only those of its labels that have one of these keys.
+    pub(crate) fn with_labels(mut self, keys: &BTreeSet<String>) -> Self {
+        self.labels.retain(|key, _| keys.contains(key));
+        self
+    }
+
     /// Reads the metadata. It has no status: a namespace that is being deleted has a deletion time.
     pub(crate) fn new(object: &MetadataOnly<ApiNamespace>) -> Self {
         Self {

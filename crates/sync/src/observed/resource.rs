@@ -1,24 +1,21 @@
 //! The resources that are watched.
 
-/// A resource that is watched: the `resource` label of the watch metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Watch {
+/// A watched resource: the `resource` label of the watch metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "lowercase")]
+pub enum Resource {
     /// All namespaces.
     Namespaces,
     /// The Secrets with the name of a pull Secret.
     Secrets,
-    /// The ServiceAccounts with a name that the config holds.
+    /// The ServiceAccounts with a name of the config.
     ServiceAccounts,
 }
 
-impl Watch {
-    pub(crate) const ALL: [Self; 3] = [Self::Namespaces, Self::Secrets, Self::ServiceAccounts];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Namespaces => "namespaces",
-            Self::Secrets => "secrets",
-            Self::ServiceAccounts => "serviceaccounts",
-        }
+impl Resource {
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }

@@ -1,16 +1,15 @@
-//! What is known of one object, from a list, a watch, and the answers to our own writes, which may
-//! overtake each other. Pure.
+//! What is known of one object from lists, a watch, and the answers to own jobs, in any order. Pure.
 
 use ecr_refresher_core::planted::{Bug, is_planted};
 
-/// An object with a resourceVersion, which grows with each change of it; but after a restore of etcd
-/// to an older revision versions begin anew from there.
+/// An object with a resourceVersion, which grows with each change; after a restore of etcd to an older
+/// revision, versions continue from there.
 pub(crate) trait Versioned {
-    /// Its resourceVersion as a number; 0 when it is none.
+    /// The resourceVersion as a number; 0 if it is not a number.
     fn version(&self) -> u64;
 }
 
-/// The lists of objects: the number of the one that is under way, or was the last.
+/// The lists of one collection: the number of the current or last one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Lists {
     number: u32,
@@ -23,49 +22,62 @@ impl Lists {
         self.number = self.number.wrapping_add(1);
     }
 
-    /// It has shown all that there is.
+    /// A list is complete.
     pub(crate) fn end(&mut self) {
         self.is_complete = true;
     }
 
-    /// The number of the list that is under way, or was the last.
+    /// The number of the current or last list.
     pub(crate) fn number(self) -> u32 {
         self.number
     }
 
-    /// Whether there was a whole list.
+    /// Whether there was a complete list.
     pub(crate) fn is_complete(self) -> bool {
         self.is_complete
     }
 
-    /// Until the next list has ended, nothing is known for sure.
+    /// Until the next list is complete, absence is not known.
     pub(crate) fn invalidate(&mut self) {
         self.is_complete = false;
     }
 }
 
+/// What a list or a watch shows of one object.
+#[derive(Debug)]
+pub(crate) enum Change<T> {
+    /// It is in the list.
+    Listed(T, Lists),
+    /// The list is complete.
+    ListEnded(Lists),
+    /// It was created or changed.
+    Changed(T),
+    /// It was deleted; this was its last state.
+    Gone(T),
+}
+
 /// One object.
 ///
 /// - A list always counts, whatever its versions are.
-/// - The answer to an own write counts, unless the watch has shown something newer since the write
-///   began. Where a list may have missed a deletion, the object counts as missing: a write too many
-///   changes nothing, one too few would stay unnoticed.
+/// - The answer to an own job counts, unless the watch has shown something newer since the job
+///   began. If a list may have missed a deletion, the object counts as missing: a write too many
+///   changes nothing, a write too few would stay unnoticed.
 /// - An event of the watch counts, unless something newer is known.
 #[derive(Debug, Clone)]
 pub(crate) struct Tracked<T> {
     value: Option<T>,
     /// The number of the list that showed it last.
     listed_in: u32,
-    /// The number of the list during or after which a request of ours was answered last.
+    /// The number of the list during or after which an own job was answered last.
     answered_in: u32,
-    /// The version at which it was deleted during the write that is under way.
+    /// The version at which it was deleted during the running job.
     gone_version: u64,
-    /// What is older than this was deleted by an own request: the watch may still show it.
+    /// Older versions were deleted by an own job: the watch may still show them.
     deleted_version: u64,
-    is_writing: bool,
-    /// Whether the watch or a list has shown anything since the write began.
+    has_job: bool,
+    /// Whether the watch or a list has shown anything since the job began.
     has_moved: bool,
-    /// Whether a list ended without it during the write that is under way.
+    /// Whether a list ended without it during the running job.
     was_unlisted: bool,
 }
 
@@ -77,7 +89,7 @@ impl<T> Default for Tracked<T> {
             answered_in: 0,
             gone_version: 0,
             deleted_version: 0,
-            is_writing: false,
+            has_job: false,
             has_moved: false,
             was_unlisted: false,
         }
@@ -85,31 +97,40 @@ impl<T> Default for Tracked<T> {
 }
 
 impl<T: Versioned> Tracked<T> {
-    /// The object, if it is there.
+    /// The object, if it exists.
     pub(crate) fn get(&self) -> Option<&T> {
         self.value.as_ref()
     }
 
-    /// Whether a write of it is under way.
-    pub(crate) fn is_writing(&self) -> bool {
-        self.is_writing
+    /// Whether a job is running for it.
+    pub(crate) fn has_job(&self) -> bool {
+        self.has_job
     }
 
-    /// Notes that a write of it is under way.
-    pub(crate) fn start_write(&mut self) {
-        (self.is_writing, self.has_moved, self.was_unlisted) = (true, false, false);
+    /// A job starts.
+    pub(crate) fn start_job(&mut self) {
+        (self.has_job, self.has_moved, self.was_unlisted) = (true, false, false);
         self.gone_version = 0;
     }
 
-    /// Notes that the write has ended without a known effect, or is no longer waited for.
-    pub(crate) fn end_write(&mut self) {
-        self.is_writing = false;
+    /// The job has ended without a known effect, or its result no longer counts.
+    pub(crate) fn end_job(&mut self) {
+        self.has_job = false;
     }
 
-    /// Takes what a list shows.
-    pub(crate) fn listed(&mut self, value: T, lists: Lists) {
+    /// Merges what a list or the watch shows.
+    pub(crate) fn merge(&mut self, change: Change<T>) {
+        match change {
+            Change::Listed(value, lists) => self.listed(value, lists),
+            Change::ListEnded(lists) => self.list_ended(lists),
+            Change::Changed(value) => self.changed(value),
+            Change::Gone(last) => self.gone(last.version()),
+        }
+    }
+
+    fn listed(&mut self, value: T, lists: Lists) {
         if self.answered_in == lists.number {
-            // The list may have been made before the request was done.
+            // The list may be older than the job's effect.
             self.changed(value);
         } else {
             self.deleted_version = 0;
@@ -119,18 +140,17 @@ impl<T: Versioned> Tracked<T> {
         self.listed_in = lists.number;
     }
 
-    /// Forgets what the list that has ended did not show, also when a write of it was answered since the
-    /// list began: another client may have deleted it before the list was made.
-    pub(crate) fn list_ended(&mut self, lists: Lists) {
+    /// An object that the list did not show is gone, even if a job was answered since the list began:
+    /// another client may have deleted it before.
+    fn list_ended(&mut self, lists: Lists) {
         if self.listed_in != lists.number && !is_planted(Bug::ListRemovesNothing) {
             self.deleted_version = 0;
             self.value = None;
-            self.was_unlisted = self.is_writing;
+            self.was_unlisted = self.has_job;
         }
     }
 
-    /// Takes a change that the watch shows.
-    pub(crate) fn changed(&mut self, value: T) {
+    fn changed(&mut self, value: T) {
         let is_old = self.is_newer_than(value.version()) || value.version() < self.deleted_version;
         if !is_old {
             self.value = Some(value);
@@ -138,8 +158,7 @@ impl<T: Versioned> Tracked<T> {
         }
     }
 
-    /// Takes a deletion that the watch shows, at this version.
-    pub(crate) fn gone(&mut self, version: u64) {
+    fn gone(&mut self, version: u64) {
         if !self.is_newer_than(version) {
             self.gone_version = version;
             self.value = None;
@@ -147,9 +166,9 @@ impl<T: Versioned> Tracked<T> {
         }
     }
 
-    /// Takes the answer to an own write, which ends it.
+    /// The job has written this.
     pub(crate) fn written(&mut self, value: T, lists: Lists) {
-        self.is_writing = false;
+        self.has_job = false;
         let is_older = self.has_moved && self.is_newer_than(value.version());
         if self.was_unlisted || value.version() < self.gone_version || is_older {
             return;
@@ -159,10 +178,10 @@ impl<T: Versioned> Tracked<T> {
         self.deleted_version = 0;
     }
 
-    /// Takes that an own deletion was done, of the object at this version.
+    /// The job has deleted the object that had this version.
     pub(crate) fn deleted(&mut self, version: u64, lists: Lists) {
-        self.is_writing = false;
-        // What is newer was made by another client since.
+        self.has_job = false;
+        // A newer one was created by another client since.
         if !self.is_newer_than(version) {
             self.deleted_version = version.saturating_add(1);
             self.answered_in = lists.number;
@@ -170,14 +189,14 @@ impl<T: Versioned> Tracked<T> {
         }
     }
 
-    /// Forgets all but whether a write is under way.
+    /// Forgets all but the running job.
     pub(crate) fn forget(&mut self) {
-        *self = Self { is_writing: self.is_writing, ..Self::default() };
+        *self = Self { has_job: self.has_job, ..Self::default() };
     }
 
-    /// Whether nothing is lost when this is forgotten.
+    /// Whether it holds nothing that is worth keeping.
     pub(crate) fn is_forgettable(&self) -> bool {
-        self.value.is_none() && !self.is_writing
+        self.value.is_none() && !self.has_job
     }
 
     fn is_newer_than(&self, version: u64) -> bool {

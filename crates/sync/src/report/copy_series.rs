@@ -43,6 +43,7 @@ fn write_series(text: &mut String, secret: &str, copy: &CopyReport) {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use strum::VariantArray;
 
     use super::*;
     use crate::report::{CopyState, SecretReport};
@@ -50,7 +51,7 @@ mod tests {
     fn secret(name: &str, copies: Vec<CopyReport>) -> SecretReport {
         SecretReport {
             name: name.to_owned(),
-            counts: [0; CopyState::ALL.len()],
+            counts: [0; CopyState::VARIANTS.len()],
             earliest_expiration: None,
             patterns: Vec::new(),
             copies,
@@ -59,7 +60,7 @@ mod tests {
 
     fn copy(namespace: &str, expires_at: Option<Timestamp>) -> CopyReport {
         let state = CopyState::Missing;
-        CopyReport { namespace: namespace.into(), state, expires_at, setback: None }
+        CopyReport { namespace: namespace.into(), state, expires_at, failure: None }
     }
 
     fn pieces(secrets: Vec<SecretReport>) -> Vec<String> {

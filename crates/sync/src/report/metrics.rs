@@ -1,4 +1,4 @@
-//! What Prometheus sees of the copies.
+//! The metrics of the copies and the watches.
 
 use std::time::Duration;
 
@@ -7,9 +7,11 @@ use prometheus::{
     CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, Opts, Registry, core::Collector,
 };
 
+use strum::VariantArray;
+
 use crate::{
     job::failure::WriteReason,
-    observed::resource::Watch,
+    observed::resource::Resource,
     report::{CopyState, Report, WatchReport},
 };
 
@@ -30,10 +32,10 @@ pub struct SyncMetrics {
 }
 
 impl SyncMetrics {
-    /// Makes the metrics and registers them.
+    /// Creates and registers the metrics.
     ///
     /// # Errors
-    /// When one of their names is registered already.
+    /// If one of their names is registered already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let this = Self::new()?;
         let collectors: [Box<dyn Collector>; 11] = [
@@ -59,7 +61,7 @@ impl SyncMetrics {
             copies: gauges("copies", "Copies by state.", &["secret", "state"])?,
             earliest_expiration: gauges(
                 "copy_earliest_expiration_timestamp_seconds",
-                "When the first of a pull Secret's copies expires, as a Unix time.",
+                "Earliest expiry of a pull Secret's copies, as a Unix time.",
                 &["secret"],
             )?,
             writes: counters(
@@ -69,22 +71,22 @@ impl SyncMetrics {
             )?,
             write_duration: histogram(
                 "copy_write_duration_seconds",
-                "How long a write of a copy took.",
+                "Duration of writes of copies.",
                 &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0],
             )?,
             namespace_sync_duration: histogram(
                 "namespace_sync_duration_seconds",
-                "From when a namespace was first wanted until its first copy was there.",
+                "Time from when a namespace first wanted a copy until it had it.",
                 &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0],
             )?,
             concurrency: Gauge::with_opts(opts(
                 "writer_concurrency",
-                "How many writes may be under way at once; less than configured while the API \
-                 server throttles.",
+                "How many writes may run at once; fewer than configured while the API server \
+                 throttles.",
             ))?,
             pattern_matches: gauges(
                 "pattern_matched_namespaces",
-                "How many namespaces a pattern of an allow-list matches.",
+                "Namespaces that a pattern of an allow-list matches.",
                 &["secret", "pattern"],
             )?,
             account_writes: counters(
@@ -99,8 +101,8 @@ impl SyncMetrics {
             )?,
             watch_last_event: gauges(
                 "watch_last_event_timestamp_seconds",
-                "When the API server last told something to the watches of a resource, bookmarks \
-                 included, as a Unix time: that of the one that has been silent for longest.",
+                "Time of the last event of the watches of a resource, bookmarks included, as a Unix \
+                 time: of the watch that was silent for longest.",
                 &["resource"],
             )?,
             watch_errors: counters("watch_errors_total", "Errors of watches.", &["resource"])?,
@@ -108,15 +110,15 @@ impl SyncMetrics {
     }
 
     fn announce_watches(&self) {
-        for watch in Watch::ALL {
-            self.watch_errors.with_label_values(&[watch.as_str()]);
+        for resource in Resource::VARIANTS {
+            self.watch_errors.with_label_values(&[resource.as_str()]);
         }
     }
 
     /// Starts a pull Secret's counters at 0, so that its first failure shows in a rate.
     pub(crate) fn announce(&self, secret: &str) {
         self.writes.with_label_values(&[secret, "success", ""]);
-        for reason in WriteReason::ALL {
+        for &reason in WriteReason::VARIANTS {
             self.writes.with_label_values(&[secret, "failure", reason.as_str()]);
         }
     }
@@ -124,12 +126,12 @@ impl SyncMetrics {
     /// Starts the counters of a name of ServiceAccounts at 0.
     pub(crate) fn announce_account(&self, name: &str) {
         self.account_writes.with_label_values(&[name, "success", ""]);
-        for reason in WriteReason::ALL {
+        for &reason in WriteReason::VARIANTS {
             self.account_writes.with_label_values(&[name, "failure", reason.as_str()]);
         }
     }
 
-    /// Shows a report. Series of what is gone vanish.
+    /// Shows a report. Series of removed objects vanish.
     pub fn show(&self, report: &Report) {
         for vanishing in [
             &self.copies,
@@ -147,7 +149,7 @@ impl SyncMetrics {
         }
         for secret in &report.secrets {
             let name = secret.name.as_str();
-            for (state, &count) in CopyState::ALL.iter().zip(&secret.counts) {
+            for (state, &count) in CopyState::VARIANTS.iter().zip(&secret.counts) {
                 self.copies.with_label_values(&[name, state.as_str()]).set(as_gauge(count));
             }
             if let Some(expires_at) = secret.earliest_expiration {
@@ -162,16 +164,18 @@ impl SyncMetrics {
     }
 
     fn show_watches(&self, watches: &[WatchReport]) {
-        for resource in Watch::ALL.map(Watch::as_str) {
+        for &resource in Resource::VARIANTS {
             let watches = watches.iter().filter(|watch| watch.resource == resource);
-            if let Some(oldest) = watches.map(|watch| watch.heard_at).min() {
-                self.watch_last_event.with_label_values(&[resource]).set(unix_seconds(oldest));
+            if let Some(oldest) = watches.map(|watch| watch.last_event_at).min() {
+                self.watch_last_event
+                    .with_label_values(&[resource.as_str()])
+                    .set(unix_seconds(oldest));
             }
         }
     }
 
-    /// Notes a write that has ended.
-    pub(crate) fn wrote(&self, secret: &str, failed: Option<WriteReason>, took: Duration) {
+    /// Records an apply of a copy.
+    pub(crate) fn record_apply(&self, secret: &str, failed: Option<WriteReason>, took: Duration) {
         self.write_duration.observe(took.as_secs_f64());
         let labels = match failed {
             None => [secret, "success", ""],
@@ -180,8 +184,8 @@ impl SyncMetrics {
         self.writes.with_label_values(&labels).inc();
     }
 
-    /// Notes a change of a ServiceAccount that has ended.
-    pub(crate) fn linked(&self, account: &str, failed: Option<WriteReason>) {
+    /// Records a patch of a ServiceAccount.
+    pub(crate) fn record_patch(&self, account: &str, failed: Option<WriteReason>) {
         let labels = match failed {
             None => [account, "success", ""],
             Some(reason) => [account, "failure", reason.as_str()],
@@ -189,19 +193,19 @@ impl SyncMetrics {
         self.account_writes.with_label_values(&labels).inc();
     }
 
-    /// Notes how many writes may be under way at once.
-    pub(crate) fn limited_to(&self, concurrency: usize) {
+    /// Sets how many jobs may run at once.
+    pub(crate) fn set_job_limit(&self, concurrency: usize) {
         self.concurrency.set(as_gauge(u64::try_from(concurrency).unwrap_or(u64::MAX)));
     }
 
-    /// Notes how long a namespace waited for its first copy.
-    pub(crate) fn served(&self, waited: Duration) {
+    /// Records how long a namespace waited for its first copy.
+    pub(crate) fn record_first_copy(&self, waited: Duration) {
         self.namespace_sync_duration.observe(waited.as_secs_f64());
     }
 
-    /// Notes an error of a watch.
-    pub(crate) fn watch_failed(&self, watch: Watch) {
-        self.watch_errors.with_label_values(&[watch.as_str()]).inc();
+    /// Records an error of a watch.
+    pub(crate) fn watch_failed(&self, resource: Resource) {
+        self.watch_errors.with_label_values(&[resource.as_str()]).inc();
     }
 }
 
@@ -233,15 +237,17 @@ mod tests {
 
     use super::*;
 
-    fn watch(resource: &'static str, heard_at: i64) -> WatchReport {
-        let heard_at = Timestamp::from_second(heard_at).unwrap();
-        WatchReport { resource, name: None, heard_at, silence: Duration::ZERO, is_stuck: false }
+    fn watch(resource: Resource, seconds: i64) -> WatchReport {
+        let last_event_at = Timestamp::from_second(seconds).unwrap();
+        let silence = Duration::ZERO;
+        WatchReport { resource, name: None, last_event_at, silence, is_stuck: false }
     }
 
     #[test]
-    fn the_watch_that_has_been_silent_for_longest_is_shown() {
+    fn the_watch_that_was_silent_for_longest_is_shown() {
         let metrics = SyncMetrics::register(&Registry::new()).unwrap();
-        let watches = vec![watch("secrets", 9), watch("namespaces", 7), watch("secrets", 5)];
+        let resources = [(Resource::Secrets, 9), (Resource::Namespaces, 7), (Resource::Secrets, 5)];
+        let watches = resources.map(|(resource, seconds)| watch(resource, seconds)).into();
         metrics.show(&Report { watches, ..Report::default() });
         let shown = |resource| metrics.watch_last_event.with_label_values(&[resource]).get();
         assert_eq!(["namespaces", "secrets"].map(|of| shown(of).to_string()), ["7", "5"]);

@@ -7,44 +7,62 @@ pub mod notice;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use strum::VariantArray;
 
 use crate::{
     desired::settings::{PerNamespace, PullSecret},
-    job::failure::RepeatedFailure,
+    job::{failure::RepeatedFailure, slot::SecretSlot},
+    observed::{copy::ObservedCopy, resource::Resource},
 };
 
 /// The state of one copy: the `state` label of `ecr_refresher_copies`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "snake_case")]
 pub enum CopyState {
-    /// It holds the current token.
+    /// It is up to date.
     Fresh,
-    /// It holds an earlier token that still works, or somebody has edited it.
+    /// It has an older token that still works, or another client has changed it.
     Stale,
     /// Its token has expired.
     Expired,
-    /// It is not there.
+    /// It does not exist.
     Missing,
-    /// A foreign Secret of that name stands in the way.
+    /// A foreign Secret has its name.
     Conflict,
-    /// The last write failed; another is coming.
+    /// The last job failed; another one follows.
     Failed,
 }
 
 impl CopyState {
-    /// Every state, in the order of [`SecretReport::counts`].
-    pub const ALL: [Self; 6] =
-        [Self::Fresh, Self::Stale, Self::Expired, Self::Missing, Self::Conflict, Self::Failed];
-
     /// The label's value.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Fresh => "fresh",
-            Self::Stale => "stale",
-            Self::Expired => "expired",
-            Self::Missing => "missing",
-            Self::Conflict => "conflict",
-            Self::Failed => "failed",
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// The state of what was observed, after the last `failure` if no job has succeeded since.
+    /// `is_current` says whether a copy that has not expired is up to date.
+    pub(crate) fn of(
+        observed: Option<ObservedCopy>,
+        failure: Option<&RepeatedFailure>,
+        is_current: impl FnOnce() -> bool,
+        now: Timestamp,
+    ) -> Self {
+        let is_conflict = failure.is_some_and(|it| it.failure.reason.is_conflict());
+        match observed {
+            // Also one that will be adopted, until it is.
+            Some(observed) if !observed.is_ours() => Self::Conflict,
+            _ if is_conflict => Self::Conflict,
+            _ if failure.is_some() => Self::Failed,
+            None => Self::Missing,
+            Some(observed) if observed.expires_at().is_some_and(|at| at <= now) => Self::Expired,
+            Some(_) => {
+                if is_current() {
+                    Self::Fresh
+                } else {
+                    Self::Stale
+                }
+            }
         }
     }
 
@@ -69,21 +87,21 @@ pub struct Report {
 /// A watch at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchReport {
-    /// What is watched: the `resource` label of the watch metrics.
-    pub resource: &'static str,
+    /// The watched resource.
+    pub resource: Resource,
     /// The name of the Secrets or ServiceAccounts that are watched.
     pub name: Option<String>,
-    /// When the API server last told it something, be it a bookmark; at first, when it started.
-    pub heard_at: Timestamp,
-    /// How long ago that is.
+    /// The time of the last event, bookmarks included; at first, that of its start.
+    pub last_event_at: Timestamp,
+    /// The time since then.
     pub silence: Duration,
-    /// Whether it should have told something by now, be it that it failed.
+    /// Whether there was neither an event nor an error for longer than is possible.
     pub is_stuck: bool,
 }
 
 impl fmt::Display for WatchReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "watch of {}", self.resource)?;
+        write!(formatter, "watch of {}", self.resource.as_str())?;
         self.name.iter().try_for_each(|name| write!(formatter, " named {name}"))
     }
 }
@@ -93,7 +111,7 @@ impl fmt::Display for WatchReport {
 pub struct AccountReport {
     /// Their name.
     pub name: String,
-    /// The namespaces in which the last change of theirs failed.
+    /// The namespaces in which the last patch failed.
     pub failing: Vec<(Arc<str>, Arc<RepeatedFailure>)>,
 }
 
@@ -102,13 +120,13 @@ pub struct AccountReport {
 pub struct SecretReport {
     /// The pull Secret's name.
     pub name: String,
-    /// How many copies are in each state, in the order of [`CopyState::ALL`].
-    pub counts: [u64; CopyState::ALL.len()],
-    /// The earliest expiry of all copies that say one.
+    /// How many copies are in each state, in the order of [`CopyState::VARIANTS`].
+    pub counts: [u64; CopyState::VARIANTS.len()],
+    /// The earliest expiry of all copies.
     pub earliest_expiration: Option<Timestamp>,
     /// The patterns, and how many namespaces each matches.
     pub patterns: Vec<(String, u64)>,
-    /// Each copy that was asked for.
+    /// Each copy that the report shows.
     pub copies: Vec<CopyReport>,
 }
 
@@ -121,14 +139,14 @@ pub struct CopyReport {
     pub state: CopyState,
     /// When it expires, by its annotation.
     pub expires_at: Option<Timestamp>,
-    /// The last failure, unless a write has succeeded since.
-    pub setback: Option<Arc<RepeatedFailure>>,
+    /// The last failure, unless a job has succeeded since.
+    pub failure: Option<Arc<RepeatedFailure>>,
 }
 
-/// Adds up a [`Report`].
+/// Builds a [`Report`].
 pub(crate) struct ReportBuilder {
-    /// By the places of the pull Secrets.
-    secrets: BTreeMap<usize, SecretReport>,
+    /// By slot.
+    secrets: BTreeMap<SecretSlot, SecretReport>,
     shown: PerNamespace,
 }
 
@@ -137,29 +155,29 @@ impl ReportBuilder {
         Self { secrets: BTreeMap::new(), shown }
     }
 
-    /// Begins with a pull Secret; `matched` says how many namespaces each of its patterns matches.
-    pub(crate) fn begin(&mut self, place: usize, secret: &PullSecret, matched: &[u64]) {
+    /// Begins with a pull Secret; `matched` has the number of namespaces that each pattern matches.
+    pub(crate) fn begin(&mut self, slot: SecretSlot, secret: &PullSecret, matched: &[u64]) {
         let patterns = secret.allow_list.patterns().iter().cloned();
         let report = SecretReport {
             name: secret.name.clone(),
-            counts: [0; CopyState::ALL.len()],
+            counts: [0; CopyState::VARIANTS.len()],
             earliest_expiration: None,
             patterns: patterns.zip(matched.iter().copied()).collect(),
             copies: Vec::new(),
         };
-        self.secrets.insert(place, report);
+        self.secrets.insert(slot, report);
     }
 
     /// Adds a copy.
     pub(crate) fn add(
         &mut self,
-        place: usize,
+        slot: SecretSlot,
         namespace: &Arc<str>,
         state: CopyState,
         expires_at: Option<Timestamp>,
-        setback: Option<&Arc<RepeatedFailure>>,
+        failure: Option<&Arc<RepeatedFailure>>,
     ) {
-        let Some(report) = self.secrets.get_mut(&place) else { return };
+        let Some(report) = self.secrets.get_mut(&slot) else { return };
         report.counts[state as usize] += 1;
         report.earliest_expiration = match (report.earliest_expiration, expires_at) {
             (Some(one), Some(other)) => Some(one.min(other)),
@@ -167,8 +185,8 @@ impl ReportBuilder {
         };
         if self.shown.shows(state) {
             let namespace = Arc::clone(namespace);
-            let setback = setback.cloned();
-            report.copies.push(CopyReport { namespace, state, expires_at, setback });
+            let failure = failure.cloned();
+            report.copies.push(CopyReport { namespace, state, expires_at, failure });
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is to be seen as an Event, by those who look at the object that it is about.
+//! Notices that are published as Events of their objects.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tracing::debug;
 
 use crate::job::failure::{RepeatedFailure, WriteReason};
 
-/// Something that went wrong with an object. Never holds a secret.
+/// A problem of an object. It never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Notice {
     /// The object's kind, of the API version `v1`.
@@ -16,27 +16,27 @@ pub struct Notice {
     pub namespace: Arc<str>,
     /// The object's name.
     pub name: String,
-    /// What happened, in a word.
+    /// The reason, in one word.
     pub reason: &'static str,
     /// What happened, in a sentence.
     pub note: String,
 }
 
-/// Where notices go. It never waits: what is too much is left out, and is in the metrics still.
+/// Sends notices. It never waits: a notice too many is dropped; the metrics still count it.
 #[derive(Debug, Clone)]
 pub struct Notices(mpsc::Sender<Notice>);
 
 impl Notices {
-    /// Notices for who listens at the other end.
+    /// Notices for the receiver of this channel.
     #[must_use]
     pub fn new(sender: mpsc::Sender<Notice>) -> Self {
         Self(sender)
     }
 
-    /// Tells of something.
-    pub fn tell(&self, notice: Notice) {
+    /// Sends a notice.
+    pub fn send(&self, notice: Notice) {
         if let Err(error) = self.0.try_send(notice) {
-            debug!("an Event is left out: {error}");
+            debug!("dropped an Event: {error}");
         }
     }
 }
@@ -54,9 +54,9 @@ impl Notice {
         Self { kind: "Secret", namespace, name, reason, note }
     }
 
-    /// Whether a failure is worth a notice: in a row of failures they become rare.
-    pub(crate) fn is_due(setback: &RepeatedFailure) -> bool {
-        let reason = setback.failure.reason;
-        setback.count.is_power_of_two() && reason != WriteReason::NamespaceGone
+    /// Whether a failure is worth a notice: they become rarer with each failure in a row.
+    pub(crate) fn is_due(repeated: &RepeatedFailure) -> bool {
+        let reason = repeated.failure.reason;
+        repeated.count.is_power_of_two() && reason != WriteReason::NamespaceGone
     }
 }

@@ -1,4 +1,4 @@
-//! One namespace as one pull Secret sees it, and what follows from that without a token. Pure.
+//! One pull Secret in one namespace, as far as it is known without a token. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     desired::{allow_list::Decision, manifest::owned_fields, settings::PullSecret},
+    job::slot::{SecretSlot, Slot},
     observed::{
         copy::{ObservedCopy, Ownership},
         metadata::Metadata,
@@ -13,43 +14,42 @@ use crate::{
     report::CopyState,
 };
 
-/// One namespace as one pull Secret sees it.
+/// One pull Secret in one namespace.
 #[derive(Debug, Clone, Copy)]
 pub struct CopyView<'a> {
-    /// The pull Secret's place in the settings.
-    pub place: usize,
+    pub(crate) slot: SecretSlot,
     /// The pull Secret.
     pub secret: &'a PullSecret,
     /// The namespace.
     pub namespace: &'a str,
     /// Whether the namespace is being deleted.
     pub terminating: bool,
-    /// Those of the namespace's labels that any allow-list looks at.
+    /// The labels of the namespace that any allow-list selects by.
     pub labels: &'a BTreeMap<String, String>,
-    /// What the allow-list says.
+    /// The decision of the allow-list.
     pub decision: Decision,
-    /// The Secret of that name, if there is one.
+    /// The Secret of that name, if it exists.
     pub observed: Option<ObservedCopy>,
     pub(crate) detail: Option<&'a Detail>,
 }
 
-/// What is told of a Secret beside what the index keeps of it.
+/// Details of a Secret that the index does not keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Detail {
-    /// Who has written to it, but for our applies.
+    /// The field managers other than our applies.
     managers: Vec<String>,
-    /// Whether it carries the labels and annotations that the config asks for.
+    /// Whether it has the labels and annotations of the config.
     is_as_configured: bool,
 }
 
-/// Why a copy that is ours is to be written though it has not expired.
+/// Why a copy of ours is out of date though it has not expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drift {
-    /// It has lost the label that marks it as ours.
+    /// The label that marks it as ours was removed.
     Unlabelled,
-    /// Somebody has changed it.
+    /// Another client has changed it.
     Edited,
-    /// The config asks for other labels or annotations than it carries.
+    /// The config has other labels or annotations.
     Outdated,
 }
 
@@ -71,46 +71,46 @@ impl Detail {
 }
 
 impl CopyView<'_> {
-    /// Whether a copy is to be there.
+    /// The position of the pull Secret in the settings.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.slot.index()
+    }
+
+    /// Whether the copy should exist.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         !self.terminating && self.decision.is_allowed()
     }
 
-    /// Whether the Secret that is there is ours.
+    /// Whether the Secret exists and is ours.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        matches!(self.observed, Some(ObservedCopy { ownership: Ownership::Ours { .. }, .. }))
+        self.observed.is_some_and(|observed| observed.is_ours())
     }
 
-    /// Whether it also carries our label, without which it is not ours to delete.
+    /// Whether it would be deleted where it is no longer wanted.
     #[must_use]
-    pub fn is_labelled(&self) -> bool {
-        matches!(
-            self.observed,
-            Some(ObservedCopy { ownership: Ownership::Ours { labelled: true, .. }, .. })
-        )
+    pub fn is_deletable(&self) -> bool {
+        self.observed.is_some_and(|observed| observed.is_deletable())
     }
 
-    /// When the copy expires, by what it says.
+    /// When the copy expires, by its annotation.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
-        match self.observed?.ownership {
-            Ownership::Ours { expires_at, .. } => expires_at,
-            Ownership::Foreign => None,
-        }
+        self.observed?.expires_at()
     }
 
-    /// The field managers of the Secret that is there, but for our applies.
+    /// The field managers of the Secret other than our applies.
     #[must_use]
     pub fn managers(&self) -> &[String] {
         self.detail.map_or(&[], |detail| &detail.managers)
     }
 
-    /// What the copy is to be written for though it has not expired. `expires` says whether the
-    /// content of the pull Secret does.
+    /// Why the copy is out of date though it has not expired. `expires` says whether the content of the
+    /// pull Secret does.
     #[must_use]
-    pub fn flaw(&self, expires: bool) -> Option<Drift> {
+    pub fn drift(&self, expires: bool) -> Option<Drift> {
         let Ownership::Ours { labelled, content, expires_at, owned_fields: owned } =
             self.observed?.ownership
         else {
@@ -131,16 +131,10 @@ impl CopyView<'_> {
         }
     }
 
-    /// The state of the copy, if it is wanted, as far as can be told without a token.
+    /// The state of the copy, if it is wanted, as far as it is known without a token.
     #[must_use]
     pub fn state(&self, expires: bool, now: Timestamp) -> CopyState {
-        match self.observed.map(|observed| observed.ownership) {
-            None => CopyState::Missing,
-            Some(Ownership::Foreign) => CopyState::Conflict,
-            Some(Ownership::Ours { expires_at: Some(at), .. }) if at <= now => CopyState::Expired,
-            Some(_) if self.flaw(expires).is_some() => CopyState::Stale,
-            Some(_) => CopyState::Fresh,
-        }
+        CopyState::of(self.observed, None, || self.drift(expires).is_none(), now)
     }
 }
 
@@ -205,13 +199,13 @@ mod tests {
         metadata
     }
 
-    /// What is said of a Secret: its state an hour before the token expires, and its flaw.
+    /// What is said of a Secret: its state an hour before the token expires, and its drift.
     fn judge(metadata: Option<Value>, secret: &PullSecret) -> (CopyState, Option<Drift>) {
         let metadata: Option<Metadata> =
             metadata.map(|metadata| serde_json::from_value(metadata).unwrap());
         let detail = metadata.as_ref().map(|metadata| Detail::new(metadata, secret));
-        let sighting = CopyView {
-            place: 0,
+        let view = CopyView {
+            slot: SecretSlot::new(0),
             secret,
             namespace: "team-a",
             terminating: false,
@@ -221,7 +215,7 @@ mod tests {
             detail: detail.as_ref(),
         };
         let now = "2026-11-23T11:00:00Z".parse().unwrap();
-        (sighting.state(true, now), sighting.flaw(true))
+        (view.state(true, now), view.drift(true))
     }
 
     #[test]
@@ -248,13 +242,13 @@ mod tests {
         let secret = secret(&[("tier", "prod")]);
         let mut taken = written_by(copy(), "kubectl-edit");
         taken["managedFields"][0]["fieldsV1"].as_object_mut().unwrap().remove("f:data");
-        for (metadata, flaw) in [
+        for (metadata, drift) in [
             (without(copy(), "labels", MANAGED_BY), Drift::Unlabelled),
             (without(copy(), "annotations", CONTENT_HASH), Drift::Edited),
             (without(copy(), "annotations", EXPIRES_AT), Drift::Edited),
             (taken, Drift::Edited),
         ] {
-            assert_eq!(judge(Some(metadata), &secret), (CopyState::Stale, Some(flaw)));
+            assert_eq!(judge(Some(metadata), &secret), (CopyState::Stale, Some(drift)));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use ecr_refresher_core::{Chain, shorten};
+use ecr_refresher_core::{ErrorChain, shorten};
 use kube::{Api, Error, api::ListParams, core::Status};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -115,7 +115,7 @@ where
 fn describe(what: &Listed, error: &Error) -> ListError {
     let what = what.clone();
     let Error::Api(status) = error else {
-        let message = format!("the API server cannot be reached: {}", Chain(error));
+        let message = format!("the API server cannot be reached: {}", ErrorChain(error));
         return ListError::Failed { what, message };
     };
     let message = shorten(&status.message);

@@ -1,4 +1,5 @@
-//! Looks at the cluster once, and writes nothing. Asks for metadata only, as the watches do.
+//! The cluster at one moment, for the commands that write nothing. Reads metadata only, as the watches
+//! do.
 
 pub mod copy_view;
 pub mod list;
@@ -10,9 +11,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Secret};
 use kube::{Api, Client, ResourceExt};
 
+use self::{
+    copy_view::{CopyView, Detail},
+    list::{ListError, Listed, list},
+};
 use crate::{
-    desired::settings::Settings,
+    desired::settings::{PerNamespace, Settings},
     index::{Index, event::Event},
+    job::slot::SecretSlot,
     observed::{
         change::Watched,
         copy::ObservedCopy,
@@ -20,87 +26,92 @@ use crate::{
         namespace::Namespace,
     },
     report::Report,
-    snapshot::{
-        copy_view::{CopyView, Detail},
-        list::{ListError, Listed, list},
-    },
 };
 
-/// The cluster, or one namespace of it, as it was at one moment.
+/// The cluster, or one namespace of it, at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
     index: Index,
     at: Timestamp,
-    /// By the place of the pull Secret, and the namespace.
-    details: Vec<HashMap<String, Detail>>,
-}
-
-/// Looks at all namespaces, or at only one, and at the Secrets there with the names of the pull
-/// Secrets.
-///
-/// # Errors
-/// When something cannot be listed.
-pub async fn look(
-    client: &Client,
-    settings: &Settings,
-    only: Option<&str>,
-    at: Timestamp,
-) -> Result<Snapshot, ListError> {
-    let mut look = Snapshot::begin(settings, at);
-    let namespaces = Api::<MetadataOnly<ApiNamespace>>::all(client.clone());
-    let named = only.map(|name| format!("metadata.name={name}"));
-    list(&namespaces, &Listed::Namespaces, named, |object| {
-        look.see_namespace(&object.name_any(), Namespace::new(&object));
-    })
-    .await?;
-    for (place, secret) in settings.secrets.iter().enumerate() {
-        let copies: Api<MetadataOnly<Secret>> = match only {
-            Some(namespace) => Api::namespaced(client.clone(), namespace),
-            None => Api::all(client.clone()),
-        };
-        let name = secret.name.clone();
-        let named = format!("metadata.name={name}");
-        let what = Listed::Secrets { name, namespace: only.map(str::to_owned) };
-        list(&copies, &what, Some(named), |copy| look.see_copy(place, &copy.metadata)).await?;
-    }
-    look.end();
-    Ok(look)
+    details: HashMap<(SecretSlot, String), Detail>,
 }
 
 impl Snapshot {
-    /// Begins to look, with nothing seen.
-    #[must_use]
-    pub fn begin(settings: &Settings, at: Timestamp) -> Self {
-        let mut look = Self { index: Index::new(settings, 0), at, details: Vec::new() };
-        look.details.resize_with(settings.secrets.len(), HashMap::new);
-        look.index.apply(Event::Namespace(Watched::ListBegun), look.now());
-        for secret in 0..settings.secrets.len() {
-            look.index.apply(Event::Copy { secret, change: Watched::ListBegun }, look.now());
+    /// Lists all namespaces, or only one, and the Secrets there with the names of the pull Secrets.
+    ///
+    /// # Errors
+    /// If something cannot be listed.
+    pub async fn take(
+        client: &Client,
+        settings: &Settings,
+        only: Option<&str>,
+        at: Timestamp,
+    ) -> Result<Self, ListError> {
+        let mut snapshot = Self::begin(settings, at);
+        let namespaces = Api::<MetadataOnly<ApiNamespace>>::all(client.clone());
+        let named = only.map(|name| format!("metadata.name={name}"));
+        list(&namespaces, &Listed::Namespaces, named, |object| {
+            snapshot.add_namespace(&object.name_any(), Namespace::new(&object));
+        })
+        .await?;
+        for secret in &settings.secrets {
+            let copies: Api<MetadataOnly<Secret>> = match only {
+                Some(namespace) => Api::namespaced(client.clone(), namespace),
+                None => Api::all(client.clone()),
+            };
+            let named = format!("metadata.name={}", secret.name);
+            let name = secret.name.clone();
+            let listed = Listed::Secrets { name, namespace: only.map(str::to_owned) };
+            let add = |copy: MetadataOnly<Secret>| snapshot.add_copy(&secret.name, &copy.metadata);
+            list(&copies, &listed, Some(named), add).await?;
         }
-        look
+        snapshot.end();
+        Ok(snapshot)
     }
 
-    /// Sees a namespace.
-    pub fn see_namespace(&mut self, name: &str, namespace: Namespace) {
+    /// A snapshot that objects are added to.
+    #[must_use]
+    pub fn begin(settings: &Settings, at: Timestamp) -> Self {
+        let index = Index::new(settings, 0);
+        let mut snapshot = Self { index, at, details: HashMap::new() };
+        snapshot.apply_to_all(|| Watched::ListBegun, || Watched::ListBegun);
+        snapshot
+    }
+
+    /// Adds a namespace.
+    pub fn add_namespace(&mut self, name: &str, namespace: Namespace) {
         let change = Watched::Listed(name.to_owned(), namespace);
         self.index.apply(Event::Namespace(change), self.now());
     }
 
-    /// Sees a Secret with the name of the pull Secret that has this place in the settings.
-    pub fn see_copy(&mut self, place: usize, metadata: &Metadata) {
+    /// Adds a Secret with the name of a pull Secret.
+    pub fn add_copy(&mut self, name: &str, metadata: &Metadata) {
+        let mut secrets = self.index.secrets();
+        let Some((secret, settings)) = secrets.find(|(_, secret)| secret.name == name) else {
+            return;
+        };
         let namespace = metadata.object.namespace.clone().unwrap_or_default();
-        if let Some((secret, details)) = self.index.secret(place).zip(self.details.get_mut(place)) {
-            details.insert(namespace.clone(), Detail::new(metadata, secret));
-        }
+        let detail = Detail::new(metadata, settings);
+        self.details.insert((secret, namespace.clone()), detail);
+        drop(secrets);
         let change = Watched::Listed(namespace, ObservedCopy::new(metadata));
-        self.index.apply(Event::Copy { secret: place, change }, self.now());
+        self.index.apply(Event::Copy { secret, change }, self.now());
     }
 
-    /// Ends: what was not seen is not there.
+    /// Ends: objects that were not added do not exist.
     pub fn end(&mut self) {
-        self.index.apply(Event::Namespace(Watched::ListEnded), self.now());
-        for secret in 0..self.details.len() {
-            self.index.apply(Event::Copy { secret, change: Watched::ListEnded }, self.now());
+        self.apply_to_all(|| Watched::ListEnded, || Watched::ListEnded);
+    }
+
+    fn apply_to_all(
+        &mut self,
+        namespaces: impl Fn() -> Watched<Namespace>,
+        copies: impl Fn() -> Watched<ObservedCopy>,
+    ) {
+        self.index.apply(Event::Namespace(namespaces()), self.now());
+        let slots: Vec<_> = self.index.secrets().map(|(slot, _)| slot).collect();
+        for secret in slots {
+            self.index.apply(Event::Copy { secret, change: copies() }, self.now());
         }
     }
 
@@ -108,25 +119,24 @@ impl Snapshot {
         Now { wall: self.at, uptime: Duration::ZERO }
     }
 
-    /// When it was.
+    /// The moment.
     #[must_use]
     pub fn at(&self) -> Timestamp {
         self.at
     }
 
-    /// Every namespace that was seen, as each pull Secret sees it.
+    /// Each pull Secret in each namespace that exists.
     pub fn copies(&self) -> impl Iterator<Item = CopyView<'_>> {
-        self.index.survey().map(|sighting| {
-            let details = self.details.get(sighting.place);
-            let detail = details.and_then(|details| details.get(sighting.namespace));
-            CopyView { detail, ..sighting }
+        self.index.copy_views().map(|view| {
+            let detail = self.details.get(&(view.slot, view.namespace.to_owned()));
+            CopyView { detail, ..view }
         })
     }
 
-    /// The pull Secrets, with what each pattern matches, and the counts of their copies.
+    /// The pull Secrets, with the matches of each pattern and the counts of their copies.
     #[must_use]
     pub fn report(&self) -> Report {
-        self.index.report(self.now(), crate::desired::settings::PerNamespace::Off)
+        self.index.report(self.now(), PerNamespace::Off)
     }
 }
 
@@ -211,16 +221,17 @@ mod tests {
                 page(&[object(&json!({ "name": "ecr-pull", "namespace": "b" }))], ""),
             ),
         ]);
-        let look = look(&client, &settings(), None, Timestamp::UNIX_EPOCH).await.unwrap();
-        let states: Vec<_> = look
+        let snapshot =
+            Snapshot::take(&client, &settings(), None, Timestamp::UNIX_EPOCH).await.unwrap();
+        let states: Vec<_> = snapshot
             .copies()
-            .map(|sighting| (sighting.namespace.to_owned(), sighting.state(true, look.at())))
+            .map(|sighting| (sighting.namespace.to_owned(), sighting.state(true, snapshot.at())))
             .collect();
         assert_eq!(
             states,
             [("a".to_owned(), CopyState::Missing), ("b".to_owned(), CopyState::Conflict)]
         );
-        assert_eq!(look.report().secrets[0].patterns, [("*".to_owned(), 2)]);
+        assert_eq!(snapshot.report().secrets[0].patterns, [("*".to_owned(), 2)]);
         let asked = asked.lock().unwrap();
         assert_eq!(asked.len(), 3);
         assert!(asked.iter().all(|uri| uri.contains("limit=500")), "{asked:?}");
@@ -236,7 +247,8 @@ mod tests {
         });
         let (client, _) =
             client(vec![("/namespaces?", 200, page(&[], "")), ("/secrets?", 403, status)]);
-        let error = look(&client, &settings(), None, Timestamp::UNIX_EPOCH).await.unwrap_err();
+        let error =
+            Snapshot::take(&client, &settings(), None, Timestamp::UNIX_EPOCH).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "`alice` may not list the Secrets named `ecr-pull` in all namespaces: allow the verb \
@@ -252,8 +264,9 @@ mod tests {
             ("/namespaces/a/secrets?", 200, page(&[], "")),
             ("fieldSelector=metadata.name%3Da", 200, page(&[object(&name)], "")),
         ]);
-        let look = look(&client, &settings(), Some("a"), Timestamp::UNIX_EPOCH).await.unwrap();
-        assert_eq!(look.copies().count(), 1);
+        let snapshot =
+            Snapshot::take(&client, &settings(), Some("a"), Timestamp::UNIX_EPOCH).await.unwrap();
+        assert_eq!(snapshot.copies().count(), 1);
         assert_eq!(asked.lock().unwrap().len(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! Watches that are taken up again when their connection falls silent, and when each was last heard of.
+//! Watches that are resumed when their connection falls silent, and when each was last active.
 
 use std::{
     fmt::Debug,
@@ -26,56 +26,55 @@ use tower_http::timeout::{TimeoutBody, TimeoutError};
 
 use crate::watch::backoff::WatchBackoff;
 
-/// After how many seconds the API server is to end a watch, which is then taken up again where it
-/// was. It sends bookmarks too, one a minute, but none while the resource has not changed since the
-/// watch began: in a quiet cluster the end is all there is to hear.
-const TERM: u32 = 60;
-/// How many objects of a list are asked for at once: while they are taken in, all are in memory.
-const PAGE: u32 = 500;
-/// How long the API server may be silent. It has ended a watch by then, and given up on any other
-/// request, which it does after 60 s. A second later the watcher would give up too, and tell nobody.
+/// After this many seconds the API server ends a watch, which is then resumed. Bookmarks come once a
+/// minute, but not while nothing of the resource has changed since the watch began: in a quiet cluster
+/// the end is the only sign of life.
+const WATCH_SECONDS: u32 = 60;
+/// The objects of one page of a list, all of which are in memory at once.
+const PAGE_SIZE: u32 = 500;
+/// The longest silence of the API server: by then it has ended a watch, and given up any other
+/// request, which it does after 60 s. A second later the watcher would give up without an error.
 const READ_TIMEOUT: Duration = Duration::from_secs(64);
-/// A watch that is silent for longer, and has not failed either, is stuck: its silence should have
-/// ended it.
+/// A watch that is silent for longer without an error is stuck.
 const STUCK_AFTER: Duration = Duration::from_mins(5);
 
-/// The signs of life of one watch.
+/// The last activity of one watch.
 #[derive(Debug, Clone)]
 pub struct WatchLiveness {
-    signs: Arc<Mutex<Signs>>,
+    activity: Arc<Mutex<Activity>>,
     clock: Clock,
     random: Random,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Signs {
-    /// When something was last heard, by the wall clock: for others.
-    heard_at: Timestamp,
-    /// The same, by a clock that nobody sets and that stands still in a suspended machine.
-    heard: Instant,
-    /// When it last told anything, be it that it failed.
-    told: Instant,
+struct Activity {
+    /// The last event, bookmark or answer, by the wall clock: for the metric.
+    event_at: Timestamp,
+    /// The same, by a clock that is never set and stands still in a suspended machine.
+    event: Instant,
+    /// The last event or error.
+    result: Instant,
 }
 
-/// The API server is there, and tells nothing.
+/// The connection is open, and nothing comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the API server has told nothing for {} s", READ_TIMEOUT.as_secs())]
+#[error("the API server has sent nothing for {} s", READ_TIMEOUT.as_secs())]
 struct ReadTimeout;
 
 impl WatchLiveness {
-    /// The pulse of a watch that starts now.
+    /// The liveness of a watch that starts now.
     #[must_use]
     pub fn start(clock: &Clock, random: &Random) -> Self {
-        let started = Instant::now();
-        let signs = Signs { heard_at: clock.wall(), heard: started, told: started };
+        let now = Instant::now();
+        let activity = Activity { event_at: clock.wall(), event: now, result: now };
         let (clock, random) = (clock.clone(), random.clone());
-        Self { signs: Arc::new(Mutex::new(signs)), clock, random }
+        Self { activity: Arc::new(Mutex::new(activity)), clock, random }
     }
 
-    /// Watches what `api` makes of a client. A watch that fails or falls silent is taken up again
-    /// from where it was, with backoff; it tells the failure.
+    /// Watches with the API that `api` makes of a client. A watch that fails or falls silent yields the
+    /// error and is resumed, with backoff.
     ///
-    /// To be called where tokio runs.
+    /// Must be called within a tokio runtime.
     #[must_use]
     pub fn watch<K>(
         &self,
@@ -86,76 +85,75 @@ impl WatchLiveness {
     where
         K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
     {
-        let pulse = self.clone();
-        watcher(api(self.client(client)), config.timeout(TERM).page_size(PAGE))
+        let liveness = self.clone();
+        let config = config.timeout(WATCH_SECONDS).page_size(PAGE_SIZE);
+        watcher(api(self.client(client)), config)
             .backoff(WatchBackoff::new(self.random.clone()))
-            .inspect_err(move |_| pulse.failed())
+            .inspect_err(move |_| liveness.record_error())
             .boxed()
     }
 
-    /// A client over the one that all share. Whatever comes in is a beat of the pulse, bookmarks
-    /// included, which a watcher hides; and a request fails whose answer falls silent, for which a
-    /// client would wait for ever.
+    /// A client over the shared one. It records all that the API server sends, also the bookmarks that
+    /// a watcher hides, and fails a request whose answer falls silent.
+    ///
+    /// Not kube's `read_timeout`: it has no hook for the bookmarks.
     fn client(&self, client: &Client) -> Client {
         let namespace = client.default_namespace().to_owned();
-        let (client, pulse) = (client.clone(), self.clone());
+        let (client, liveness) = (client.clone(), self.clone());
         let service = service_fn(move |request: Request<Body>| {
-            let (client, pulse) = (client.clone(), pulse.clone());
+            let (client, liveness) = (client.clone(), liveness.clone());
             async move {
-                let answer = timeout(READ_TIMEOUT, client.send(request))
-                    .await
-                    .map_err(|_| ReadTimeout)??;
-                pulse.beat();
+                let answer = timeout(READ_TIMEOUT, client.send(request)).await;
+                let answer = answer.map_err(|_| ReadTimeout)??;
+                liveness.record_event();
                 Ok::<_, BoxError>(answer.map(|body| {
-                    let body = body.map_err(inner).inspect_frame(move |_| pulse.beat());
-                    TimeoutBody::new(READ_TIMEOUT, body).map_err(silent)
+                    let body = body.map_err(inner).inspect_frame(move |_| liveness.record_event());
+                    TimeoutBody::new(READ_TIMEOUT, body).map_err(read_timeout)
                 }))
             }
         });
         Client::new(service, namespace)
     }
 
-    /// When the watch was last heard of.
-    pub(crate) fn heard_at(&self) -> Timestamp {
-        self.signs().heard_at
+    /// The time of the last event.
+    pub(crate) fn last_event_at(&self) -> Timestamp {
+        self.activity().event_at
     }
 
-    /// For how long the watch has been silent.
+    /// The time since the last event.
     pub(crate) fn silence(&self) -> Duration {
-        self.signs().heard.elapsed()
+        self.activity().event.elapsed()
     }
 
-    /// Whether it has been silent for longer than a watch that works.
+    /// Whether it is silent for longer than a watch that works.
     pub(crate) fn is_silent(&self) -> bool {
         self.silence() > READ_TIMEOUT
     }
 
-    /// Whether the watch should have told something by now, be it that it failed.
+    /// Whether there was neither an event nor an error for longer than is possible.
     pub(crate) fn is_stuck(&self) -> bool {
-        self.signs().told.elapsed() > STUCK_AFTER
+        self.activity().result.elapsed() > STUCK_AFTER
     }
 
-    /// Notes that something was heard.
-    fn beat(&self) {
-        let heard = Instant::now();
-        self.update(|signs| *signs = Signs { heard_at: self.clock.wall(), heard, told: heard });
+    fn record_event(&self) {
+        let (event_at, now) = (self.clock.wall(), Instant::now());
+        self.update(|it| *it = Activity { event_at, event: now, result: now });
     }
 
-    /// Notes that the watch has failed, which is a sign of life too.
-    fn failed(&self) {
-        self.update(|signs| signs.told = Instant::now());
+    fn record_error(&self) {
+        self.update(|activity| activity.result = Instant::now());
     }
 
-    fn update(&self, update: impl FnOnce(&mut Signs)) {
-        update(&mut self.signs.lock().unwrap_or_else(PoisonError::into_inner));
+    fn update(&self, update: impl FnOnce(&mut Activity)) {
+        update(&mut self.activity.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn signs(&self) -> Signs {
-        *self.signs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn activity(&self) -> Activity {
+        *self.activity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What went wrong, without the wrapping that the client of the watch gives it anew.
+/// The error without the layer that the client of the watch adds.
 fn inner(error: kube::Error) -> BoxError {
     match error {
         kube::Error::Service(error) => error,
@@ -163,8 +161,8 @@ fn inner(error: kube::Error) -> BoxError {
     }
 }
 
-/// The library's error does not say who was silent.
-fn silent(error: BoxError) -> BoxError {
+/// The library's error does not name the API server.
+fn read_timeout(error: BoxError) -> BoxError {
     if error.is::<TimeoutError>() { ReadTimeout.into() } else { error }
 }
 
@@ -238,8 +236,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_falls_silent_ends_after_64_seconds() {
         let (mut server, client) = Server::start();
-        let pulse = start();
-        let client = pulse.client(&client);
+        let liveness = start();
+        let client = liveness.client(&client);
         let (answer, (_, mut sender)) = tokio::join!(client.send(request()), server.answer());
         let mut body = answer.unwrap().into_body();
         tell(&mut sender, &json!({})).await;
@@ -249,15 +247,15 @@ mod tests {
         let error = body.frame().await.unwrap().unwrap_err();
         assert_eq!(silent_since.elapsed(), READ_TIMEOUT);
         let words = error.to_string();
-        assert!(words.ends_with("the API server has told nothing for 64 s"), "{words}");
-        assert_eq!(pulse.silence(), READ_TIMEOUT);
+        assert!(words.ends_with("the API server has sent nothing for 64 s"), "{words}");
+        assert_eq!(liveness.silence(), READ_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_word_a_minute_keeps_it_open() {
         let (mut server, client) = Server::start();
-        let pulse = start();
-        let client = pulse.client(&client);
+        let liveness = start();
+        let client = liveness.client(&client);
         let (answer, (_, mut sender)) = tokio::join!(client.send(request()), server.answer());
         let mut body = answer.unwrap().into_body();
         let begun = now();
@@ -269,7 +267,7 @@ mod tests {
         });
         for minute in 1..=10 {
             assert!(body.frame().await.unwrap().is_ok());
-            assert_eq!(pulse.heard_at(), begun + MINUTE * minute);
+            assert_eq!(liveness.last_event_at(), begun + MINUTE * minute);
         }
         assert!(body.frame().await.is_none(), "it ends as the other side ends it");
     }
@@ -277,33 +275,33 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn headers_that_never_come_end_it() {
         let (_server, client) = Server::start();
-        let pulse = start();
+        let liveness = start();
         let started = Instant::now();
-        let error = pulse.client(&client).send(request()).await.unwrap_err();
+        let error = liveness.client(&client).send(request()).await.unwrap_err();
         assert_eq!(started.elapsed(), READ_TIMEOUT);
         assert!(error.to_string().ends_with(&ReadTimeout.to_string()), "{error}");
-        assert_eq!(pulse.silence(), READ_TIMEOUT);
+        assert_eq!(liveness.silence(), READ_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failure_is_told_and_is_no_beat() {
         let (mut server, client) = Server::start();
-        let pulse = start();
+        let liveness = start();
         sleep(MINUTE).await;
-        let client = pulse.client(&client);
+        let client = liveness.client(&client);
         let refuse = async { drop(server.requests.recv().await) };
         let (answer, ()) = tokio::join!(client.send(request()), refuse);
         let error = answer.unwrap_err();
         assert_eq!(error.to_string(), "ServiceError: connection reset");
-        assert_eq!(pulse.silence(), MINUTE);
+        assert_eq!(liveness.silence(), MINUTE);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_watch_that_falls_silent_goes_on_where_it_was() {
         let (mut server, client) = Server::start();
-        let pulse = start();
+        let liveness = start();
         let namespaces = Api::<PartialObjectMeta<Namespace>>::all;
-        let mut watch = pulse.watch(&client, namespaces, watcher::Config::default());
+        let mut watch = liveness.watch(&client, namespaces, watcher::Config::default());
         let told = tokio::spawn(async move {
             let listed = [watch.next().await, watch.next().await];
             assert!(matches!(listed, [Some(Ok(Event::Init)), Some(Ok(Event::InitDone))]));
@@ -335,22 +333,22 @@ mod tests {
         assert!(second.contains("watch=true") && second.contains("resourceVersion=9"), "{second}");
         tell(&mut body, &json!({"type": "MODIFIED", "object": object("11")})).await;
         let failure = told.await.unwrap();
-        let words = ecr_refresher_core::Chain(&failure).to_string();
+        let words = ecr_refresher_core::ErrorChain(&failure).to_string();
         assert!(words.ends_with(&ReadTimeout.to_string()), "{words}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_watch_hangs_when_it_tells_neither_a_word_nor_a_failure() {
-        let pulse = start();
+        let liveness = start();
         sleep(STUCK_AFTER).await;
-        assert!(!pulse.is_stuck());
+        assert!(!liveness.is_stuck());
         sleep(Duration::from_secs(1)).await;
-        assert!(pulse.is_stuck(), "it was never heard of");
-        pulse.failed();
-        assert!(!pulse.is_stuck() && pulse.silence() > STUCK_AFTER, "the API server is away");
+        assert!(liveness.is_stuck(), "it was never heard of");
+        liveness.record_error();
+        assert!(!liveness.is_stuck() && liveness.silence() > STUCK_AFTER, "the API server is away");
         sleep(MINUTE * 6).await;
-        assert!(pulse.is_stuck());
-        pulse.beat();
-        assert!(!pulse.is_stuck());
+        assert!(liveness.is_stuck());
+        liveness.record_event();
+        assert!(!liveness.is_stuck());
     }
 }

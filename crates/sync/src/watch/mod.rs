@@ -1,152 +1,65 @@
-//! The watches: of the namespaces, and of the Secrets with the name of a pull Secret, both of which ask
-//! for metadata only; and of ServiceAccounts, if the config names any.
+//! The watches: of the namespaces, of the Secrets with the name of a pull Secret, and of the
+//! ServiceAccounts with a name of the config.
 
 mod backoff;
 pub mod liveness;
 
-use std::{collections::BTreeMap, iter};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use ecr_refresher_core::{Random, clock::Clock};
 use futures::{
-    Stream, StreamExt, TryStreamExt,
+    StreamExt, TryStreamExt,
     stream::{AbortHandle, Abortable, BoxStream, SelectAll, abortable},
 };
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Secret, ServiceAccount};
-use kube::{Api, Client, Resource, ResourceExt, runtime::watcher};
+use kube::{Api, Client, ResourceExt, runtime::watcher};
+use tokio::time::Instant;
 
+use self::liveness::WatchLiveness;
 use crate::{
     index::event::Event,
+    job::slot::{AccountSlot, SecretSlot},
     observed::{
         account::ObservedAccount, change::Watched, copy::ObservedCopy, metadata::MetadataOnly,
-        namespace::Namespace, resource::Watch,
+        namespace::Namespace, resource::Resource,
     },
     report::WatchReport,
-    watch::liveness::WatchLiveness,
 };
 
-/// What a watch tells. One that fails is taken up again by itself, with backoff.
-type Told = (Watch, watcher::Result<Event>);
+/// A list that began this long ago does not count at the start of a term.
+const OUTDATED_AFTER: Duration = Duration::from_secs(10);
 
-/// All watches. The RBAC rules allow to watch Secrets by the names of the pull Secrets alone, so
-/// each of these has a watch of its own.
+/// What a watch shows. One that failed is resumed by itself, with backoff.
+pub(crate) type WatchEvent = (Resource, watcher::Result<Event>);
+
+/// All watches. The RBAC rules allow to watch Secrets and ServiceAccounts by name only, so each name
+/// has a watch of its own.
+///
+/// Not tokio-stream's `StreamMap`: it polls in a random order, which no simulation could repeat.
 pub(crate) struct Watches {
     client: Client,
     clock: Clock,
     random: Random,
-    streams: SelectAll<Abortable<BoxStream<'static, Told>>>,
-    namespaces: Running,
-    /// By the places of the pull Secrets.
-    copies: BTreeMap<usize, Running>,
-    /// By the places of the names of ServiceAccounts.
-    accounts: BTreeMap<usize, Running>,
+    streams: SelectAll<Abortable<BoxStream<'static, WatchEvent>>>,
+    running: BTreeMap<Target, Running>,
+}
+
+/// What one watch is of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Target {
+    Namespaces,
+    Secrets(SecretSlot, String),
+    ServiceAccounts(AccountSlot, String),
 }
 
 /// A watch that ends with this value.
 struct Running {
-    watch: Watch,
-    name: Option<String>,
-    pulse: WatchLiveness,
+    liveness: WatchLiveness,
+    started: Instant,
     handle: AbortHandle,
-}
-
-impl Watches {
-    /// Starts to watch the namespaces.
-    pub(crate) fn start(client: Client, clock: Clock, random: Random) -> Self {
-        let (namespaces, stream) =
-            start_namespaces(&client, &WatchLiveness::start(&clock, &random));
-        let streams = SelectAll::from_iter([stream]);
-        let (copies, accounts) = (BTreeMap::new(), BTreeMap::new());
-        Self { client, clock, random, streams, namespaces, copies, accounts }
-    }
-
-    /// Starts to watch the copies of a pull Secret, which has this place in the index.
-    pub(crate) fn watch_copies(&mut self, place: usize, name: &str) {
-        let pulse = self.pulse();
-        let stream = copies(&self.client, &pulse, place, name);
-        let (running, stream) = Running::new(Watch::Secrets, Some(name), pulse, stream);
-        self.streams.push(stream);
-        self.copies.insert(place, running);
-    }
-
-    /// Whether the watch of the namespaces is alive. While it is not, one may have been labelled anew,
-    /// so that its copy is wanted again.
-    pub(crate) fn hear_namespaces(&self) -> bool {
-        !self.namespaces.pulse.is_silent()
-    }
-
-    /// Stops to watch the copies of a pull Secret.
-    pub(crate) fn forget_copies(&mut self, place: usize) {
-        self.copies.remove(&place);
-    }
-
-    /// Starts to watch the ServiceAccounts of a name, which has this place in the index.
-    pub(crate) fn watch_accounts(&mut self, place: usize, name: &str) {
-        let pulse = self.pulse();
-        let stream = accounts(&self.client, &pulse, place, name);
-        let (running, stream) = Running::new(Watch::ServiceAccounts, Some(name), pulse, stream);
-        self.streams.push(stream);
-        self.accounts.insert(place, running);
-    }
-
-    /// Stops to watch the ServiceAccounts of a name.
-    pub(crate) fn forget_accounts(&mut self, place: usize) {
-        self.accounts.remove(&place);
-    }
-
-    /// Lists the namespaces again.
-    pub(crate) fn list_namespaces_again(&mut self) {
-        let (namespaces, stream) = start_namespaces(&self.client, &self.pulse());
-        self.streams.push(stream);
-        self.namespaces = namespaces;
-    }
-
-    /// Lists everything again.
-    pub(crate) fn list_all_again(&mut self) {
-        self.list_namespaces_again();
-        for (place, running) in std::mem::take(&mut self.copies) {
-            self.watch_copies(place, running.name.as_deref().unwrap_or_default());
-        }
-        for (place, running) in std::mem::take(&mut self.accounts) {
-            self.watch_accounts(place, running.name.as_deref().unwrap_or_default());
-        }
-    }
-
-    fn pulse(&self) -> WatchLiveness {
-        WatchLiveness::start(&self.clock, &self.random)
-    }
-
-    /// What is told next; `None` when no watch is left, which never happens by itself.
-    pub(crate) async fn next(&mut self) -> Option<Told> {
-        self.streams.next().await
-    }
-
-    /// How the watches are now.
-    pub(crate) fn report(&self) -> Vec<WatchReport> {
-        let named = self.copies.values().chain(self.accounts.values());
-        iter::once(&self.namespaces).chain(named).map(Running::report).collect()
-    }
-}
-
-impl Running {
-    fn new(
-        watch: Watch,
-        name: Option<&str>,
-        pulse: WatchLiveness,
-        stream: impl Stream<Item = watcher::Result<Event>> + Send + 'static,
-    ) -> (Self, Abortable<BoxStream<'static, Told>>) {
-        let (stream, handle) = abortable(stream.map(move |told| (watch, told)).boxed());
-        (Self { watch, name: name.map(str::to_owned), pulse, handle }, stream)
-    }
-
-    fn report(&self) -> WatchReport {
-        WatchReport {
-            resource: self.watch.as_str(),
-            name: self.name.clone(),
-            heard_at: self.pulse.heard_at(),
-            silence: self.pulse.silence(),
-            is_stuck: self.pulse.is_stuck(),
-        }
-    }
 }
 
 impl Drop for Running {
@@ -155,60 +68,146 @@ impl Drop for Running {
     }
 }
 
-fn start_namespaces(
-    client: &Client,
-    pulse: &WatchLiveness,
-) -> (Running, Abortable<BoxStream<'static, Told>>) {
-    let stream = namespaces(client, pulse);
-    Running::new(Watch::Namespaces, None, pulse.clone(), stream)
+impl Watches {
+    /// Starts with the namespaces.
+    pub(crate) fn start(client: Client, clock: Clock, random: Random) -> Self {
+        let (streams, running) = (SelectAll::new(), BTreeMap::new());
+        let mut watches = Self { client, clock, random, streams, running };
+        watches.restart(Target::Namespaces);
+        watches
+    }
+
+    /// Watches these names, and no others.
+    pub(crate) fn follow<'a>(
+        &mut self,
+        secrets: impl Iterator<Item = (SecretSlot, &'a str)>,
+        accounts: impl Iterator<Item = (AccountSlot, &'a str)>,
+    ) {
+        let secrets = secrets.map(|(slot, name)| Target::Secrets(slot, name.to_owned()));
+        let accounts = accounts.map(|(slot, name)| Target::ServiceAccounts(slot, name.to_owned()));
+        let wanted: BTreeSet<_> =
+            [Target::Namespaces].into_iter().chain(secrets).chain(accounts).collect();
+        self.running.retain(|target, _| wanted.contains(target));
+        for target in wanted {
+            if !self.running.contains_key(&target) {
+                self.restart(target);
+            }
+        }
+    }
+
+    /// Lists the namespaces again.
+    pub(crate) fn list_namespaces_again(&mut self) {
+        self.restart(Target::Namespaces);
+    }
+
+    /// Lists everything again.
+    pub(crate) fn list_all_again(&mut self) {
+        self.restart_older_than(Duration::ZERO);
+    }
+
+    /// Lists everything again that was not listed just now.
+    pub(crate) fn list_outdated_again(&mut self) {
+        self.restart_older_than(OUTDATED_AFTER);
+    }
+
+    fn restart_older_than(&mut self, age: Duration) {
+        let old = self.running.iter().filter(|(_, running)| running.started.elapsed() >= age);
+        let targets: Vec<_> = old.map(|(target, _)| target.clone()).collect();
+        for target in targets {
+            self.restart(target);
+        }
+    }
+
+    fn restart(&mut self, target: Target) {
+        let liveness = WatchLiveness::start(&self.clock, &self.random);
+        let resource = target.resource();
+        let events = target.events(&self.client, &liveness);
+        let (stream, handle) = abortable(events.map(move |event| (resource, event)).boxed());
+        self.streams.push(stream);
+        self.running.insert(target, Running { liveness, started: Instant::now(), handle });
+    }
+
+    /// Whether the watch of the namespaces is alive.
+    pub(crate) fn are_namespaces_current(&self) -> bool {
+        self.running.get(&Target::Namespaces).is_some_and(|it| !it.liveness.is_silent())
+    }
+
+    /// The next event; `None` if no watch is left, which never happens by itself.
+    pub(crate) async fn next(&mut self) -> Option<WatchEvent> {
+        self.streams.next().await
+    }
+
+    /// The state of the watches.
+    pub(crate) fn report(&self) -> Vec<WatchReport> {
+        let report = |(target, Running { liveness, .. }): (&Target, &Running)| WatchReport {
+            resource: target.resource(),
+            name: target.name().map(str::to_owned),
+            last_event_at: liveness.last_event_at(),
+            silence: liveness.silence(),
+            is_stuck: liveness.is_stuck(),
+        };
+        self.running.iter().map(report).collect()
+    }
 }
 
-fn namespaces(
-    client: &Client,
-    pulse: &WatchLiveness,
-) -> impl Stream<Item = watcher::Result<Event>> + use<> {
-    let api = Api::<MetadataOnly<ApiNamespace>>::all;
-    pulse
-        .watch(client, api, watcher::Config::default())
-        .map_ok(|event| Event::Namespace(watched(event, ResourceExt::name_any, Namespace::new)))
+impl Target {
+    fn resource(&self) -> Resource {
+        match self {
+            Self::Namespaces => Resource::Namespaces,
+            Self::Secrets(..) => Resource::Secrets,
+            Self::ServiceAccounts(..) => Resource::ServiceAccounts,
+        }
+    }
+
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Namespaces => None,
+            Self::Secrets(_, name) | Self::ServiceAccounts(_, name) => Some(name),
+        }
+    }
+
+    /// The events of the watch. Of namespaces and Secrets it reads metadata only.
+    fn events(
+        &self,
+        client: &Client,
+        liveness: &WatchLiveness,
+    ) -> BoxStream<'static, watcher::Result<Event>> {
+        let config = watcher::Config::default();
+        let config = match self.name() {
+            Some(name) => config.fields(&format!("metadata.name={name}")),
+            None => config,
+        };
+        match *self {
+            Self::Namespaces => {
+                let api = Api::<MetadataOnly<ApiNamespace>>::all;
+                let events = liveness.watch(client, api, config);
+                let name = ResourceExt::name_any;
+                events.map_ok(move |it| Event::Namespace(watched(it, name, Namespace::new))).boxed()
+            }
+            Self::Secrets(secret, _) => {
+                let api = Api::<MetadataOnly<Secret>>::all;
+                let events = liveness.watch(client, api, config);
+                let value = |copy: &MetadataOnly<Secret>| ObservedCopy::new(&copy.metadata);
+                events
+                    .map_ok(move |it| Event::Copy { secret, change: watched(it, namespace, value) })
+                    .boxed()
+            }
+            // Whole objects: `imagePullSecrets` is not part of the metadata.
+            Self::ServiceAccounts(account, _) => {
+                let events = liveness.watch(client, Api::<ServiceAccount>::all, config);
+                let change = |it| watched(it, namespace, ObservedAccount::new);
+                events.map_ok(move |it| Event::Account { account, change: change(it) }).boxed()
+            }
+        }
+    }
 }
 
-fn copies(
-    client: &Client,
-    pulse: &WatchLiveness,
-    secret: usize,
-    name: &str,
-) -> impl Stream<Item = watcher::Result<Event>> + use<> {
-    let api = Api::<MetadataOnly<Secret>>::all;
-    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    pulse.watch(client, api, config).map_ok(move |event| {
-        let change = watched(
-            event,
-            |copy| copy.namespace().unwrap_or_default(),
-            |copy| ObservedCopy::new(&copy.metadata),
-        );
-        Event::Copy { secret, change }
-    })
+fn namespace<K: kube::Resource>(object: &K) -> String {
+    object.namespace().unwrap_or_default()
 }
 
-/// Whole objects: what counts of a ServiceAccount is not in its metadata.
-fn accounts(
-    client: &Client,
-    pulse: &WatchLiveness,
-    account: usize,
-    name: &str,
-) -> impl Stream<Item = watcher::Result<Event>> + use<> {
-    let api = Api::<ServiceAccount>::all;
-    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    pulse.watch(client, api, config).map_ok(move |event| {
-        let change =
-            watched(event, |account| account.namespace().unwrap_or_default(), ObservedAccount::new);
-        Event::Account { account, change }
-    })
-}
-
-/// An event of the client in our words.
-fn watched<K: Resource, T>(
+/// An event of kube's watcher in the terms of the index.
+fn watched<K, T>(
     event: watcher::Event<K>,
     name: impl Fn(&K) -> String,
     value: impl Fn(&K) -> T,

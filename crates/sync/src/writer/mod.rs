@@ -1,4 +1,4 @@
-//! Sends what the index asks for to the API server, and says what its answers mean.
+//! Sends jobs to the API server, and interprets its answers.
 
 mod account;
 mod copy;
@@ -7,39 +7,43 @@ mod retry_after;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ecr_refresher_core::{Chain, shorten};
+use ecr_refresher_core::{ErrorChain, shorten};
 use http::{Request, StatusCode};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::{Client, client::Body};
 use tokio::time::timeout;
 
 use self::retry_after::retry_after;
-pub(crate) use self::{
-    account::link,
-    copy::{delete, write},
+use crate::job::{
+    Action, Job, JobResult, Written,
+    failure::{WriteFailure, WriteReason},
 };
-use crate::job::failure::{WriteFailure, WriteReason};
 
-/// How long one write may take. The client itself would wait for ever.
+/// How long a job may take. The client itself has no timeout.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Waits for an answer, for a while.
-async fn in_time<T>(
-    answer: impl Future<Output = Result<T, WriteFailure>>,
-) -> Result<T, WriteFailure> {
-    timeout(TIMEOUT, answer).await.unwrap_or_else(|_| {
+/// Runs a job.
+pub(crate) async fn run(client: &Client, job: &Job) -> JobResult {
+    let written = async {
+        match &job.action {
+            Action::Apply(apply) => copy::apply(client, job, apply).await.map(Written::Copy),
+            Action::Patch(patch) => account::patch(client, job, patch).await.map(Written::Account),
+            Action::Delete(deletion) => {
+                copy::delete(client, job, *deletion).await.map(|()| Written::Deleted)
+            }
+        }
+    };
+    timeout(TIMEOUT, written).await.unwrap_or_else(|_| {
         let message = format!("the API server did not answer within {} s", TIMEOUT.as_secs());
         Err(failure(WriteReason::Timeout, message))
     })
 }
 
-/// Sends a request, and returns the body of a good answer.
+/// Sends a request, and returns the body of a successful answer.
 async fn send(client: &Client, request: Request<Body>) -> Result<Bytes, WriteFailure> {
     let unreachable = |error: kube::Error| {
-        failure(
-            WriteReason::Network,
-            format!("the API server cannot be reached: {}", Chain(&error)),
-        )
+        let message = format!("could not reach the API server: {}", ErrorChain(&error));
+        failure(WriteReason::Network, message)
     };
     let response = client.send(request).await.map_err(unreachable)?;
     let status = response.status();
@@ -52,13 +56,8 @@ async fn send(client: &Client, request: Request<Body>) -> Result<Bytes, WriteFai
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err passes")]
-fn no_request(error: http::Error) -> WriteFailure {
-    failure(WriteReason::Network, format!("no request can be made: {error}"))
-}
-
-/// What the API server's refusal means. `retry_after` is what its headers ask for: a proxy says it
-/// there alone.
+/// The failure that an error answer means. `retry_after` is the delay in its headers, where alone a
+/// proxy states it.
 fn describe(code: StatusCode, retry_after: Option<Duration>, status: Status) -> WriteFailure {
     let message = status.message.unwrap_or_default();
     let details = status.details.unwrap_or_default();
@@ -67,12 +66,12 @@ fn describe(code: StatusCode, retry_after: Option<Duration>, status: Status) -> 
     let is_about_uid = causes.iter().any(|it| it.field.as_deref() == Some("metadata.uid"));
     let reason = match code.as_u16() {
         409 if has_cause("FieldManagerConflict") => WriteReason::Owned,
-        // An optimistic lock, such as that of a ResourceQuota, or a precondition: it may pass.
+        // An optimistic lock, such as that of a ResourceQuota, or a precondition: temporary.
         409 => WriteReason::Changed,
-        // Another Secret of that name has replaced the one that was there.
+        // Another Secret has replaced the one that was observed.
         422 if is_about_uid => WriteReason::Changed,
-        // A policy's denial is a 422 too, unless it says otherwise.
-        422 if message.contains("denied request") => WriteReason::Forbidden,
+        // A policy denies with 422, a webhook with any code, and older API servers also with 400.
+        400..=499 if is_denial(&message) => WriteReason::Forbidden,
         422 => WriteReason::Invalid,
         404 => WriteReason::NamespaceGone,
         403 if has_cause("NamespaceTerminating") => WriteReason::NamespaceGone,
@@ -87,6 +86,23 @@ fn describe(code: StatusCode, retry_after: Option<Duration>, status: Status) -> 
         message: format!("the API server answered {}: {}", code.as_u16(), shorten(&message)),
         retry_after: seconds.map(Duration::from_secs).max(retry_after),
     }
+}
+
+/// Whether an admission policy or webhook has denied the request.
+fn is_denial(message: &str) -> bool {
+    message.contains("denied request") || message.contains("denied the request")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes it")]
+fn invalid_request(error: http::Error) -> WriteFailure {
+    failure(WriteReason::Network, format!("invalid request: {error}"))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes it")]
+fn unreadable(error: serde_json::Error) -> WriteFailure {
+    // Only the kind of the error: its text may quote the answer.
+    let message = format!("the API server returned an unparseable object ({:?})", error.classify());
+    failure(WriteReason::ServerError, message)
 }
 
 fn failure(reason: WriteReason, message: String) -> WriteFailure {

@@ -52,6 +52,8 @@ pub struct Facts {
     pub(super) writing: BTreeMap<Key, String>,
     /// The writes of each object in the last minutes.
     pub(super) recent: BTreeMap<Key, VecDeque<Duration>>,
+    /// The content that each Secret got last from a replica.
+    pub(super) contents: BTreeMap<Key, String>,
     /// The calls of AWS in the last minutes, by replica, account, region and operation.
     pub(super) recent_calls: BTreeMap<(String, String, String, Operation), VecDeque<Duration>>,
     /// How many writes there were, Leases and Events aside.
@@ -88,6 +90,7 @@ impl Truth {
             restored_until: Duration::ZERO,
             writing: BTreeMap::new(),
             recent: BTreeMap::new(),
+            contents: BTreeMap::new(),
             recent_calls: BTreeMap::new(),
             writes: 0,
             violations: Vec::new(),

@@ -27,18 +27,18 @@ pub(super) struct CopyFound {
 }
 
 impl CopyFound {
-    pub(super) fn of(inspection: &Inspection, sighting: &CopyView<'_>) -> Self {
-        let (state, reason) = if sighting.decision.is_allowed() {
-            wanted(inspection, sighting)
+    pub(super) fn of(inspection: &Inspection, view: &CopyView<'_>) -> Self {
+        let (state, reason) = if view.decision.is_allowed() {
+            wanted(inspection, view)
         } else {
-            unwanted(inspection, sighting)
+            unwanted(inspection, view)
         };
         Self {
             state,
             reason,
-            ours: sighting.observed.map(|_| sighting.is_ours()),
-            managers: sighting.managers().to_vec(),
-            left: Left::new(sighting.expires_at(), inspection.now()),
+            ours: view.observed.map(|_| view.is_ours()),
+            managers: view.managers().to_vec(),
+            left: Left::new(view.expires_at(), inspection.now()),
         }
     }
 
@@ -61,35 +61,35 @@ impl CopyFound {
     }
 }
 
-fn wanted(inspection: &Inspection, sighting: &CopyView<'_>) -> (&'static str, Option<String>) {
-    let state = inspection.state(sighting);
+fn wanted(inspection: &Inspection, view: &CopyView<'_>) -> (&'static str, Option<String>) {
+    let state = inspection.state(view);
     let reason = match state {
         CopyState::Conflict => {
-            let foreign = reasons::foreign(sighting.managers());
-            Some(match sighting.secret.on_conflict {
+            let foreign = reasons::foreign(view.managers());
+            Some(match view.secret.on_conflict {
                 OnConflict::Skip => format!("{foreign}, which is left alone (`onConflict: skip`)"),
                 OnConflict::Adopt => format!("{foreign}, to be taken over (`onConflict: adopt`)"),
             })
         }
         CopyState::Stale => {
-            let flaw = sighting.flaw(inspection.config.expires(sighting.secret));
-            flaw.map(|flaw| reasons::flaw(flaw, sighting.managers()))
+            let drift = view.drift(inspection.config.expires(view.secret));
+            drift.map(|drift| reasons::drift(drift, view.managers()))
         }
         _ => None,
     };
     (state.as_str(), reason)
 }
 
-fn unwanted(inspection: &Inspection, sighting: &CopyView<'_>) -> (&'static str, Option<String>) {
-    if sighting.observed.is_none() {
+fn unwanted(inspection: &Inspection, view: &CopyView<'_>) -> (&'static str, Option<String>) {
+    if view.observed.is_none() {
         return ("none", None);
     }
-    if !sighting.is_ours() {
-        return ("foreign", Some(reasons::foreign(sighting.managers())));
+    if !view.is_ours() {
+        return ("foreign", Some(reasons::foreign(view.managers())));
     }
     let fate = match inspection.config.sync.prune_after {
         None => "it stays, as `prune` is off".to_owned(),
-        Some(_) if !sighting.is_labelled() => {
+        Some(_) if !view.is_deletable() => {
             "it stays, as it has lost the label that marks it as ours".to_owned()
         }
         Some(after) => {

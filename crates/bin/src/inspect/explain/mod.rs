@@ -74,8 +74,8 @@ struct About {
 
 impl Explanation {
     fn of(inspection: &Inspection, namespace: &str) -> Self {
-        let copies = inspection.look.copies();
-        let copies: Vec<_> = copies.filter(|sighting| sighting.namespace == namespace).collect();
+        let copies = inspection.snapshot.copies();
+        let copies: Vec<_> = copies.filter(|view| view.namespace == namespace).collect();
         let first = copies.first();
         let terminating = first.is_some_and(|first| first.terminating);
         let labels = first.map(|first| first.labels.clone()).unwrap_or_default();
@@ -86,8 +86,8 @@ impl Explanation {
             .iter()
             .enumerate()
             .map(|(place, secret)| {
-                let sighting = copies.iter().find(|sighting| sighting.place == place);
-                About::of(inspection, place, secret, namespace, sighting)
+                let view = copies.iter().find(|view| view.position() == place);
+                About::of(inspection, place, secret, namespace, view)
             })
             .collect();
         Self {
@@ -108,16 +108,16 @@ impl About {
         place: usize,
         secret: &PullSecret,
         namespace: &str,
-        sighting: Option<&CopyView<'_>>,
+        view: Option<&CopyView<'_>>,
     ) -> Self {
         let none = BTreeMap::new();
-        let labels = sighting.map_or(&none, |sighting| sighting.labels);
+        let labels = view.map_or(&none, |view| view.labels);
         let config = Verdict::of(&inspection.places, place, secret, namespace, labels);
         Self {
             secret: secret.name.clone(),
             wanted: config.is_wanted(),
             config,
-            copy: sighting.map(|sighting| CopyFound::of(inspection, sighting)),
+            copy: view.map(|view| CopyFound::of(inspection, view)),
             last_event: None,
         }
     }

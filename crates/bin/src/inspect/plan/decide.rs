@@ -16,32 +16,32 @@ use crate::words;
 /// Decides, and says why; `None` where nothing is to be and nothing of ours is there. `expires`
 /// says whether the content of the pull Secret does.
 pub(super) fn decide(
-    sighting: &CopyView<'_>,
+    view: &CopyView<'_>,
     expires: bool,
     prune_after: Option<Duration>,
     now: Timestamp,
 ) -> Option<(Action, String)> {
-    if let Some(refusal) = reasons::refusal(sighting) {
-        return unwanted(sighting, prune_after, refusal);
+    if let Some(refusal) = reasons::refusal(view) {
+        return unwanted(view, prune_after, refusal);
     }
-    let left = || Left::new(sighting.expires_at(), now).words(now);
-    Some(match sighting.state(expires, now) {
+    let left = || Left::new(view.expires_at(), now).words(now);
+    Some(match view.state(expires, now) {
         CopyState::Missing => (Action::Create, "it is missing".to_owned()),
         CopyState::Conflict => {
-            let foreign = reasons::foreign(sighting.managers());
-            match sighting.secret.on_conflict {
+            let foreign = reasons::foreign(view.managers());
+            match view.secret.on_conflict {
                 OnConflict::Adopt => (Action::Adopt, foreign),
                 OnConflict::Skip => (Action::Skip, foreign),
             }
         }
         CopyState::Expired => (Action::Replace, left()),
-        CopyState::Fresh if sighting.expires_at().is_none() => {
+        CopyState::Fresh if view.expires_at().is_none() => {
             (Action::Keep, "it does not expire".to_owned())
         }
         CopyState::Fresh => (Action::Keep, format!("{} left", left())),
         CopyState::Stale | CopyState::Failed => {
-            let flaw = sighting.flaw(expires);
-            let reason = flaw.map(|flaw| reasons::flaw(flaw, sighting.managers()));
+            let drift = view.drift(expires);
+            let reason = drift.map(|drift| reasons::drift(drift, view.managers()));
             (Action::Replace, reason.unwrap_or_default())
         }
     })
@@ -49,20 +49,20 @@ pub(super) fn decide(
 
 /// What would be done where no copy is to be.
 fn unwanted(
-    sighting: &CopyView<'_>,
+    view: &CopyView<'_>,
     prune_after: Option<Duration>,
     refusal: String,
 ) -> Option<(Action, String)> {
-    if sighting.terminating {
+    if view.terminating {
         // What is there goes with the namespace.
-        return sighting.decision.is_allowed().then_some((Action::Skip, refusal));
+        return view.decision.is_allowed().then_some((Action::Skip, refusal));
     }
-    if !sighting.is_ours() {
+    if !view.is_ours() {
         return None;
     }
     Some(match prune_after {
         None => (Action::Leave, format!("{refusal}; `prune` is off")),
-        Some(_) if !sighting.is_labelled() => {
+        Some(_) if !view.is_deletable() => {
             (Action::Leave, format!("{refusal}; it has lost the label that marks it as ours"))
         }
         Some(after) => {

@@ -96,19 +96,19 @@ impl Plan {
         let at = inspection.now();
         let prune_after = inspection.config.sync.prune_after;
         let mut rows: Vec<_> = inspection
-            .look
+            .snapshot
             .copies()
-            .filter_map(|sighting| {
-                let expires = inspection.config.expires(sighting.secret);
-                let (action, reason) = decide(&sighting, expires, prune_after, at)?;
-                let secret = sighting.secret.name.clone();
-                let namespace = sighting.namespace.to_owned();
-                let left = Left::new(sighting.expires_at(), at);
+            .filter_map(|view| {
+                let expires = inspection.config.expires(view.secret);
+                let (action, reason) = decide(&view, expires, prune_after, at)?;
+                let secret = view.secret.name.clone();
+                let namespace = view.namespace.to_owned();
+                let left = Left::new(view.expires_at(), at);
                 Some(Row { action, secret, namespace, reason, left })
             })
             .collect();
         rows.sort();
-        let report = inspection.look.report();
+        let report = inspection.snapshot.report();
         let secrets = report.secrets.iter().enumerate();
         let unmatched = secrets.flat_map(|(place, secret)| unmatched(inspection, place, secret));
         Self { at, rows, unmatched: unmatched.collect() }
@@ -121,9 +121,9 @@ fn unmatched(inspection: &Inspection, place: usize, secret: &SecretReport) -> Ve
     let unmatched = patterns.filter(|(_, (_, namespaces))| *namespaces == 0);
     unmatched
         .map(|(number, (pattern, _))| {
-            let copies = inspection.look.copies();
-            let namespaces = copies.filter(|sighting| sighting.place == place);
-            let nearest = nearest(pattern, namespaces.map(|sighting| sighting.namespace));
+            let copies = inspection.snapshot.copies();
+            let namespaces = copies.filter(|view| view.position() == place);
+            let nearest = nearest(pattern, namespaces.map(|view| view.namespace));
             Unmatched {
                 secret: secret.name.clone(),
                 pattern: pattern.clone(),

@@ -1,7 +1,9 @@
-//! ServiceAccounts whose Pods pull with a pull Secret.
+//! ServiceAccounts that name a pull Secret.
 
 use super::*;
-use crate::{index::accounts::Link, observed::account::ObservedAccount};
+use crate::{job::AccountPatch, observed::account::ObservedAccount};
+
+const HUB: &[(&str, &[&str])] = &[("hub-pull", &["team-b"])];
 
 /// A fixture whose pull Secret names the ServiceAccount `default`, with an empty cluster.
 fn naming_default() -> Fixture {
@@ -16,7 +18,7 @@ fn naming_default() -> Fixture {
     fixture
 }
 
-/// The same with the copy of a namespace, of which no ServiceAccount has been seen.
+/// The same with the copy of a namespace without a ServiceAccount.
 fn with_copy() -> Fixture {
     let mut fixture = naming_default();
     fixture.labelled_namespace("team-a", "prod");
@@ -24,12 +26,12 @@ fn with_copy() -> Fixture {
     fixture
 }
 
-/// The same with a ServiceAccount that has been linked.
+/// The same with a ServiceAccount that names the pull Secret.
 fn linked() -> Fixture {
     let mut fixture = with_copy();
     account(&mut fixture, "team-a", &["theirs"]);
-    let link = links(&mut fixture).remove(0);
-    finish(&mut fixture, link, &["theirs", "ecr-pull"]);
+    let patch = patch(&mut fixture);
+    finish(&mut fixture, patch, &["theirs", "ecr-pull"]);
     fixture
 }
 
@@ -42,7 +44,7 @@ fn observed(fixture: &mut Fixture, names: &[&str]) -> ObservedAccount {
 }
 
 fn account_event(fixture: &mut Fixture, change: Watched<ObservedAccount>) {
-    fixture.apply(Event::Account { account: 0, change });
+    fixture.apply(Event::Account { account: AccountSlot::new(0), change });
 }
 
 /// The watch shows a ServiceAccount, changed just now.
@@ -60,110 +62,199 @@ fn list_accounts(fixture: &mut Fixture, namespaces: &[&str]) {
     account_event(fixture, Watched::ListEnded);
 }
 
-fn links(fixture: &mut Fixture) -> Vec<Link> {
-    std::iter::from_fn(|| fixture.index.next_link(fixture.now)).collect()
+/// A running patch of a ServiceAccount.
+#[derive(Debug)]
+struct Patch {
+    account: Arc<str>,
+    change: AccountPatch,
+    job: Job,
 }
 
-fn finish(fixture: &mut Fixture, link: Link, names: &[&str]) {
-    let outcome = Ok(observed(fixture, names));
-    fixture.apply(Event::Linked { link, outcome });
+fn patches(fixture: &mut Fixture) -> Vec<Patch> {
+    let jobs = std::iter::from_fn(|| fixture.index.next_job(fixture.now, JobClass::Patch));
+    let patch = |job: Job| {
+        let Action::Patch(change) = job.action.clone() else { panic!("{job:?}") };
+        Patch { account: Arc::clone(&job.name), change, job }
+    };
+    jobs.map(patch).collect()
 }
 
-fn fail(fixture: &mut Fixture, link: Link, reason: WriteReason) {
-    let failure = WriteFailure { reason, message: "no".to_owned(), retry_after: None };
-    fixture.apply(Event::Linked { link, outcome: Err(failure) });
+/// The only patch that is due.
+fn patch(fixture: &mut Fixture) -> Patch {
+    let mut patches = patches(fixture);
+    assert_eq!(patches.len(), 1, "{patches:?}");
+    patches.remove(0)
 }
 
-fn deletions(fixture: &mut Fixture) -> Vec<Deletion> {
-    std::iter::from_fn(|| fixture.index.next_deletion(fixture.now)).collect()
+fn assert_none(fixture: &mut Fixture) {
+    assert_eq!(patches(fixture).len(), 0);
 }
 
-/// The namespace is wanted no more, and the grace is over.
+#[expect(clippy::needless_pass_by_value, reason = "the job has ended")]
+fn finish(fixture: &mut Fixture, patch: Patch, names: &[&str]) -> JobOutcome {
+    let written = Written::Account(observed(fixture, names));
+    fixture.done(&patch.job, Ok(written)).unwrap()
+}
+
+fn failure(reason: WriteReason) -> WriteFailure {
+    WriteFailure { reason, message: "no".to_owned(), retry_after: None }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the job has ended")]
+fn fail(fixture: &mut Fixture, patch: Patch, reason: WriteReason) {
+    fixture.done(&patch.job, Err(failure(reason)));
+}
+
+/// How many deletions are due; they run from then on.
+fn deletions(fixture: &mut Fixture) -> usize {
+    std::iter::from_fn(|| fixture.index.next_deletion(fixture.now)).count()
+}
+
+/// The copy is no longer wanted, and the grace period is over.
 fn unwanted(fixture: &mut Fixture) {
     fixture.labelled_namespace("team-a", "dev");
     fixture.pass(i64::try_from(GRACE).unwrap());
 }
 
 #[test]
-fn a_service_account_gets_our_name_beside_those_of_others() {
+fn a_service_account_gets_our_name_after_those_of_others() {
     let mut fixture = with_copy();
     account(&mut fixture, "team-a", &["theirs"]);
-    let link = links(&mut fixture).remove(0);
-    assert_eq!((&*link.namespace, link.account.as_str()), ("team-a", "default"));
-    assert_eq!((link.added, link.removed), (vec!["ecr-pull".to_owned()], vec![]));
-    assert!(link.has_list && link.resource_version == fixture.version);
+    let Patch { account, change, job } = patch(&mut fixture);
+    assert_eq!((&*job.namespace, &*account), ("team-a", "default"));
+    assert_eq!((change.added, change.removed), (vec!["ecr-pull".to_owned()], vec![]));
+    assert!(change.has_list && change.resource_version == fixture.version);
 }
 
 #[test]
-fn one_that_appears_after_its_namespace_gets_it_too_and_once() {
+fn one_that_is_created_after_its_namespace_gets_our_name_once() {
     let mut fixture = with_copy();
-    assert_eq!(links(&mut fixture), []);
+    assert_none(&mut fixture);
     account(&mut fixture, "team-a", &[]);
-    let link = links(&mut fixture).remove(0);
-    assert!(!link.has_list);
-    // Seen again while the change is under way, and after it.
+    let running = patch(&mut fixture);
+    assert!(!running.change.has_list);
+    // Observed again while the patch is running, and after it.
     account(&mut fixture, "team-a", &[]);
-    assert_eq!(links(&mut fixture), []);
-    finish(&mut fixture, link, &["ecr-pull"]);
-    assert_eq!(links(&mut fixture), []);
+    assert_none(&mut fixture);
+    finish(&mut fixture, running, &["ecr-pull"]);
+    assert_none(&mut fixture);
 }
 
 #[test]
-fn it_is_not_linked_to_a_secret_that_is_missing_or_foreign() {
+fn it_never_names_a_secret_that_is_missing_or_foreign() {
     let mut fixture = naming_default();
-    fixture.labelled_namespace("team-a", "prod");
     account(&mut fixture, "team-a", &[]);
-    assert_eq!(links(&mut fixture), []);
     fixture.copy("team-a", Ownership::Foreign);
-    assert_eq!(links(&mut fixture), []);
+    fixture.labelled_namespace("team-a", "prod");
+    assert_none(&mut fixture);
     fixture.copy_gone("team-a");
-    fixture.write_all();
-    assert_eq!(links(&mut fixture).len(), 1);
+    let write = fixture.write();
+    assert_none(&mut fixture);
+    fixture.finish(write);
+    patch(&mut fixture);
 }
 
 #[test]
-fn whoever_takes_our_name_out_sees_it_added_again() {
+fn a_name_that_another_client_removes_is_added_again() {
     let mut fixture = linked();
     account(&mut fixture, "team-a", &["theirs"]);
-    assert_eq!(links(&mut fixture).len(), 1);
+    assert!(patch(&mut fixture).change.is_repair);
 }
 
 #[test]
-fn our_name_goes_before_the_copy_and_no_other_does() {
+fn a_service_account_that_another_client_keeps_resetting_is_patched_with_increasing_delay() {
+    let mut fixture = linked();
+    let (mut patches, mut contested) = (1, 0);
+    let end = fixture.now.uptime + Duration::from_mins(10);
+    while fixture.now.uptime <= end {
+        account(&mut fixture, "team-a", &["theirs"]);
+        fixture.pass_until(fixture.index.next().unwrap());
+        let running = patch(&mut fixture);
+        let outcome = finish(&mut fixture, running, &["theirs", "ecr-pull"]);
+        contested += u32::from(outcome.contested.is_some());
+        patches += 1;
+    }
+    assert!((10..=13).contains(&patches), "{patches}");
+    assert!(contested >= patches - 3, "{contested} of {patches}");
+}
+
+#[test]
+fn another_pull_secret_is_no_repair() {
+    let mut fixture = linked();
+    let mut both = fixture.settings.clone();
+    let mut other = both.secrets[0].clone();
+    other.name = "hub-pull".to_owned();
+    both.secrets.push(other);
+    fixture.configure_all(both);
+    let change = |change| Event::Copy { secret: SecretSlot::new(1), change };
+    fixture.apply(change(Watched::ListBegun));
+    fixture.apply(change(Watched::ListEnded));
+    fixture.token("two", LIFE);
+    fixture.pass(SPREAD.cast_signed());
+    assert_eq!(fixture.write_all(), ["team-a", "team-a!"]);
+    let running = patch(&mut fixture).change;
+    assert_eq!((running.added, running.is_repair), (vec!["hub-pull".to_owned()], false));
+}
+
+#[test]
+fn our_name_is_removed_before_the_copy_and_no_other_name_is() {
     let mut fixture = linked();
     fixture.labelled_namespace("team-a", "dev");
-    assert_eq!(links(&mut fixture), [], "not before the grace is over");
+    assert_none(&mut fixture);
     fixture.labelled_namespace("team-a", "prod");
     unwanted(&mut fixture);
-    assert_eq!(deletions(&mut fixture), []);
-    let link = links(&mut fixture).remove(0);
-    assert_eq!((link.added.len(), link.removed.as_slice()), (0, &[1][..]));
-    assert_eq!(deletions(&mut fixture), [], "while it is under way");
-    finish(&mut fixture, link, &["theirs"]);
-    assert_eq!((links(&mut fixture), deletions(&mut fixture).len()), (vec![], 1));
+    let running = patch(&mut fixture);
+    assert_eq!((running.change.added.len(), &*running.change.removed), (0, &[1][..]));
+    assert_eq!(deletions(&mut fixture), 0, "the patch is running");
+    finish(&mut fixture, running, &["theirs"]);
+    assert_none(&mut fixture);
+    assert_eq!(deletions(&mut fixture), 1);
 }
 
 #[test]
-fn a_name_that_does_not_go_holds_up_no_deletion() {
+fn a_namespace_that_moves_to_another_pull_secret_keeps_the_old_name_for_the_grace_period() {
+    let mut fixture = linked();
+    let mut moved = fixture.settings.clone();
+    let mut new = settings(&[("new-pull", &["team-*"])], &Selector::default()).secrets.remove(0);
+    new.service_accounts = vec!["default".to_owned()];
+    moved.secrets[0].allow_list = settings(HUB, &Selector::default()).secrets[0].allow_list.clone();
+    moved.secrets.push(new);
+    fixture.configure_all(moved);
+    let change = |change| Event::Copy { secret: SecretSlot::new(1), change };
+    fixture.apply(change(Watched::ListBegun));
+    fixture.apply(change(Watched::ListEnded));
+    fixture.token("two", LIFE);
+    assert_eq!(fixture.write_all(), ["team-a"]);
+    let running = patch(&mut fixture);
+    assert_eq!(running.change.added, ["new-pull"]);
+    assert_eq!(running.change.removed, [0; 0], "Pods may still pull with the old name");
+    finish(&mut fixture, running, &["theirs", "ecr-pull", "new-pull"]);
+    assert_none(&mut fixture);
+    fixture.pass(GRACE.cast_signed());
+    assert_eq!(patch(&mut fixture).change.removed, [1]);
+}
+
+#[test]
+fn a_name_that_cannot_be_removed_delays_no_deletion() {
     let mut fixture = linked();
     unwanted(&mut fixture);
-    let link = links(&mut fixture).remove(0);
-    fail(&mut fixture, link, WriteReason::Forbidden);
-    assert_eq!(deletions(&mut fixture).len(), 1);
+    let running = patch(&mut fixture);
+    fail(&mut fixture, running, WriteReason::Forbidden);
+    assert_eq!(deletions(&mut fixture), 1);
 }
 
 #[test]
-fn where_there_is_no_copy_of_ours_a_name_like_ours_stays() {
+fn without_a_copy_of_ours_a_name_like_ours_stays() {
     let mut fixture = naming_default();
     fixture.labelled_namespace("team-a", "dev");
     account(&mut fixture, "team-a", &["ecr-pull"]);
     fixture.copy("team-a", Ownership::Foreign);
-    fixture.pass(2 * i64::try_from(GRACE).unwrap());
-    assert_eq!(links(&mut fixture), []);
+    fixture.pass(2 * GRACE.cast_signed());
+    assert_none(&mut fixture);
 }
 
 #[test]
-fn after_a_restart_our_name_still_goes_with_the_copy() {
+fn after_a_restart_our_name_is_still_removed_with_the_copy() {
     let mut fixture = linked();
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     fixture.index = Index::new(&fixture.settings, 8);
@@ -171,59 +262,58 @@ fn after_a_restart_our_name_still_goes_with_the_copy() {
     fixture.labelled_namespace("team-a", "dev");
     fixture.list_copies(&[("team-a", copy)]);
     account(&mut fixture, "team-a", &["theirs", "ecr-pull"]);
-    fixture.pass(i64::try_from(GRACE).unwrap());
-    assert_eq!((links(&mut fixture), deletions(&mut fixture)), (vec![], vec![]), "not listed yet");
+    fixture.pass(GRACE.cast_signed());
+    assert_none(&mut fixture);
+    assert_eq!(deletions(&mut fixture), 0, "the ServiceAccounts are not listed yet");
     account_event(&mut fixture, Watched::ListBegun);
     let seen = observed(&mut fixture, &["theirs", "ecr-pull"]);
     account_event(&mut fixture, Watched::Listed("team-a".to_owned(), seen));
     account_event(&mut fixture, Watched::ListEnded);
-    assert_eq!(links(&mut fixture).len(), 1);
+    patch(&mut fixture);
 }
 
 #[test]
-fn without_prune_nothing_is_taken_back() {
+fn without_prune_no_name_is_removed() {
     let mut fixture = linked();
-    fixture.settings.prune_after = None;
-    let settings = fixture.settings.clone();
-    fixture.index.reconfigure(&settings, fixture.now);
+    let without_prune = Settings { prune_after: None, ..fixture.settings.clone() };
+    fixture.configure_all(without_prune);
     unwanted(&mut fixture);
-    assert_eq!(links(&mut fixture), []);
+    assert_none(&mut fixture);
 }
 
 #[test]
-fn a_change_that_came_too_late_is_tried_again_as_soon_as_the_watch_shows_why() {
+fn a_patch_of_an_outdated_list_is_tried_again_as_soon_as_the_watch_shows_the_change() {
     let mut fixture = with_copy();
     account(&mut fixture, "team-a", &[]);
-    let link = links(&mut fixture).remove(0);
-    fail(&mut fixture, link, WriteReason::Changed);
-    assert_eq!(links(&mut fixture), []);
+    let running = patch(&mut fixture);
+    fail(&mut fixture, running, WriteReason::Changed);
+    assert_none(&mut fixture);
     assert_eq!(fixture.report().accounts[0].failing.len(), 1);
     account(&mut fixture, "team-a", &["theirs"]);
-    assert_eq!(links(&mut fixture).len(), 1);
+    patch(&mut fixture);
 }
 
 #[test]
-fn a_change_that_fails_waits_and_holds_up_no_other() {
+fn a_patch_that_fails_waits_and_delays_no_other() {
     let mut fixture = with_copy();
     fixture.labelled_namespace("team-b", "prod");
     fixture.write_all();
     account(&mut fixture, "team-a", &[]);
     account(&mut fixture, "team-b", &[]);
-    let both = links(&mut fixture);
-    let [one, other] = both.try_into().unwrap();
+    let [one, other] = patches(&mut fixture).try_into().unwrap();
     fail(&mut fixture, one, WriteReason::Forbidden);
     finish(&mut fixture, other, &["ecr-pull"]);
-    assert_eq!(links(&mut fixture), []);
+    assert_none(&mut fixture);
     fixture.pass(1);
-    assert_eq!(links(&mut fixture).len(), 1);
+    patch(&mut fixture);
 }
 
 #[test]
-fn a_terminating_namespace_and_one_that_is_gone_are_left_alone() {
+fn terminating_and_deleted_namespaces_are_left_alone() {
     let mut fixture = with_copy();
     fixture.terminating_namespace("team-a");
     account(&mut fixture, "team-a", &[]);
-    assert_eq!(links(&mut fixture), []);
+    assert_none(&mut fixture);
     let last = observed(&mut fixture, &[]);
     account_event(&mut fixture, Watched::Gone("team-a".to_owned(), last));
     fixture.copy_gone("team-a");
@@ -232,68 +322,61 @@ fn a_terminating_namespace_and_one_that_is_gone_are_left_alone() {
 }
 
 #[test]
-fn a_list_shows_who_is_gone() {
+fn a_list_shows_which_accounts_are_gone() {
     let mut fixture = linked();
     list_accounts(&mut fixture, &[]);
     unwanted(&mut fixture);
-    assert_eq!((links(&mut fixture), deletions(&mut fixture).len()), (vec![], 1));
+    assert_none(&mut fixture);
+    assert_eq!(deletions(&mut fixture), 1);
+}
+
+/// The names of ServiceAccounts with their slots.
+fn slots(fixture: &Fixture) -> Vec<(&str, usize)> {
+    fixture.index.accounts().map(|(slot, name)| (name, slot.index())).collect()
+}
+
+fn configure(fixture: &mut Fixture, accounts: &[&str]) {
+    let mut settings = fixture.settings.clone();
+    settings.secrets[0].service_accounts = accounts.iter().map(ToString::to_string).collect();
+    fixture.configure_all(settings);
+}
+
+/// The watch shows the ServiceAccount of the second slot.
+fn second_account(fixture: &mut Fixture, names: &[&str]) {
+    let change = Watched::Changed("team-a".to_owned(), observed(fixture, names));
+    fixture.apply(Event::Account { account: AccountSlot::new(1), change });
 }
 
 #[test]
-fn a_name_that_joins_the_config_is_watched_and_one_that_leaves_is_not() {
+fn another_name_gets_the_free_slot_of_one_that_has_left_the_config() {
     let mut fixture = linked();
-    fixture.settings.secrets[0].service_accounts = vec!["builder".to_owned()];
-    let settings = fixture.settings.clone();
-    let changes = fixture.index.reconfigure(&settings, fixture.now);
-    assert_eq!((changes.accounts_added, changes.accounts_removed), (vec![0], vec![0]));
-    let names: Vec<_> = fixture.index.accounts().map(|(_, name)| name.to_owned()).collect();
-    assert_eq!(names, ["builder"]);
+    configure(&mut fixture, &["builder"]);
+    assert_eq!(slots(&fixture), [("builder", 0)]);
     account(&mut fixture, "team-a", &[]);
-    assert_eq!(links(&mut fixture).remove(0).account, "builder");
+    assert_eq!(&*patch(&mut fixture).account, "builder");
 }
 
 #[test]
-fn a_patch_that_ends_after_its_name_has_left_the_config_says_nothing_about_the_next_name() {
-    let mut fixture = with_copy();
-    account(&mut fixture, "team-a", &[]);
-    let late = links(&mut fixture).remove(0);
-    assert_eq!(late.account, "default");
-    fixture.settings.secrets[0].service_accounts = vec!["builder".to_owned()];
-    let settings = fixture.settings.clone();
-    let changes = fixture.index.reconfigure(&settings, fixture.now);
-    assert_eq!((changes.accounts_added, changes.accounts_removed), (vec![1], vec![0]));
-
-    let builder = observed(&mut fixture, &["theirs"]);
-    let resource_version = builder.resource_version;
-    let change = Watched::Changed("team-a".to_owned(), builder);
-    fixture.apply(Event::Account { account: 1, change });
-    let outcome = Ok(observed(&mut fixture, &["ecr-pull"]));
-    assert_eq!(fixture.apply(Event::Linked { link: late, outcome }), None);
-    let link = links(&mut fixture).remove(0);
-    assert_eq!((link.account.as_str(), link.resource_version), ("builder", resource_version));
-    assert!(link.has_list, "it is not taken for the ServiceAccount of the late answer");
-    finish(&mut fixture, link, &["theirs", "ecr-pull"]);
-    assert_eq!(links(&mut fixture), []);
-    // Its slot is free now.
-    fixture.settings.secrets[0].service_accounts.push("default".to_owned());
-    let settings = fixture.settings.clone();
-    let changes = fixture.index.reconfigure(&settings, fixture.now);
-    assert_eq!(changes.accounts_added, [0]);
-    account(&mut fixture, "team-a", &[]);
-    assert_eq!(links(&mut fixture).remove(0).account, "default");
-}
-
-#[test]
-fn a_patch_that_fails_after_its_name_has_left_the_config_says_nothing_about_the_next_name() {
-    let mut fixture = with_copy();
-    account(&mut fixture, "team-a", &[]);
-    let late = links(&mut fixture).remove(0);
-    fixture.settings.secrets[0].service_accounts = vec!["builder".to_owned()];
-    let settings = fixture.settings.clone();
-    fixture.index.reconfigure(&settings, fixture.now);
-    let change = Watched::Changed("team-a".to_owned(), observed(&mut fixture, &[]));
-    fixture.apply(Event::Account { account: 1, change });
-    fail(&mut fixture, late, WriteReason::Forbidden);
-    assert!(fixture.report().accounts.iter().all(|account| account.failing.is_empty()));
-    assert_eq!(links(&mut fixture).remove(0).account, "builder");
+fn the_result_of_a_patch_whose_name_has_left_the_config_is_not_taken_for_that_of_another() {
+    for is_done in [true, false] {
+        let mut fixture = with_copy();
+        account(&mut fixture, "team-a", &[]);
+        let late = patch(&mut fixture);
+        configure(&mut fixture, &["builder"]);
+        assert_eq!(slots(&fixture), [("builder", 1)], "the first slot has a running patch");
+        second_account(&mut fixture, &["theirs"]);
+        let version = fixture.version;
+        let written = Written::Account(observed(&mut fixture, &["ecr-pull"]));
+        let result = if is_done { Ok(written) } else { Err(failure(WriteReason::Forbidden)) };
+        assert_eq!(fixture.done(&late.job, result), None);
+        assert!(fixture.report().accounts.iter().all(|account| account.failing.is_empty()));
+        let running = patch(&mut fixture);
+        assert_eq!((&*running.account, running.change.resource_version), ("builder", version));
+        finish(&mut fixture, running, &["theirs", "ecr-pull"]);
+        assert_none(&mut fixture);
+        configure(&mut fixture, &["builder", "default"]);
+        assert_eq!(slots(&fixture), [("default", 0), ("builder", 1)], "its slot is free again");
+        account(&mut fixture, "team-a", &[]);
+        assert_eq!(&*patch(&mut fixture).account, "default");
+    }
 }

@@ -9,7 +9,7 @@ fn a_fresh_copy_costs_nothing_after_a_restart() {
     fixture.restart();
     fixture.list_namespaces(&["team-a"]);
     fixture.list_copies(&[("team-a", copy)]);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
 }
 
@@ -20,7 +20,7 @@ fn a_fresh_copy_costs_nothing_when_it_is_listed_again() {
     for _ in 0..300 {
         fixture.list_namespaces(&["team-a"]);
         fixture.list_copies(&[("team-a", copy)]);
-        assert_eq!(fixture.index.next_due(), None);
+        assert_eq!(fixture.index.next(), None);
     }
 }
 
@@ -29,7 +29,7 @@ fn a_copy_that_was_deleted_is_written_once_and_not_forced() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     fixture.copy_gone("team-a");
     assert_eq!(fixture.write_all(), ["team-a"]);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_copy_that_a_new_list_does_not_show_is_written_once_and_not_forced() {
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     fixture.list_copies(&[("team-b", copy)]);
     assert_eq!(fixture.write_all(), ["team-a"]);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn a_copy_that_was_edited_is_written_once_and_forced() {
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     fixture.copy("team-a", edited(copy));
     assert_eq!(fixture.write_all(), ["team-a!"]);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_foreign_secret_is_not_written() {
     fixture.namespace("team-a");
     fixture.copy("team-a", Ownership::Foreign);
     fixture.token("two", LIFE);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
     assert_eq!(fixture.state("team-a"), CopyState::Conflict);
 }
 
@@ -103,7 +103,7 @@ fn a_copy_in_a_namespace_that_is_not_on_the_list_is_left_alone() {
     fixture.namespace("other");
     fixture.copy("other", edited(copy));
     fixture.copy_gone("other");
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_foreign_secret_that_is_to_be_adopted_is_taken_over_by_force() {
     let mut fixture = Fixture::ready();
     let mut settings = settings(TEAMS, &Selector::default());
     settings.secrets[0].on_conflict = OnConflict::Adopt;
-    fixture.index.reconfigure(&settings, fixture.now);
+    fixture.configure_all(settings);
     fixture.copy("team-a", Ownership::Foreign);
     fixture.namespace("team-a");
     assert_eq!(fixture.state("team-a"), CopyState::Conflict);
@@ -127,7 +127,7 @@ fn who_fights_over_a_copy_is_slowed_down_and_reported() {
     for _ in 0..7 {
         let copy = copy_of(fixture.manifest.as_deref().unwrap());
         fixture.copy("team-a", edited(copy));
-        let due = fixture.index.next_due().unwrap();
+        let due = fixture.index.next().unwrap();
         delays.push(due.saturating_sub(fixture.now.uptime).as_secs());
         fixture.pass_until(due);
         let write = fixture.write();
@@ -145,11 +145,11 @@ fn new_content_is_never_a_repair_not_even_where_one_registry_has_expired_for_goo
     for number in 0..50 {
         // The other registries go on: the content changes, and the expiry stays in the past.
         fixture.token(&format!("{number}"), -60);
-        assert!(fixture.index.next_due() <= Some(fixture.now.uptime), "it does not wait");
+        assert!(fixture.index.next() <= Some(fixture.now.uptime), "it does not wait");
         let write = fixture.write();
-        assert!(!write.is_repair);
+        assert!(!is_repair(&write));
         assert_eq!(fixture.finish(write).contested, None);
-        assert_eq!(fixture.index.next_due(), None);
+        assert_eq!(fixture.index.next(), None);
         assert_eq!(fixture.state("team-a"), CopyState::Expired);
         fixture.pass(1);
     }
@@ -161,7 +161,7 @@ fn new_content_does_not_wait_where_repairs_are_slowed_down() {
     for _ in 0..8 {
         let copy = copy_of(fixture.manifest.as_deref().unwrap());
         fixture.copy("team-a", edited(copy));
-        fixture.pass_until(fixture.index.next_due().unwrap());
+        fixture.pass_until(fixture.index.next().unwrap());
         assert_eq!(fixture.write_all(), ["team-a!"]);
     }
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
@@ -169,7 +169,7 @@ fn new_content_does_not_wait_where_repairs_are_slowed_down() {
     assert!(fixture.writes().is_empty());
     fixture.token("two", LIFE);
     let write = fixture.write();
-    assert!(!write.is_repair);
+    assert!(!is_repair(&write));
     assert_eq!(fixture.finish(write).contested, None);
 }
 
@@ -186,9 +186,9 @@ fn a_write_takes_over_only_the_secret_that_is_known_to_be_there() {
 #[test]
 fn where_nothing_is_known_to_be_there_nothing_is_taken_over_not_even_to_adopt() {
     let mut fixture = Fixture::ready();
-    fixture.settings.secrets[0].on_conflict = OnConflict::Adopt;
-    let settings = fixture.settings.clone();
-    fixture.index.reconfigure(&settings, fixture.now);
+    let mut adopting = fixture.settings.clone();
+    adopting.secrets[0].on_conflict = OnConflict::Adopt;
+    fixture.configure_all(adopting);
     fixture.namespace("team-a");
     let write = fixture.write();
     assert_eq!(write.replaces, None);
@@ -219,7 +219,7 @@ fn a_foreign_secret_is_told_of_once_until_it_goes() {
     assert_eq!(fixture.index.take_conflicts(), [], "before its namespace is known");
     fixture.namespace("team-a");
     fixture.namespace("other");
-    let conflict = [("ecr-pull".to_owned(), Arc::from("team-a"))];
+    let conflict = [(Arc::from("ecr-pull"), Arc::from("team-a"))];
     assert_eq!(fixture.index.take_conflicts(), conflict);
     fixture.copy("team-a", Ownership::Foreign);
     fixture.token("two", LIFE);

@@ -1,7 +1,7 @@
 //! Writes that fail, and what follows.
 
 use super::*;
-use crate::moment::MaybeTime;
+use crate::moment::Moment;
 
 const OF_THE_SECRET: [WriteReason; 2] = [WriteReason::Owned, WriteReason::Invalid];
 
@@ -18,9 +18,10 @@ fn a_copy_that_fails_waits_twice_as_long_each_time() {
         let delay = setback.delay.as_secs_f64();
         assert!(delay >= longest / 2.0 && delay <= longest, "{delay}");
 
-        let due = fixture.index.next_due().unwrap();
+        let due = fixture.index.next().unwrap();
         // The queue knows whole microseconds.
-        assert_eq!(Some(due), MaybeTime::from(fixture.now.uptime + setback.delay).get());
+        let expected = Moment::from(fixture.now.uptime + setback.delay);
+        assert_eq!(due, Duration::from(expected));
         fixture.pass_until(due.saturating_sub(Duration::from_millis(1)));
         assert!(fixture.writes().is_empty());
         fixture.pass_until(due);
@@ -174,7 +175,7 @@ fn what_was_altered_on_the_way_is_a_failure_that_waits() {
         fixture.copy_event(Watched::Changed("team-a".to_owned(), observed));
         assert!(fixture.writes().is_empty(), "the echo makes it no hot loop");
         assert_eq!(fixture.state("team-a"), CopyState::Failed);
-        fixture.pass_until(fixture.index.next_due().unwrap());
+        fixture.pass_until(fixture.index.next().unwrap());
     }
     assert_eq!(fixture.write_all(), ["team-a!"]);
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
@@ -186,7 +187,7 @@ fn who_has_failed_does_not_keep_a_new_namespace_waiting() {
     fixture.namespace("team-full");
     let write = fixture.write();
     fixture.fail(write, WriteReason::QuotaExceeded);
-    fixture.pass_until(fixture.index.next_due().unwrap());
+    fixture.pass_until(fixture.index.next().unwrap());
     fixture.namespace("team-new");
     assert_eq!(fixture.write_all(), ["team-new", "team-full"]);
 }
@@ -200,7 +201,7 @@ fn a_write_that_was_done_though_its_answer_was_lost_is_no_failure_for_long() {
     fixture.fail(write, WriteReason::Timeout);
     assert_eq!(fixture.state("team-a"), CopyState::Failed);
     fixture.copy("team-a", copy);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
 
     fixture.copy_gone("team-a");
@@ -216,6 +217,6 @@ fn a_write_whose_effect_is_seen_before_its_answer_is_lost_is_no_failure_either()
     let write = fixture.write();
     fixture.copy("team-a", copy_of(&write.manifest));
     fixture.fail(write, WriteReason::Timeout);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
 }

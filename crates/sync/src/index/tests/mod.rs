@@ -1,4 +1,4 @@
-//! Events go in, writes come out: a fixture with which a test is a few lines.
+//! A fixture with which a test of the index is a few lines.
 
 mod accounts;
 mod clock;
@@ -20,15 +20,18 @@ use jiff::{SignedDuration, Timestamp};
 use kube::core::{Expression, Selector};
 use sha2::{Digest, Sha256};
 
-use super::{Deletion, Ended, Index, Write};
+use super::{Index, event::Event};
 use crate::{
     desired::{
         allow_list::AllowList,
         manifest::Manifest,
         settings::{OnConflict, PerNamespace, PullSecret, Settings},
     },
-    index::event::{Event, Outcome},
-    job::failure::{WriteFailure, WriteReason},
+    job::{
+        Action, Job, JobClass, JobOutcome, JobResult, Written,
+        failure::{WriteFailure, WriteReason},
+        slot::{AccountSlot, SecretSlot, Slot},
+    },
     observed::{
         change::Watched,
         copy::{ContentHash, ObservedCopy, Ownership, Uid},
@@ -52,7 +55,51 @@ const UPTIME: Duration = Duration::from_hours(1);
 /// The usual config: one pull Secret.
 const TEAMS: &[(&str, &[&str])] = &[("ecr-pull", &["team-*"])];
 
-/// An index, the time, and the last resourceVersion of the API server that it hears of.
+/// A running apply of a copy.
+#[derive(Debug)]
+struct Write {
+    namespace: Arc<str>,
+    manifest: Arc<Manifest>,
+    replaces: Option<Uid>,
+    job: Job,
+}
+
+/// A running deletion of a copy.
+#[derive(Debug)]
+struct Deletion {
+    namespace: Arc<str>,
+    uid: Uid,
+    resource_version: u64,
+    job: Job,
+}
+
+impl Index {
+    fn next_write(&mut self, now: Now) -> Option<Write> {
+        let job = self.next_job(now, JobClass::Apply)?;
+        let Action::Apply(apply) = &job.action else { panic!("{job:?}") };
+        let (manifest, replaces) = (Arc::clone(&apply.manifest), apply.replaces);
+        Some(Write { namespace: Arc::clone(&job.namespace), manifest, replaces, job })
+    }
+
+    fn next_deletion(&mut self, now: Now) -> Option<Deletion> {
+        let job = self.next_job(now, JobClass::Delete)?;
+        let Action::Delete(deletion) = job.action else { panic!("{job:?}") };
+        let crate::job::Deletion { uid, resource_version } = deletion;
+        Some(Deletion { namespace: Arc::clone(&job.namespace), uid, resource_version, job })
+    }
+
+    /// When any job is due.
+    fn next(&self) -> Option<Duration> {
+        self.next_due(JobClass::Delete)
+    }
+}
+
+/// The slot of the first pull Secret.
+fn first() -> SecretSlot {
+    SecretSlot::new(0)
+}
+
+/// An index, the time, and the last resourceVersion of the API server.
 struct Fixture {
     settings: Settings,
     index: Index,
@@ -119,11 +166,21 @@ impl Fixture {
     fn restart(&mut self) {
         self.index = Index::new(&self.settings, 8);
         let manifest = self.manifest.clone().unwrap();
-        self.manifest(0, manifest);
+        self.manifest(first(), manifest);
     }
 
-    fn apply(&mut self, event: Event) -> Option<Ended> {
-        self.index.apply(event, self.now)
+    fn apply(&mut self, event: Event) {
+        self.index.apply(event, self.now);
+    }
+
+    fn done(&mut self, job: &Job, result: JobResult) -> Option<JobOutcome> {
+        self.index.job_done(job, result, self.now)
+    }
+
+    /// Follows other settings. Returns whether labels are missing.
+    fn configure_all(&mut self, settings: Settings) -> bool {
+        self.settings = settings;
+        self.index.reconfigure(&self.settings, self.now)
     }
 
     /// Time passes, by both clocks.
@@ -178,7 +235,7 @@ impl Fixture {
     // Copies of the first pull Secret.
 
     fn copy_event(&mut self, change: Watched<ObservedCopy>) {
-        self.apply(Event::Copy { secret: 0, change });
+        self.apply(Event::Copy { secret: first(), change });
     }
 
     /// The watch shows a Secret, changed just now.
@@ -215,13 +272,13 @@ impl Fixture {
     fn token(&mut self, name: &str, life: i64) -> Ownership {
         let manifest = Arc::new(manifest(name, self.now.wall, life));
         let copy = copy_of(&manifest);
-        for secret in 0..self.settings.secrets.len() {
-            self.manifest(secret, Arc::clone(&manifest));
+        for slot in self.index.secrets.slots() {
+            self.manifest(slot, Arc::clone(&manifest));
         }
         copy
     }
 
-    fn manifest(&mut self, secret: usize, manifest: Arc<Manifest>) {
+    fn manifest(&mut self, secret: SecretSlot, manifest: Arc<Manifest>) {
         self.manifest = Some(Arc::clone(&manifest));
         self.apply(Event::Manifest { secret, manifest });
     }
@@ -241,27 +298,28 @@ impl Fixture {
     }
 
     /// The API server does what is asked.
-    fn finish(&mut self, write: Write) -> Ended {
+    fn finish(&mut self, write: Write) -> JobOutcome {
         let observed = self.observed(copy_of(&write.manifest));
         self.answer(write, observed)
     }
 
-    fn answer(&mut self, write: Write, observed: ObservedCopy) -> Ended {
-        let outcome = Outcome::Written(observed);
-        self.apply(Event::Written { write, outcome }).unwrap()
+    #[expect(clippy::needless_pass_by_value, reason = "the job has ended")]
+    fn answer(&mut self, write: Write, observed: ObservedCopy) -> JobOutcome {
+        self.done(&write.job, Ok(Written::Copy(observed))).unwrap()
     }
 
-    fn fail(&mut self, write: Write, reason: WriteReason) -> Ended {
+    fn fail(&mut self, write: Write, reason: WriteReason) -> JobOutcome {
         self.fail_until(write, reason, None)
     }
 
-    fn fail_until(&mut self, write: Write, reason: WriteReason, wait: Option<u64>) -> Ended {
-        let outcome = Outcome::Failed(WriteFailure {
+    #[expect(clippy::needless_pass_by_value, reason = "the job has ended")]
+    fn fail_until(&mut self, write: Write, reason: WriteReason, wait: Option<u64>) -> JobOutcome {
+        let failure = WriteFailure {
             reason,
             message: "no".to_owned(),
             retry_after: wait.map(Duration::from_secs),
-        });
-        self.apply(Event::Written { write, outcome }).unwrap()
+        };
+        self.done(&write.job, Err(failure)).unwrap()
     }
 
     /// Finishes all writes that are due. Says which they were, a forced one with a `!`.
@@ -277,7 +335,7 @@ impl Fixture {
     /// The writes of all time to come with the moments at which they are due, as none fails.
     fn write_as_due(&mut self) -> Vec<(String, Duration)> {
         let mut all = Vec::new();
-        while let Some(due) = self.index.next_due() {
+        while let Some(due) = self.index.next() {
             self.pass_until(due);
             all.extend(self.write_all().into_iter().map(|name| (name, self.now.uptime)));
         }
@@ -386,6 +444,10 @@ fn edited(copy: Ownership) -> Ownership {
 /// The UID of every Secret: what is made anew is told by its version here.
 fn uid() -> Uid {
     Uid::parse("0a1b2c3d-0000-4e5f-8a9b-00000000000f").unwrap()
+}
+
+fn is_repair(write: &Write) -> bool {
+    matches!(&write.job.action, Action::Apply(apply) if apply.is_repair)
 }
 
 fn name_of(write: &Write) -> String {

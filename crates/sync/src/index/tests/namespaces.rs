@@ -9,7 +9,7 @@ fn a_wanted_namespace_gets_exactly_one_write() {
     assert_eq!(fixture.write_all(), ["team-a"]);
     fixture.namespace("team-a");
     assert!(fixture.write_all().is_empty());
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
 }
 
 #[test]
@@ -58,15 +58,15 @@ fn each_pull_secret_has_a_list_of_its_own() {
     fixture.list_copies(&[]);
     let mut first = fixture.writes();
     let change = Watched::ListBegun;
-    fixture.apply(Event::Copy { secret: 1, change });
+    fixture.apply(Event::Copy { secret: SecretSlot::new(1), change });
     let change = Watched::ListEnded;
-    fixture.apply(Event::Copy { secret: 1, change });
+    fixture.apply(Event::Copy { secret: SecretSlot::new(1), change });
     let second = fixture.writes();
     first.sort_by_key(|write| Arc::clone(&write.namespace));
     assert_eq!(names_of(&first), ["team-a", "team-b"]);
-    assert!(first.iter().all(|write| write.secret == 0));
+    assert!(first.iter().all(|write| &*write.job.name == "ecr-pull"));
     assert_eq!(names_of(&second), ["team-a", "x-a"]);
-    assert!(second.iter().all(|write| write.secret == 1));
+    assert!(second.iter().all(|write| &*write.job.name == "hub-pull"));
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_label_decides_as_it_comes_and_goes() {
 
     fixture.labelled_namespace("team-a", "dev");
     fixture.token("two", LIFE);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
 
     fixture.labelled_namespace("team-a", "prod");
     fixture.pass(SPREAD.cast_signed());
@@ -128,7 +128,7 @@ fn a_namespace_that_is_terminating_is_left_alone() {
     fixture.terminating_namespace("team-b");
     assert!(fixture.writes().is_empty());
     fixture.token("two", LIFE);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn the_echo_of_a_write_changes_nothing() {
     let observed = fixture.observed(copy_of(&write.manifest));
     fixture.answer(write, observed);
     fixture.copy_event(Watched::Changed("team-a".to_owned(), observed));
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn an_echo_that_comes_before_the_answer_changes_nothing() {
     fixture.copy_event(Watched::Changed("team-a".to_owned(), observed));
     assert!(fixture.writes().is_empty());
     fixture.answer(write, observed);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn events_that_are_older_than_a_write_change_nothing() {
     fixture.copy_event(Watched::Changed("team-a".to_owned(), foreign));
     fixture.copy_event(Watched::Gone("team-a".to_owned(), foreign));
     fixture.copy_event(Watched::Changed("team-a".to_owned(), damaged));
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
 }
 
@@ -64,7 +64,7 @@ fn a_copy_whose_end_is_seen_before_the_answer_of_its_write_is_missing() {
     fixture.answer(write, written);
     assert_eq!(fixture.state("team-a"), CopyState::Missing);
     assert_eq!(fixture.write_all(), ["team-a"]);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_copy_that_is_written_after_its_end_is_not_missing() {
     let write = fixture.write();
     fixture.copy_gone("team-a");
     fixture.finish(write);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
 }
 
@@ -90,7 +90,7 @@ fn a_list_that_shows_a_copy_as_it_was_before_its_write_does_not_undo_it() {
     fixture.finish(write);
     fixture.copy_event(Watched::Listed("team-a".to_owned(), before));
     fixture.copy_event(Watched::ListEnded);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
 }
 
@@ -104,7 +104,7 @@ fn a_list_that_does_not_show_a_copy_leads_to_one_more_write_of_it() {
         // Another client may have deleted it before the list was made.
         if is_answered_first {
             fixture.finish(write);
-            assert_eq!(fixture.index.next_due(), None, "it counts until then");
+            assert_eq!(fixture.index.next(), None, "it counts until then");
             fixture.copy_event(Watched::ListEnded);
         } else {
             fixture.copy_event(Watched::ListEnded);
@@ -113,7 +113,7 @@ fn a_list_that_does_not_show_a_copy_leads_to_one_more_write_of_it() {
         }
         assert_eq!(fixture.state("team-a"), CopyState::Missing);
         assert_eq!(fixture.write_all(), ["team-a"], "once, and not forced");
-        assert_eq!(fixture.index.next_due(), None);
+        assert_eq!(fixture.index.next(), None);
         assert_eq!(fixture.state("team-a"), CopyState::Fresh);
     }
 }
@@ -124,7 +124,7 @@ fn a_write_that_begins_after_a_list_is_not_undone_by_it() {
     fixture.list_copies(&[]);
     fixture.namespace("team-a");
     assert_eq!(fixture.write_all(), ["team-a"]);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_token_that_comes_during_a_write_leads_to_exactly_one_more() {
     let write = fixture.write();
     assert_eq!(copy_of(&write.manifest), last);
     fixture.finish(write);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_namespace_that_goes_during_a_write_is_not_written_again() {
     let write = fixture.write();
     fixture.namespace_gone("team-a");
     fixture.fail(write, WriteReason::NamespaceGone);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
     assert_eq!(fixture.entries(), 0);
 }
 
@@ -196,7 +196,7 @@ fn a_list_that_breaks_off_ends_nothing() {
     fixture.copy_event(Watched::ListBegun);
     fixture.list_namespaces(&["team-a", "team-b"]);
     fixture.list_copies(&[("team-a", copy), ("team-b", copy)]);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
     assert_eq!(fixture.entries(), 2);
 }
 
@@ -244,7 +244,7 @@ fn a_write_counts_though_versions_have_gone_back() {
     fixture.list_copies(&[]);
     let write = fixture.write();
     fixture.finish(write);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Another config, while everything runs.
 
 use super::*;
-use crate::index::reconfigure::Changes;
 
 const HUB: &[(&str, &[&str])] = &[("hub-pull", &["team-b"])];
 
@@ -10,19 +9,20 @@ fn tier_is_not_prod() -> Selector {
 }
 
 impl Fixture {
-    fn configure(&mut self, secrets: &[(&str, &[&str])], selector: &Selector) -> Changes {
+    fn configure(&mut self, secrets: &[(&str, &[&str])], selector: &Selector) -> bool {
         self.configure_all(settings(secrets, selector))
-    }
-
-    fn configure_all(&mut self, settings: Settings) -> Changes {
-        self.settings = settings;
-        self.index.reconfigure(&self.settings, self.now)
     }
 
     /// What the engine does about a pull Secret that is added.
     fn give_manifest(&mut self) {
         let manifest = self.manifest.clone().unwrap();
-        self.manifest(0, manifest);
+        self.manifest(first(), manifest);
+    }
+
+    /// The pull Secrets with their slots.
+    fn slots(&self) -> Vec<(String, usize)> {
+        let secrets = self.index.secrets();
+        secrets.map(|(slot, secret)| (secret.name.clone(), slot.index())).collect()
     }
 
     fn list_labelled(&mut self, namespaces: &[(&str, &str)]) {
@@ -40,8 +40,7 @@ fn no_namespace_gets_a_copy_for_want_of_labels_that_are_not_known_yet() {
     fixture.configure(HUB, &Selector::default());
     fixture.labelled_namespace("team-a", "prod");
     fixture.labelled_namespace("team-b", "dev");
-    let changes = fixture.configure(TEAMS, &tier_is_not_prod());
-    assert!(changes.labels_are_missing);
+    assert!(fixture.configure(TEAMS, &tier_is_not_prod()));
     fixture.give_manifest();
     fixture.list_copies(&[]);
     assert_eq!(names_of(&fixture.writes()), [""; 0]);
@@ -66,7 +65,7 @@ fn labels_that_are_missing_for_one_pull_secret_are_no_matter_to_another() {
     let mut both = fixture.settings.clone();
     let zone_is_a = Expression::Equal("zone".into(), "a".into()).into();
     both.secrets.extend(settings(&[("hub-pull", &["*"])], &zone_is_a).secrets);
-    assert!(fixture.configure_all(both).labels_are_missing);
+    assert!(fixture.configure_all(both));
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
     fixture.token("two", LIFE);
     fixture.pass(SPREAD.cast_signed());
@@ -80,7 +79,7 @@ fn a_namespace_whose_labels_were_not_known_has_its_whole_grace() {
     fixture.pass(GRACE.cast_signed());
     fixture.list_labelled(&[("team-a", "dev")]);
     assert!(fixture.index.next_deletion(fixture.now).is_none());
-    assert_eq!(fixture.index.next_due(), Some(fixture.now.uptime + Duration::from_secs(GRACE)));
+    assert_eq!(fixture.index.next(), Some(fixture.now.uptime + Duration::from_secs(GRACE)));
 }
 
 #[test]
@@ -88,15 +87,16 @@ fn a_pull_secret_that_comes_back_during_a_write_waits_for_its_end() {
     let mut fixture = Fixture::ready();
     fixture.namespace("team-a");
     let write = fixture.write();
-    assert_eq!(fixture.configure(HUB, &Selector::default()).removed, [0]);
-    assert_eq!(fixture.configure(TEAMS, &Selector::default()).added, [0]);
+    fixture.configure(HUB, &Selector::default());
+    fixture.configure(TEAMS, &Selector::default());
+    assert_eq!(fixture.slots(), [("ecr-pull".to_owned(), 0)]);
     fixture.give_manifest();
     fixture.list_copies(&[]);
     assert_eq!(names_of(&fixture.writes()), [""; 0]);
     fixture.finish(write);
     // The list that was made meanwhile did not show it: another client may have deleted it since.
     assert_eq!(fixture.write_all(), ["team-a"]);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
 }
 
@@ -112,7 +112,7 @@ fn a_pull_secret_that_comes_back_during_a_write_and_whose_list_shows_it_is_not_w
     fixture.give_manifest();
     fixture.list_copies(&[("team-a", copy)]);
     fixture.answer(write, written);
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
 }
 
@@ -121,10 +121,12 @@ fn a_write_that_ends_after_its_pull_secret_has_left_says_nothing_about_the_next_
     let mut fixture = Fixture::ready();
     fixture.namespace("team-b");
     let write = fixture.write();
-    assert_eq!(fixture.configure(HUB, &Selector::default()).added, [1]);
-    let outcome = Outcome::Written(fixture.observed(copy_of(&write.manifest)));
-    assert_eq!(fixture.apply(Event::Written { write, outcome }), None);
-    assert_eq!(fixture.configure(&[("new", &["*"])], &Selector::default()).added, [0]);
+    fixture.configure(HUB, &Selector::default());
+    assert_eq!(fixture.slots(), [("hub-pull".to_owned(), 1)]);
+    let written = fixture.observed(copy_of(&write.manifest));
+    assert_eq!(fixture.done(&write.job, Ok(Written::Copy(written))), None);
+    fixture.configure(&[("new", &["*"])], &Selector::default());
+    assert_eq!(fixture.slots(), [("new".to_owned(), 0)]);
     fixture.give_manifest();
     fixture.list_copies(&[]);
     assert_eq!(fixture.write_all(), ["team-b"]);
@@ -137,12 +139,12 @@ fn nothing_is_kept_of_a_namespace_that_went_during_a_write_of_what_has_left_the_
     let write = fixture.write();
     fixture.configure(HUB, &Selector::default());
     fixture.namespace_gone("team-a");
-    let outcome = Outcome::Failed(WriteFailure {
+    let failure = WriteFailure {
         reason: WriteReason::NamespaceGone,
         message: String::new(),
         retry_after: None,
-    });
-    assert_eq!(fixture.apply(Event::Written { write, outcome }), None);
+    };
+    assert_eq!(fixture.done(&write.job, Err(failure)), None);
     assert_eq!(fixture.entries(), 0);
 }
 
@@ -150,13 +152,14 @@ fn nothing_is_kept_of_a_namespace_that_went_during_a_write_of_what_has_left_the_
 fn a_pull_secret_that_is_added_has_a_grace_of_its_own() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
-    // Its place stays empty for long.
+    // Its slot stays empty for long.
     let mut none = fixture.settings.clone();
     none.secrets.clear();
     fixture.configure_all(none);
     fixture.namespace("team-a");
     fixture.pass(2 * GRACE.cast_signed());
-    assert_eq!(fixture.configure(HUB, &Selector::default()).added, [0]);
+    fixture.configure(HUB, &Selector::default());
+    assert_eq!(fixture.slots(), [("hub-pull".to_owned(), 0)]);
     fixture.list_copies(&[("team-a", copy)]);
     assert!(fixture.index.next_deletion(fixture.now).is_none());
     fixture.pass(GRACE.cast_signed());

@@ -1,6 +1,6 @@
 //! A new token: when the copies of the old one are replaced, and in which order.
 
-use super::{super::spread_position, *};
+use super::{super::copy::spread_position, *};
 
 fn many() -> Vec<String> {
     (0..200).map(|number| format!("team-{number}")).collect()
@@ -125,7 +125,7 @@ fn a_token_that_comes_before_the_last_one_was_written_takes_its_place() {
     fixture.token("two", LIFE);
     let last = fixture.token("three", LIFE);
     let mut contents = Vec::new();
-    while let Some(due) = fixture.index.next_due() {
+    while let Some(due) = fixture.index.next() {
         fixture.pass_until(due);
         for write in fixture.writes() {
             contents.push(copy_of(&write.manifest));
@@ -140,7 +140,7 @@ fn a_token_that_has_expired_is_not_written_again() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     fixture.pass(2 * LIFE);
     fixture.namespace("team-a");
-    assert_eq!(fixture.index.next_due(), None);
+    assert_eq!(fixture.index.next(), None);
     assert_eq!(fixture.state("team-a"), CopyState::Expired);
 }
 
@@ -165,15 +165,15 @@ fn content_that_changes_all_the_time_postpones_no_copy() {
     let names = many();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let mut fixture = Fixture::with_copies(&names);
-    fixture.settings.spread = Duration::from_secs(30);
-    let settings = fixture.settings.clone();
-    fixture.index.reconfigure(&settings, fixture.now);
+    let spread = Duration::from_secs(30);
+    let shorter = Settings { spread, ..fixture.settings.clone() };
+    fixture.configure_all(shorter);
     let start = fixture.now.uptime;
     let mut last_writes: BTreeMap<_, _> = names.iter().map(|&name| (name, start)).collect();
     for number in 0..24 {
         fixture.token(&format!("{number}"), LIFE);
         let next = fixture.now.uptime + Duration::from_secs(5);
-        while let Some(due) = fixture.index.next_due().filter(|&due| due < next) {
+        while let Some(due) = fixture.index.next().filter(|&due| due < next) {
             fixture.pass_until(due);
             for name in fixture.write_all() {
                 *last_writes.get_mut(name.trim_end_matches('!')).unwrap() = fixture.now.uptime;
@@ -191,7 +191,7 @@ fn content_that_changes_all_the_time_postpones_no_copy() {
 fn waiting() -> (Fixture, Duration) {
     let mut fixture = Fixture::labelled();
     fixture.token("two", LIFE);
-    let wait = fixture.index.next_due().unwrap().saturating_sub(fixture.now.uptime);
+    let wait = fixture.index.next().unwrap().saturating_sub(fixture.now.uptime);
     assert!(wait > Duration::from_mins(1), "{wait:?}");
     (fixture, wait)
 }
@@ -199,21 +199,21 @@ fn waiting() -> (Fixture, Duration) {
 #[test]
 fn content_that_comes_during_a_write_has_a_turn_of_its_own() {
     let (mut fixture, wait) = waiting();
-    fixture.pass_until(fixture.index.next_due().unwrap());
+    fixture.pass_until(fixture.index.next().unwrap());
     let write = fixture.write();
     fixture.token("three", LIFE);
     fixture.finish(write);
-    assert_eq!(fixture.index.next_due(), Some(fixture.now.uptime + wait));
+    assert_eq!(fixture.index.next(), Some(fixture.now.uptime + wait));
 }
 
 #[test]
 fn a_process_that_leads_again_spreads_its_writes_anew() {
     let (mut fixture, wait) = waiting();
-    fixture.index.stand_by(fixture.now);
-    assert_eq!(fixture.index.next_due(), None);
+    fixture.index.end_term(fixture.now);
+    assert_eq!(fixture.index.next(), None);
     fixture.pass(3600);
     fixture.token("three", LIFE);
-    assert_eq!(fixture.index.next_due(), Some(fixture.now.uptime + wait));
+    assert_eq!(fixture.index.next(), Some(fixture.now.uptime + wait));
 }
 
 #[test]
@@ -225,15 +225,15 @@ fn a_copy_that_was_not_wanted_for_a_while_has_a_turn_of_its_own() {
         leave(&mut fixture);
         fixture.pass(60);
         fixture.labelled_namespace("team-a", "prod");
-        assert_eq!(fixture.index.next_due(), Some(fixture.now.uptime + wait));
+        assert_eq!(fixture.index.next(), Some(fixture.now.uptime + wait));
     }
 }
 
 /// How long a copy that works for `LIFE` waits for content without all registries.
 fn wait_for_incomplete(fixture: &mut Fixture) -> Duration {
     let manifest = Manifest { is_complete: false, ..manifest("fewer", fixture.now.wall, LIFE) };
-    fixture.manifest(0, Arc::new(manifest));
-    fixture.index.next_due().unwrap().saturating_sub(fixture.now.uptime)
+    fixture.manifest(first(), Arc::new(manifest));
+    fixture.index.next().unwrap().saturating_sub(fixture.now.uptime)
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn a_copy_that_might_lose_entries_waits_for_most_of_its_life() {
 
     // Another process may have written it since.
     let mut fixture = Fixture::with_copies(&["team-a"]);
-    fixture.index.stand_by(fixture.now);
+    fixture.index.end_term(fixture.now);
     assert_eq!(wait_for_incomplete(&mut fixture), patience);
 
     let mut fixture = Fixture::ready();

@@ -1,5 +1,7 @@
 //! What the index says of itself, and what it holds.
 
+use strum::VariantArray;
+
 use super::*;
 
 #[test]
@@ -27,8 +29,8 @@ fn every_copy_is_counted_in_its_state() {
     fixture.terminating_namespace("team-terminating");
 
     let report = fixture.report();
-    let states =
-        CopyState::ALL.map(|state| (state.as_str(), report.secrets[0].counts[state as usize]));
+    let count = |&state: &CopyState| (state.as_str(), report.secrets[0].counts[state as usize]);
+    let states: Vec<_> = CopyState::VARIANTS.iter().map(count).collect();
     assert_eq!(
         states,
         [
@@ -135,7 +137,7 @@ fn it_is_not_synced_before_each_pull_secret_has_its_list_and_its_token() {
     fixture.token("one", LIFE);
     assert!(!fixture.is_synced());
     let change = Watched::ListEnded;
-    fixture.apply(Event::Copy { secret: 1, change });
+    fixture.apply(Event::Copy { secret: SecretSlot::new(1), change });
     assert!(fixture.is_synced());
 }
 
@@ -159,7 +161,7 @@ fn nothing_is_kept_of_what_is_gone() {
             }
         }
         assert_eq!(fixture.entries(), 0);
-        assert_eq!(fixture.index.next_due(), None);
+        assert_eq!(fixture.index.next(), None);
     }
 }
 

@@ -44,7 +44,7 @@ fn a_list_counts_also_after_a_restore_to_an_older_revision() {
 #[test]
 fn the_answer_to_a_write_counts_also_after_a_restore() {
     let (mut tracked, lists) = known(1_000);
-    tracked.start_write();
+    tracked.start_job();
     tracked.written(501, lists);
     assert_eq!(tracked.get(), Some(&501));
 }
@@ -52,11 +52,11 @@ fn the_answer_to_a_write_counts_also_after_a_restore() {
 #[test]
 fn an_answer_is_ignored_when_the_watch_has_shown_something_newer_since() {
     let (mut tracked, lists) = known(5);
-    tracked.start_write();
+    tracked.start_job();
     tracked.changed(8);
     tracked.written(7, lists);
     assert_eq!(tracked.get(), Some(&8));
-    tracked.start_write();
+    tracked.start_job();
     tracked.gone(10);
     tracked.written(9, lists);
     assert_eq!(tracked.get(), None);
@@ -66,7 +66,7 @@ fn an_answer_is_ignored_when_the_watch_has_shown_something_newer_since() {
 fn a_deletion_that_only_a_list_could_show_is_not_missed() {
     // The write was done, then another client deleted the object, then the list was made.
     let (mut tracked, mut lists) = known(5);
-    tracked.start_write();
+    tracked.start_job();
     lists.begin();
     lists.end();
     tracked.list_ended(lists);
@@ -74,7 +74,7 @@ fn a_deletion_that_only_a_list_could_show_is_not_missed() {
     assert_eq!(tracked.get(), None);
     // The same, but the answer comes while the list is under way.
     let (mut tracked, mut lists) = known(5);
-    tracked.start_write();
+    tracked.start_job();
     lists.begin();
     tracked.written(7, lists);
     assert_eq!(tracked.get(), Some(&7));
@@ -86,7 +86,7 @@ fn a_deletion_that_only_a_list_could_show_is_not_missed() {
 #[test]
 fn an_answer_is_newer_than_the_list_that_shows_the_object_before_it() {
     let (mut tracked, mut lists) = known(5);
-    tracked.start_write();
+    tracked.start_job();
     lists.begin();
     tracked.written(7, lists);
     tracked.listed(5, lists);
@@ -98,7 +98,7 @@ fn an_answer_is_newer_than_the_list_that_shows_the_object_before_it() {
 #[test]
 fn what_was_deleted_is_not_revived_by_a_late_event() {
     let (mut tracked, lists) = known(5);
-    tracked.start_write();
+    tracked.start_job();
     tracked.deleted(5, lists);
     tracked.changed(5);
     assert_eq!(tracked.get(), None);
@@ -122,10 +122,10 @@ fn a_write_after_an_own_deletion_during_the_same_list_is_not_missed_to_be_gone()
     for is_answered_first in [true, false] {
         let (mut tracked, mut lists) = known(5);
         lists.begin();
-        tracked.start_write();
+        tracked.start_job();
         tracked.deleted(5, lists);
         // The write is done, then another client deletes the object, then the list is made.
-        tracked.start_write();
+        tracked.start_job();
         if is_answered_first {
             tracked.written(7, lists);
         }
@@ -141,9 +141,9 @@ fn a_write_after_an_own_deletion_during_the_same_list_is_not_missed_to_be_gone()
 #[test]
 fn what_is_written_after_an_own_deletion_is_followed_also_after_a_restore() {
     let (mut tracked, mut lists) = known(1_000);
-    tracked.start_write();
+    tracked.start_job();
     tracked.deleted(1_000, lists);
-    tracked.start_write();
+    tracked.start_job();
     lists.begin();
     tracked.written(501, lists);
     tracked.listed(502, lists);

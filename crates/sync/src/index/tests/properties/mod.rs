@@ -8,6 +8,7 @@ mod told;
 mod world;
 
 use proptest::{collection::vec, prelude::*};
+use strum::VariantArray;
 
 use self::{
     config::{Edit, Kind, PATTERNS, SELECTORS},
@@ -109,7 +110,7 @@ impl Dice {
             47..53 => Step::Start(1 + dice.below(3)),
             53..60 => Step::Do(dice.below(3)),
             60..62 => Step::DoInSilence(dice.below(3)),
-            62..65 => Step::Refuse(dice.below(4), dice.one_of(&WriteReason::ALL)),
+            62..65 => Step::Refuse(dice.below(4), dice.one_of(WriteReason::VARIANTS)),
             65..75 => Step::Answer(dice.below(3)),
             75..STEADY => Step::Pass(dice.one_of(&[0, 1, 60, GRACE, 3600, 12 * 3600])),
             80..86 => {

@@ -131,9 +131,9 @@ impl World {
     pub(super) fn set_date(&mut self, seconds: i64, replan: bool) {
         self.now.wall += SignedDuration::from_secs(seconds);
         if replan {
-            let due = |index: &Index| index.next_due().map(|due| due.max(self.now.uptime));
+            let due = |index: &Index| index.next().map(|due| due.max(self.now.uptime));
             let before = due(&self.index);
-            self.index.reconfigure(&self.config.settings(), self.now);
+            let _ = self.index.reconfigure(&self.config.settings(), self.now);
             let after = due(&self.index);
             assert_eq!(after.is_some(), before.is_some());
             assert!(after <= before, "{after:?} {before:?}");
@@ -142,10 +142,10 @@ impl World {
 
     // What the engine does.
 
-    /// The place of a pull Secret in the index.
-    fn place(&self, kind: Kind) -> Option<usize> {
+    /// The slot of a pull Secret.
+    fn slot(&self, kind: Kind) -> Option<SecretSlot> {
         let mut secrets = self.index.secrets();
-        secrets.find(|(_, secret)| secret.name == kind.name()).map(|(place, _)| place)
+        secrets.find(|(_, secret)| secret.name == kind.name()).map(|(slot, _)| slot)
     }
 
     fn token(&mut self) {
@@ -157,7 +157,7 @@ impl World {
 
     fn render(&mut self) {
         for kind in self.config.kinds().collect::<Vec<_>>() {
-            if let Some(secret) = self.place(kind).filter(|_| self.leads) {
+            if let Some(secret) = self.slot(kind).filter(|_| self.leads) {
                 let manifest = Arc::new(self.manifests[kind as usize].clone());
                 self.apply(Event::Manifest { secret, manifest });
             }
@@ -167,18 +167,23 @@ impl World {
     fn configure(&mut self, edit: Edit, at_once: bool) {
         let before = self.config.clone();
         self.config.edit(edit);
-        let changes = self.index.reconfigure(&self.config.settings(), self.now);
+        let slots = [Kind::One, Kind::Other].map(|kind| self.slot(kind));
+        let labels_are_missing = self.index.reconfigure(&self.config.settings(), self.now);
         let (had, has) =
             (|kind| before.get(kind).is_some(), |kind| self.config.get(kind).is_some());
         let removed: Vec<_> = Kind::ALL.into_iter().filter(|&it| had(it) && !has(it)).collect();
         let added: Vec<_> = Kind::ALL.into_iter().filter(|&it| !had(it) && has(it)).collect();
-        assert_eq!((changes.removed.len(), changes.added.len()), (removed.len(), added.len()));
-        assert_eq!(changes.labels_are_missing, self.config.selects() && !before.selects());
+        for kind in Kind::ALL {
+            let slot = self.slot(kind);
+            assert_eq!(slot.is_some(), has(kind));
+            assert!(added.contains(&kind) || slot.is_none() || slot == slots[kind as usize]);
+        }
+        assert_eq!(labels_are_missing, self.config.selects() && !before.selects());
         for kind in removed {
             self.cluster.collection_mut(kind).watch.end();
             self.told.forget(kind);
         }
-        if changes.labels_are_missing {
+        if labels_are_missing {
             self.cluster.namespace_watch.end();
             self.told.labels_are_missing();
         }
@@ -202,7 +207,7 @@ impl World {
     fn stand_by(&mut self) {
         self.leads = false;
         self.late.append(&mut self.flights);
-        self.index.stand_by(self.now);
+        self.index.end_term(self.now);
     }
 
     pub(super) fn lead(&mut self) {
@@ -244,7 +249,7 @@ impl World {
     fn hear_of_copy(&mut self, kind: Kind) -> Option<()> {
         let (version, change) = self.cluster.collection_mut(kind).watch.events.pop_front()?;
         self.told.of_copy(kind, version, &change);
-        let secret = self.place(kind).expect("only what is in the config is watched");
+        let secret = self.slot(kind).expect("only what is in the config is watched");
         self.apply(Event::Copy { secret, change });
         Some(())
     }
@@ -257,7 +262,7 @@ impl World {
     }
 
     pub(super) fn relist_copies(&mut self, kind: Kind) {
-        let Some(secret) = self.place(kind) else { return };
+        let Some(secret) = self.slot(kind) else { return };
         self.cluster.collection_mut(kind).watch.relist();
         self.told.of_copy(kind, 0, &Watched::ListBegun);
         self.apply(Event::Copy { secret, change: Watched::ListBegun });
@@ -267,14 +272,15 @@ impl World {
 
     pub(super) fn start(&mut self, count: usize) {
         for _ in 0..if self.leads { count } else { 0 } {
-            let (place, namespace, request) = if let Some(write) = self.index.next_write(self.now) {
-                (write.secret, Arc::clone(&write.namespace), Request::Write(write))
-            } else if let Some(deletion) = self.index.next_deletion(self.now) {
-                (deletion.secret, Arc::clone(&deletion.namespace), Request::Deletion(deletion))
+            let (secret, namespace, request) = if let Some(write) = self.index.next_write(self.now)
+            {
+                (Arc::clone(&write.job.name), Arc::clone(&write.namespace), Request::Write(write))
+            } else if let Some(it) = self.index.next_deletion(self.now) {
+                (Arc::clone(&it.job.name), Arc::clone(&it.namespace), Request::Deletion(it))
             } else {
                 return;
             };
-            let kind = Kind::ALL.into_iter().find(|&kind| self.place(kind) == Some(place)).unwrap();
+            let kind = Kind::ALL.into_iter().find(|kind| kind.name() == &*secret).unwrap();
             match &request {
                 Request::Write(write) => {
                     let manifest = &self.manifests[kind as usize];
@@ -319,17 +325,15 @@ impl World {
                 if let (Ok(Some(observed)), Some(told)) = (&answer, told) {
                     told.of_answer(kind, name, *observed);
                 }
-                let outcome = match answer {
-                    Ok(observed) => Outcome::Written(observed.unwrap()),
-                    Err(failure) => Outcome::Failed(failure),
-                };
-                self.apply(Event::Written { write, outcome });
+                let result = answer.map(|observed| Written::Copy(observed.unwrap()));
+                self.index.job_done(&write.job, result, self.now);
             }
             Request::Deletion(deletion) => {
                 if let (Ok(_), Some(told)) = (&answer, told) {
                     told.of_deletion(kind, name, deletion.resource_version);
                 }
-                self.apply(Event::Deleted { deletion, failure: answer.err() });
+                let result = answer.map(|_| Written::Deleted);
+                self.index.job_done(&deletion.job, result, self.now);
             }
         }
     }

@@ -132,10 +132,10 @@ impl World {
             Step::BeginList => self.begin_list(),
             Step::MakeList => self.make_list(),
             Step::Hear => drop(self.hear()),
-            Step::StartWrite => self.start_write(),
+            Step::StartWrite => self.start_job(),
             Step::StartDeletion => self.start_deletion(),
             Step::WriteAtOnce => {
-                self.start_write();
+                self.start_job();
                 self.reach();
                 self.answer();
             }
@@ -199,7 +199,7 @@ impl World {
         Some(())
     }
 
-    fn start_write(&mut self) {
+    fn start_job(&mut self) {
         self.start(Some(Request::Write));
     }
 
@@ -212,7 +212,7 @@ impl World {
         if self.request.is_none() && self.lists.is_complete() {
             self.request = request.map(|request| (request, None));
             if self.request.is_some() {
-                self.tracked.start_write();
+                self.tracked.start_job();
             }
         }
     }
@@ -234,7 +234,7 @@ impl World {
         let Some((request, Some(answer))) = self.request else { return };
         self.request = None;
         match (request, answer) {
-            (_, Err(())) => self.tracked.end_write(),
+            (_, Err(())) => self.tracked.end_job(),
             (Request::Deletion(version), Ok(_)) => self.tracked.deleted(version, self.lists),
             (Request::Write, Ok(version)) => self.tracked.written(version.unwrap(), self.lists),
         }
@@ -272,7 +272,7 @@ proptest! {
         world.settle(is_answered_first);
         let known = world.tracked.get().copied();
         prop_assert!(known.is_none() || known == world.server.object, "{known:?}");
-        world.start_write();
+        world.start_job();
         world.settle(is_answered_first);
         prop_assert_eq!(world.tracked.get().copied(), world.server.object);
     }

@@ -7,9 +7,9 @@ const LONGEST_MESSAGE: usize = 300;
 
 /// Shows an error and its causes, parted by `: `. What a cause says again is said once.
 #[derive(Debug, Clone, Copy)]
-pub struct Chain<'a>(pub &'a (dyn Error + 'static));
+pub struct ErrorChain<'a>(pub &'a (dyn Error + 'static));
 
-impl fmt::Display for Chain<'_> {
+impl fmt::Display for ErrorChain<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = self.0.to_string();
         formatter.write_str(&shown)?;
@@ -50,9 +50,9 @@ mod tests {
     #[test]
     fn every_cause_is_shown_once() {
         let error = over("it failed", over("inside", over("inside: out of luck", Layer::Bottom)));
-        assert_eq!(Chain(&error).to_string(), "it failed: inside: inside: out of luck");
+        assert_eq!(ErrorChain(&error).to_string(), "it failed: inside: inside: out of luck");
         let error = over("it failed: out of luck", Layer::Bottom);
-        assert_eq!(Chain(&error).to_string(), "it failed: out of luck");
+        assert_eq!(ErrorChain(&error).to_string(), "it failed: out of luck");
     }
 
     #[test]

@@ -1,0 +1,121 @@
+//! Reports what happened to single objects: in the log, in the metrics, and as Events.
+
+use std::{sync::Arc, time::Duration};
+
+use tracing::{debug, error, info, warn};
+
+use super::{runner::Runner, step::Effect};
+use crate::{
+    job::{
+        Job, JobClass, JobOutcome,
+        failure::{RepeatedFailure, WriteReason},
+    },
+    report::notice::Notice,
+};
+
+impl Runner {
+    pub(super) fn report_effect(&self, effect: &Effect) {
+        match effect {
+            Effect::ReportJob { job, outcome, took } => self.report_job(job, outcome, *took),
+            Effect::ReportConflict { secret, namespace } => self.report_conflict(secret, namespace),
+            Effect::ReportUnrendered { secret, error } => {
+                error!(secret, "the pull Secret could not be rendered: {error}");
+            }
+            _ => {}
+        }
+    }
+
+    fn report_job(&self, job: &Job, outcome: &JobOutcome, took: Duration) {
+        let failed = outcome.failure.as_ref().map(|repeated| repeated.failure.reason);
+        match job.action.class() {
+            JobClass::Apply => {
+                self.metrics.record_apply(&job.name, failed, took);
+                if let Some(waited) = outcome.waited {
+                    self.metrics.record_first_copy(waited);
+                }
+            }
+            JobClass::Patch => self.metrics.record_patch(&job.name, failed),
+            JobClass::Delete => {}
+        }
+        if let Some(repairs) = outcome.contested {
+            self.report_contested(job, repairs);
+        }
+        match &outcome.failure {
+            Some(failure) => self.report_failure(job, failure),
+            None => log_success(job),
+        }
+    }
+
+    fn report_conflict(&self, secret: &str, namespace: &Arc<str>) {
+        let note = "a Secret of another owner has this name and is not changed: delete it, deny the \
+                    namespace, or set `onConflict: adopt`";
+        warn!(secret, %namespace, "{note}");
+        self.notify(Notice::about_secret(Arc::clone(namespace), secret, "ConflictingSecret", note));
+    }
+
+    fn report_contested(&self, job: &Job, repairs: u32) {
+        let Job { name, namespace, .. } = job;
+        let (kind, object, reason) = match job.action.class() {
+            JobClass::Patch => ("ServiceAccount", "ServiceAccount", "ServiceAccountContested"),
+            _ => ("Secret", "copy", "CopyContested"),
+        };
+        let note = format!(
+            "another client keeps changing this {object}; repairing it with increasing delay"
+        );
+        warn!(kind, %name, %namespace, repairs, "{note}");
+        if repairs.is_power_of_two() {
+            let (namespace, name) = (Arc::clone(namespace), name.to_string());
+            self.notify(Notice { kind, namespace, name, reason, note });
+        }
+    }
+
+    fn report_failure(&self, job: &Job, repeated: &RepeatedFailure) {
+        let RepeatedFailure { failure, count, delay } = repeated;
+        let Job { name, namespace, .. } = job;
+        // The watch of the namespaces shows the same soon.
+        if failure.reason == WriteReason::NamespaceGone {
+            debug!(%name, %namespace, "the namespace is gone: {failure}");
+            return;
+        }
+        let (reason, what) = match job.action.class() {
+            JobClass::Apply => ("CopyNotWritten", "could not write the copy"),
+            JobClass::Patch => ("ServiceAccountNotChanged", "could not patch imagePullSecrets"),
+            JobClass::Delete => ("CopyNotDeleted", "could not delete the copy"),
+        };
+        let is_patch = job.action.class() == JobClass::Patch;
+        warn!(
+            secret = (!is_patch).then_some(&**name),
+            service_account = is_patch.then_some(&**name),
+            %namespace,
+            reason = %failure.reason,
+            failures = count,
+            retry_in_seconds = delay.as_secs_f64(),
+            "{what}: {failure}"
+        );
+        if Notice::is_due(repeated) {
+            self.notify(Notice {
+                kind: if is_patch { "ServiceAccount" } else { "Secret" },
+                namespace: Arc::clone(namespace),
+                name: name.to_string(),
+                reason,
+                note: format!("{what}: {}: {failure}", failure.reason),
+            });
+        }
+    }
+
+    fn notify(&self, notice: Notice) {
+        if let Some(notices) = &self.notices {
+            notices.send(notice);
+        }
+    }
+}
+
+fn log_success(Job { name, namespace, action, .. }: &Job) {
+    match action.class() {
+        JobClass::Apply => debug!(secret = %name, %namespace, "wrote the copy"),
+        JobClass::Patch => info!(service_account = %name, %namespace, "patched imagePullSecrets"),
+        JobClass::Delete => {
+            info!(secret = %name, %namespace, "deleted the copy, which is no longer wanted");
+        }
+    }
+}

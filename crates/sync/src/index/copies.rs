@@ -1,0 +1,147 @@
+//! Copies: which jobs they need, and the results of these.
+
+use std::{sync::Arc, time::Duration};
+
+use ecr_refresher_core::{
+    clock::Now,
+    planted::{Bug, is_planted},
+};
+
+use super::{
+    Index, SecretState,
+    copy::{Spread, spread_position},
+    namespaces::Presence,
+};
+use crate::{
+    desired::settings::OnConflict,
+    job::{
+        Action, Apply, Deletion, Job, JobClass, JobOutcome, JobResult, Written,
+        failure::{WriteFailure, WriteReason},
+        queue::{Deadline, Ticket},
+        slot::{ObjectKey, SecretSlot},
+    },
+};
+
+impl Index {
+    /// When a copy needs a job, and with which priority.
+    pub(super) fn plan_copy(
+        &mut self,
+        namespace: u32,
+        secret: SecretSlot,
+        now: Now,
+    ) -> Option<Ticket> {
+        let state = self.secrets.get(secret)?;
+        let entry = self.namespaces.get_mut(namespace)?;
+        if !entry.copy(secret).wanted {
+            let due = self.deletion_due(namespace, secret)?;
+            // The order of due deletions does not matter.
+            return Some(Ticket::new(JobClass::Delete, due, Deadline::FIRST));
+        }
+        // Before the first complete list, no copy is known to be missing.
+        let is_known = entry.presence() == Presence::Active && state.lists.is_complete();
+        if !is_known || entry.copy(secret).has_job() {
+            return None;
+        }
+        let position = spread_position(&entry.name);
+        let spread = Spread { longest: self.spread, position };
+        let SecretState { secret: settings, manifest, .. } = state;
+        let copy = entry.copy_mut(secret);
+        copy.plan_apply(manifest.as_deref()?, settings.on_conflict, &spread, now)
+    }
+
+    /// The uptime at which a copy is deleted, if it is no longer wanted.
+    pub(super) fn deletion_due(&self, namespace: u32, secret: SecretSlot) -> Option<Duration> {
+        let after = self.prune_after?;
+        let entry = self.namespaces.get(namespace)?;
+        // Only a copy that is known to be unwanted: by all namespaces with all labels that count.
+        let is_known = self.namespace_lists.is_complete()
+            && self.secrets.get(secret)?.lists.is_complete()
+            && self.accounts.iter().all(|(_, account)| account.lists.is_complete())
+            && entry.presence() == Presence::Active;
+        let (due, _) = entry.copy(secret).plan_deletion(after).filter(|_| is_known)?;
+        Some(due)
+    }
+
+    /// Starts the job that a copy needs.
+    pub(super) fn start_copy(&mut self, namespace: u32, secret: SecretSlot) -> Option<Job> {
+        let state = self.secrets.get(secret)?;
+        let name = Arc::clone(&state.name);
+        let copy = self.namespaces.get(namespace)?.copy(secret);
+        let action = if copy.wanted {
+            let manifest = Arc::clone(state.manifest.as_ref()?);
+            let adopts = state.secret.on_conflict == OnConflict::Adopt;
+            let owned = copy.observed().filter(|observed| observed.is_ours() || adopts);
+            let is_repair = copy.repairs.is_repair(manifest.content.prefix());
+            let replaces = owned.and_then(|observed| observed.uid);
+            Action::Apply(Apply { manifest, replaces, is_repair })
+        } else {
+            // It is considered again once no ServiceAccount names it.
+            if self.is_named(namespace, secret) {
+                return None;
+            }
+            let (_, deletion) = copy.plan_deletion(self.prune_after?)?;
+            Action::Delete(deletion)
+        };
+        let entry = self.namespaces.get_mut(namespace)?;
+        entry.copy_mut(secret).secret.start_job();
+        let key = ObjectKey::copy(namespace, secret);
+        Some(Job { key, namespace: Arc::clone(&entry.name), name, action })
+    }
+
+    /// Merges the result of the job of a copy.
+    pub(super) fn copy_done(
+        &mut self,
+        namespace: u32,
+        secret: SecretSlot,
+        action: &Action,
+        result: JobResult,
+        now: Now,
+    ) -> Option<JobOutcome> {
+        let random = self.random.f64();
+        let copy = self.namespaces.get_mut(namespace)?.copy_mut(secret);
+        let Some(SecretState { lists, .. }) = self.secrets.get(secret) else {
+            copy.secret.end_job();
+            return None;
+        };
+        let mut outcome = JobOutcome { is_done: result.is_ok(), ..JobOutcome::default() };
+        let failure = match (action, result) {
+            (Action::Apply(Apply { manifest, is_repair, .. }), Ok(Written::Copy(observed))) => {
+                outcome.waited = copy.awaited_since.take().map(|since| since.until(now.uptime));
+                copy.written(observed, *lists);
+                let content = manifest.content.prefix();
+                outcome.contested = copy.repairs.record(content, *is_repair, now.uptime);
+                (!manifest.is_in(observed)).then(changed_on_the_way)
+            }
+            (Action::Delete(Deletion { resource_version, .. }), Ok(_)) => {
+                copy.update(|secret| secret.deleted(*resource_version, *lists));
+                None
+            }
+            (_, Ok(_)) => {
+                copy.secret.end_job();
+                None
+            }
+            (_, Err(failure)) => {
+                if !is_planted(Bug::FailedWriteStaysUnderWay) {
+                    copy.secret.end_job();
+                }
+                // The write may have been done, and only its answer lost.
+                if copy.observed().is_some() {
+                    copy.awaited_since = None;
+                }
+                Some(failure)
+            }
+        };
+        outcome.failure = copy.record_failure(failure, now, random);
+        Some(outcome)
+    }
+}
+
+fn changed_on_the_way() -> WriteFailure {
+    WriteFailure {
+        reason: WriteReason::Altered,
+        message: "another component changed the Secret during the write: look for a mutating \
+                  admission webhook"
+            .to_owned(),
+        retry_after: None,
+    }
+}
