@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use globset::{Glob, GlobBuilder, GlobSet};
+use globset::GlobSet;
 use kube::core::{Expression, Selector, SelectorExt};
 
-/// Globs over whole namespace names, what is denied again, and a label selector.
+use super::pattern;
+
+/// Globs over whole namespace names, exceptions from them, and a label selector.
 #[derive(Debug, Clone)]
 pub struct AllowList {
     allow: Patterns,
@@ -13,20 +15,20 @@ pub struct AllowList {
     selector: Selector,
 }
 
-/// Patterns and the automaton that matches all of them at once.
+/// Patterns, and the automaton that matches all of them at once.
 #[derive(Debug, Clone)]
 struct Patterns {
     texts: Vec<String>,
     set: GlobSet,
 }
 
-/// A pattern that is no glob.
+/// An invalid pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{pattern:?} is not a glob: {problem}")]
+#[error("invalid pattern {pattern:?}: {problem}")]
 pub struct PatternError {
-    /// Whether it stands in the list of what is denied.
+    /// Whether it is in the deny list.
     pub denied: bool,
-    /// Its place in its list.
+    /// Its position in its list.
     pub index: usize,
     /// The pattern.
     pub pattern: String,
@@ -34,7 +36,7 @@ pub struct PatternError {
     pub problem: String,
 }
 
-/// Why a namespace gets a copy, or none. Numbers are places in the list.
+/// Why a namespace gets a copy, or none. Numbers are positions in the lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     /// The namespace gets a copy: this is the first pattern that matches.
@@ -59,7 +61,7 @@ impl AllowList {
     /// Compiles the patterns. An empty `selector` selects everything.
     ///
     /// # Errors
-    /// When a pattern is no glob.
+    /// If a pattern is invalid or cannot match any namespace.
     pub fn new(
         allow: Vec<String>,
         deny: Vec<String>,
@@ -84,7 +86,7 @@ impl AllowList {
         Decision::Allowed(pattern)
     }
 
-    /// The labels that the decision depends on.
+    /// The labels that it selects by.
     pub(crate) fn label_keys(&self) -> impl Iterator<Item = String> {
         self.selector.clone().into_iter().map(|expression| match expression {
             Expression::In(key, _)
@@ -96,19 +98,19 @@ impl AllowList {
         })
     }
 
-    /// The patterns that allow, as they were written.
+    /// The patterns of the allow list, as written.
     #[must_use]
     pub fn patterns(&self) -> &[String] {
         &self.allow.texts
     }
 
-    /// The patterns that deny, as they were written.
+    /// The patterns of the deny list, as written.
     #[must_use]
     pub fn deny_patterns(&self) -> &[String] {
         &self.deny.texts
     }
 
-    /// What the label selector asks for and these labels do not have, each as Kubernetes writes it:
+    /// The requirements of the label selector that these labels do not meet, as Kubernetes writes them:
     /// `tier in (prod)`.
     #[must_use]
     pub fn unmet(&self, labels: &BTreeMap<String, String>) -> Vec<String> {
@@ -116,7 +118,7 @@ impl AllowList {
         unmet.map(|wanted| wanted.to_string()).collect()
     }
 
-    /// The places of all patterns that match a name, whatever is denied or selected.
+    /// The positions of all allow patterns that match a name, also if it is denied or not selected.
     #[must_use]
     pub fn matching(&self, namespace: &str) -> Vec<usize> {
         self.allow.set.matches(namespace)
@@ -126,32 +128,25 @@ impl AllowList {
 impl Patterns {
     fn new(texts: Vec<String>, denied: bool) -> Result<Self, PatternError> {
         let mut builder = GlobSet::builder();
-        for (index, pattern) in texts.iter().enumerate() {
-            let glob = compile(pattern).map_err(|error| PatternError {
-                denied,
-                index,
-                pattern: pattern.clone(),
-                problem: error.kind().to_string(),
-            })?;
+        let error = |index, pattern: &str, problem| PatternError {
+            denied,
+            index,
+            pattern: pattern.to_owned(),
+            problem,
+        };
+        for (index, text) in texts.iter().enumerate() {
+            let glob = pattern::compile(text).map_err(|problem| error(index, text, problem))?;
             builder.add(glob);
         }
-        let set = builder.build().map_err(|error| PatternError {
-            denied,
-            index: 0,
-            pattern: error.glob().unwrap_or_default().to_owned(),
-            problem: error.kind().to_string(),
-        })?;
+        let set = builder
+            .build()
+            .map_err(|it| error(0, it.glob().unwrap_or_default(), it.kind().to_string()))?;
         Ok(Self { texts, set })
     }
 
     fn first_match(&self, namespace: &str) -> Option<usize> {
         self.set.matches(namespace).into_iter().min()
     }
-}
-
-/// A namespace's name has no `\`, so that character escapes nothing.
-fn compile(pattern: &str) -> Result<Glob, globset::Error> {
-    GlobBuilder::new(pattern).backslash_escape(false).build()
 }
 
 #[cfg(test)]
@@ -185,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_denied_gets_no_copy() {
+    fn a_denied_namespace_gets_no_copy() {
         let list = list(&["*"], &["kube-*", "team-sandbox"], Selector::default());
         assert_eq!(decide(&list, "team-a"), Decision::Allowed(0));
         assert_eq!(decide(&list, "kube-system"), Decision::Denied(0));
@@ -203,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_labels_lack_is_named() {
+    fn the_unmet_requirements_are_named() {
         let prod = Expression::Equal("tier".into(), "prod".into());
         let selector = [prod, Expression::DoesNotExist("frozen".into())].into_iter().collect();
         let list = list(&["*"], &[], selector);
@@ -213,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_pattern_is_named_with_its_place() {
+    fn an_invalid_pattern_is_named_with_its_position() {
         let patterns = vec!["team-*".to_owned(), "team-[a".to_owned()];
         let error = AllowList::new(vec!["*".to_owned()], patterns, Selector::default());
         let error = error.unwrap_err();

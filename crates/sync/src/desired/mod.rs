@@ -3,4 +3,5 @@
 pub mod allow_list;
 pub(crate) mod document;
 pub mod manifest;
+mod pattern;
 pub mod settings;
