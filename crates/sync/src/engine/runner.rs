@@ -118,10 +118,6 @@ impl Runner {
         let mut tokens = self.tokens.changes();
         let mut input = Input::Wake;
         loop {
-            if let Some(suspended) = self.suspension() {
-                info!("the machine was suspended for {} s", suspended.as_secs());
-                self.step(Input::Suspended(suspended));
-            }
             self.step(input);
             let (term, wait) = (self.engine.term(), self.until_due());
             input = tokio::select! {
@@ -156,6 +152,10 @@ impl Runner {
 
     /// Takes a step and carries out its effects. Returns those that report something.
     pub(super) fn step(&mut self, input: Input) -> Vec<Effect> {
+        if let Some(suspended) = self.suspension() {
+            info!("the machine was suspended for {} s", suspended.as_secs());
+            self.engine.suspended(suspended, self.clock.now());
+        }
         let effects = {
             let (engine, now) = (&mut self.engine, self.clock.now());
             let (term, current) = (self.leadership.term(), self.watches.are_namespaces_current());
@@ -212,11 +212,10 @@ impl Runner {
     }
 
     fn answer(&mut self, request: Request) -> Input {
-        self.step(Input::Wake);
         // The other end may be gone.
         match request {
             Request::Report { reply } => {
-                let report = self.engine.report(self.clock.now());
+                let report = self.engine.report(self.clock.now(), self.leadership.term());
                 let _ = reply.send(Report { watches: self.watches.report(), ..report });
             }
             Request::Health { reply } => {
@@ -231,7 +230,8 @@ impl Runner {
     }
 
     fn health(&mut self) -> Health {
-        let (synced, is_first) = self.engine.is_synced(self.clock.now());
+        let (now, term) = (self.clock.now(), self.leadership.term());
+        let (synced, is_first) = self.engine.is_synced(now, term);
         if is_first {
             info!("first sync done");
         }

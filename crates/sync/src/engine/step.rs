@@ -47,8 +47,8 @@ pub struct Facts<'a> {
     pub term: Option<u64>,
     /// The owner of the tokens.
     pub tokens: &'a TokenStore,
-    /// Whether the watch of the namespaces is alive. While it is not, a copy that seems unwanted may
-    /// be wanted again.
+    /// Whether the namespaces were listed since their watch was started, and it is alive. While it is
+    /// not, a copy that seems unwanted may be wanted again.
     pub are_namespaces_current: bool,
 }
 
@@ -70,8 +70,6 @@ pub enum Input {
     },
     /// The config has changed.
     Configure(Box<Settings>),
-    /// The machine was suspended for this time.
-    Suspended(Duration),
     /// The process is stopping: no job starts any more.
     Stop,
 }
@@ -150,7 +148,6 @@ impl Engine {
                 effects.extend(self.job_done(started, result, took, facts.now));
             }
             Input::Configure(settings) => self.configure(*settings, facts.now, &mut effects),
-            Input::Suspended(duration) => self.index.suspended(duration, facts.now),
             Input::Stop => self.is_stopping = true,
         }
         self.render(facts, &mut effects);
@@ -162,6 +159,11 @@ impl Engine {
             self.start_jobs(facts, &mut effects);
         }
         effects
+    }
+
+    /// The machine was suspended for this time. To be called before anything is decided by the time.
+    pub(super) fn suspended(&mut self, duration: Duration, now: Now) {
+        self.index.suspended(duration, now);
     }
 
     fn settle_term(&mut self, facts: &Facts<'_>, effects: &mut Vec<Effect>) {
@@ -278,8 +280,8 @@ impl Engine {
     /// The state of the copies, without the watches. A follower shows none, so that no copy is counted
     /// twice.
     #[must_use]
-    pub fn report(&self, now: Now) -> Report {
-        if self.term.is_none() && !is_planted(Bug::FollowerShowsCopies) {
+    pub fn report(&self, now: Now, term: Option<u64>) -> Report {
+        if term.is_none() && !is_planted(Bug::FollowerShowsCopies) {
             return Report::default();
         }
         self.index.report(now, self.settings.per_namespace)
@@ -292,12 +294,14 @@ impl Engine {
 
     /// Whether everything was listed, and the leader has tried every missing copy once. Returns also
     /// whether that is so for the first time.
-    pub(super) fn is_synced(&mut self, now: Now) -> (bool, bool) {
-        if self.term.is_none() {
+    pub(super) fn is_synced(&mut self, now: Now, term: Option<u64>) -> (bool, bool) {
+        if term.is_none() {
             return (self.index.is_listed(), false);
         }
         let was_synced = self.is_synced;
-        self.is_synced = was_synced || self.index.is_synced(now);
+        // A term that has just begun has no content yet.
+        let is_settled = term == self.term;
+        self.is_synced = was_synced || (is_settled && self.index.is_synced(now));
         (self.is_synced, self.is_synced && !was_synced)
     }
 }

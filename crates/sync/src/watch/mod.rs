@@ -45,6 +45,8 @@ pub(crate) struct Watches {
     random: Random,
     streams: SelectAll<Abortable<BoxStream<'static, WatchEvent>>>,
     running: BTreeMap<Target, Running>,
+    /// Whether the namespaces were listed since their watch was started.
+    are_namespaces_listed: bool,
 }
 
 /// What one watch is of.
@@ -72,7 +74,8 @@ impl Watches {
     /// Starts with the namespaces.
     pub(crate) fn start(client: Client, clock: Clock, random: Random) -> Self {
         let (streams, running) = (SelectAll::new(), BTreeMap::new());
-        let mut watches = Self { client, clock, random, streams, running };
+        let are_namespaces_listed = false;
+        let mut watches = Self { client, clock, random, streams, running, are_namespaces_listed };
         watches.restart(Target::Namespaces);
         watches
     }
@@ -124,17 +127,22 @@ impl Watches {
         let events = target.events(&self.client, &liveness);
         let (stream, handle) = abortable(events.map(move |event| (resource, event)).boxed());
         self.streams.push(stream);
+        self.are_namespaces_listed &= target != Target::Namespaces;
         self.running.insert(target, Running { liveness, started: Instant::now(), handle });
     }
 
-    /// Whether the watch of the namespaces is alive.
+    /// Whether the watch of the namespaces is alive, and has listed them since it was started.
     pub(crate) fn are_namespaces_current(&self) -> bool {
-        self.running.get(&Target::Namespaces).is_some_and(|it| !it.liveness.is_silent())
+        let watch = self.running.get(&Target::Namespaces);
+        self.are_namespaces_listed && watch.is_some_and(|it| !it.liveness.is_silent())
     }
 
     /// The next event; `None` if no watch is left, which never happens by itself.
     pub(crate) async fn next(&mut self) -> Option<WatchEvent> {
-        self.streams.next().await
+        let event = self.streams.next().await;
+        let is_end = matches!(&event, Some((_, Ok(Event::Namespace(Watched::ListEnded)))));
+        self.are_namespaces_listed |= is_end;
+        event
     }
 
     /// The state of the watches.

@@ -20,6 +20,8 @@ use crate::{
 const MOST_WRITES: usize = 120;
 /// How often one replica may call one region of ECR within it.
 const MOST_CALLS: usize = 400;
+/// How long a replica waits for an answer.
+const LONGEST_REQUEST: Duration = Duration::from_secs(15);
 const WINDOW: Duration = Duration::from_mins(10);
 
 /// Checks every write.
@@ -82,8 +84,10 @@ impl Facts {
     fn start(&mut self, key: &Key, caller: &str) {
         let now = self.time.elapsed();
         let is_restored = now < self.restored_until;
-        if let Some(other) = self.writing.insert(key.clone(), caller.to_owned())
+        // An older one is that of a replica that was suspended meanwhile: it cannot cut it off.
+        if let Some((other, since)) = self.writing.insert(key.clone(), (caller.to_owned(), now))
             && !is_restored
+            && now.saturating_sub(since) <= LONGEST_REQUEST
         {
             self.violation(format!("{key:?} is written by {caller} while {other} writes it"));
         }

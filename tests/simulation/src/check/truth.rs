@@ -49,7 +49,7 @@ pub struct Facts {
     /// Until then the Lease of a restored etcd may name a former leader.
     pub(super) restored_until: Duration,
     /// The writes that are under way, with their callers.
-    pub(super) writing: BTreeMap<Key, String>,
+    pub(super) writing: BTreeMap<Key, (String, Duration)>,
     /// The writes of each object in the last minutes.
     pub(super) recent: BTreeMap<Key, VecDeque<Duration>>,
     /// The content that each Secret got last from a replica.
