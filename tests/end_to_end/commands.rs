@@ -306,7 +306,7 @@ async fn explain(control_plane: Arc<ControlPlane>) -> Result<()> {
             &[
                 "conflict: a foreign Secret",
                 "event    Warning ConflictingSecret, ",
-                " ago: a foreign Secret",
+                " ago: a Secret of another owner",
             ],
         ),
         ("why-h", 1, &["why-h: the namespace is being deleted"]),

@@ -116,5 +116,5 @@ async fn asks_as(
     };
     let (namespace, secret) = (format!("{name}-a"), format!("{name}-pull"));
     eventually_secret(&client, &namespace, &secret, PATIENCE, accepted).await?;
-    in_log(&daemon, &["asking AWS as this identity", SESSION]).await
+    in_log(&daemon, &["AWS calls use this identity", SESSION]).await
 }

@@ -70,7 +70,7 @@ async fn roles(control_plane: Arc<ControlPlane>) -> Result<()> {
             let arn = format!("arn:aws:sts::{account}:assumed-role/puller/pulls");
             let line = log
                 .lines()
-                .find(|line| line.contains("asking AWS as this identity") && line.contains(&arn));
+                .find(|line| line.contains("AWS calls use this identity") && line.contains(&arn));
             ensure!(line.is_some_and(|line| line.contains("\"account\"")), "no {arn}");
         }
         Ok(())
@@ -226,7 +226,7 @@ async fn unknown_identity(control_plane: Arc<ControlPlane>) -> Result<()> {
     aws.fail(Rule::always(Fault::AccessDenied).on(Operation::GetCallerIdentity));
     let registries = json!([{ "name": "main", "ecr": { "region": REGION } }]);
     let (_installation, daemon) = start(&control_plane, &aws, "unknown", registries).await?;
-    let line = ["\"level\":\"WARN\"", "AWS does not say who this is", "sts:GetCallerIdentity"];
+    let line = ["\"level\":\"WARN\"", "could not get the AWS identity", "sts:GetCallerIdentity"];
     in_log(&daemon, &line).await?;
     ensure!(aws.count(Operation::GetCallerIdentity) == 1);
     Ok(())

@@ -49,7 +49,7 @@ async fn roles(control_plane: Arc<ControlPlane>) -> Result<()> {
     for account in [ONE, TWO] {
         is_accepted(&control_plane, &aws, "moto-roles", account).await?;
         let arn = format!("arn:aws:sts::{account}:assumed-role/puller/night");
-        in_log(&daemon, &["asking AWS as this identity", &arn]).await?;
+        in_log(&daemon, &["AWS calls use this identity", &arn]).await?;
     }
     // A session for each, and a word of each who it is.
     ensure!(moto.requests()? == 4, "{} requests", moto.requests()?);
@@ -74,7 +74,7 @@ async fn web_identity(control_plane: Arc<ControlPlane>) -> Result<()> {
     let (_installation, daemon) =
         start(&control_plane, &aws, &moto, "moto-web", registries, of_pod).await?;
     is_accepted(&control_plane, &aws, "moto-web", ONE).await?;
-    in_log(&daemon, &["asking AWS as this identity", ONE]).await
+    in_log(&daemon, &["AWS calls use this identity", ONE]).await
 }
 
 async fn dead_on_arrival(control_plane: Arc<ControlPlane>) -> Result<()> {

@@ -238,7 +238,7 @@ async fn fight(control_plane: Arc<ControlPlane>) -> Result<()> {
     let log = daemon.log()?;
     let reported = |namespace: &str| {
         let warnings = log.lines().filter(|line| {
-            line.contains("somebody keeps changing or deleting the copy")
+            line.contains("another client keeps changing this copy")
                 && line.contains(&format!("\"namespace\":\"{namespace}\""))
         });
         warnings.count()

@@ -120,7 +120,8 @@ async fn follower(control_plane: Arc<ControlPlane>) -> Result<()> {
     })
     .await?;
     let (_, metrics) = follower.get("/metrics").await?;
-    for absent in ["expiration_timestamp", "ecr_refresher_copies{", "ecr_refresher_token_"] {
+    for absent in ["expiration_timestamp", "ecr_refresher_copies{", "ecr_refresher_token_requests"]
+    {
         ensure!(!metrics.contains(absent), "the follower shows {absent}: {metrics}");
     }
     let heard = r#"ecr_refresher_watch_last_event_timestamp_seconds{resource="secrets"}"#;

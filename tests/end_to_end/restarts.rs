@@ -139,8 +139,8 @@ async fn stopped(control_plane: Arc<ControlPlane>) -> Result<()> {
     let lines: Vec<Value> =
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let of = |message: &'static str| lines.iter().filter(move |line| line["message"] == message);
-    let last = of("the writes under way have ended").next().context("no last word")?;
-    ensure!(last["writes"].as_u64() > Some(0), "there were no writes under way: {last}");
+    let last = of("the running jobs have ended").next().context("no last word")?;
+    ensure!(last["jobs"].as_u64() > Some(0), "no job was running: {last}");
     // Whatever the API server did, the daemon was there to hear of.
     let answered = of("wrote the copy").count();
     ensure!(answered == copies.len(), "{answered} of {} were heard of", copies.len());

@@ -27,7 +27,7 @@ pub enum AuthError {
 }
 
 impl Auth {
-    /// Takes an encoded value verbatim, after checking that a user and a password are in it.
+    /// An encoded value as it is, if it has a user and a password.
     ///
     /// # Errors
     /// When it is not base64 of `user:password`, with neither of them empty.

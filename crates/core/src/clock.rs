@@ -8,7 +8,7 @@ use tokio::time::sleep;
 /// How often the clocks are read while something waits: timers stand still in a suspended machine.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What both clocks said at one moment.
+/// Both clocks at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// The date and time. People and NTP set it, forwards and backwards: only for comparison with

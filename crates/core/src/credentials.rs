@@ -1,4 +1,4 @@
-//! What a registry returned.
+//! The entries of a registry.
 
 use std::collections::BTreeMap;
 

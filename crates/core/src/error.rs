@@ -1,15 +1,26 @@
 //! Why a registry has no new credentials.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 /// The kind of a failure: the `reason` label of `ecr_refresher_token_requests_total`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    strum::Display,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    /// AWS knows the identity and refuses it.
+    /// The AWS identity does not have the permission.
     AccessDenied,
-    /// Too many calls: AWS asks for patience.
+    /// Too many calls.
     Throttled,
-    /// The AWS credentials are expired, or AWS does not know them.
+    /// The AWS credentials are expired or unknown to AWS.
     ExpiredCredentials,
     /// The AWS SDK's chain found no credentials.
     NoCredentials,
@@ -19,67 +30,36 @@ pub enum Reason {
     Network,
     /// The endpoint did not answer in time.
     Timeout,
-    /// The answer makes no sense.
+    /// The response is unparseable or unusable.
     BadResponse,
-    /// The endpoint answered that it failed.
+    /// The endpoint returned a server error.
     ServerError,
-    /// A registry's file cannot be read or makes no sense.
+    /// A registry's file is unreadable or invalid.
     File,
 }
 
 impl Reason {
-    /// Every reason, for metrics that start at 0.
-    pub const ALL: [Self; 10] = [
-        Self::AccessDenied,
-        Self::Throttled,
-        Self::ExpiredCredentials,
-        Self::NoCredentials,
-        Self::NoRegion,
-        Self::Network,
-        Self::Timeout,
-        Self::BadResponse,
-        Self::ServerError,
-        Self::File,
-    ];
-
     /// The label's value.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AccessDenied => "access_denied",
-            Self::Throttled => "throttled",
-            Self::ExpiredCredentials => "expired_credentials",
-            Self::NoCredentials => "no_credentials",
-            Self::NoRegion => "no_region",
-            Self::Network => "network",
-            Self::Timeout => "timeout",
-            Self::BadResponse => "bad_response",
-            Self::ServerError => "server_error",
-            Self::File => "file",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
-    }
-}
-
-/// A registry that could not be asked, or that gave no credentials. Never holds a secret.
+/// Why a token source returned no token. It never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct FetchError {
-    /// What kind of failure this is.
+    /// The kind of the failure.
     pub reason: Reason,
-    /// What happened and what to do about it, in a sentence.
+    /// What happened, why, and what to do.
     pub message: String,
-    /// How long the other side asked to be left alone.
+    /// The delay that the endpoint asked for.
     pub retry_after: Option<Duration>,
 }
 
 impl FetchError {
-    /// A failure with nothing asked of the next attempt.
+    /// A failure without a requested delay.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), retry_after: None }
     }

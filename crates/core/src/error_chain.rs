@@ -1,11 +1,11 @@
-//! What others say of a failure, in one line.
+//! Errors of libraries, in one line.
 
 use std::{error::Error, fmt, iter};
 
 /// A message from outside is cut to this many characters: it may be anything.
 const LONGEST_MESSAGE: usize = 300;
 
-/// Shows an error and its causes, parted by `: `. What a cause says again is said once.
+/// Shows an error and its causes, separated by `: `. A repeated cause is shown once.
 #[derive(Debug, Clone, Copy)]
 pub struct ErrorChain<'a>(pub &'a (dyn Error + 'static));
 

@@ -1,4 +1,4 @@
-//! What Prometheus sees of the tokens.
+//! The metrics of the tokens.
 
 use jiff::Timestamp;
 use prometheus::{
@@ -6,7 +6,9 @@ use prometheus::{
     core::Collector,
 };
 
-use crate::{Reason, clock::unix_seconds};
+use strum::VariantArray;
+
+use crate::{Reason, clock::unix_seconds, tokens::TokenSource};
 
 /// The token metrics, of all registries.
 #[derive(Debug, Clone)]
@@ -15,13 +17,14 @@ pub struct TokenMetrics {
     issued: GaugeVec,
     requests: CounterVec,
     duration: HistogramVec,
+    cache_writes: CounterVec,
 }
 
 impl TokenMetrics {
-    /// Makes the metrics and registers them.
+    /// Creates and registers the metrics.
     ///
     /// # Errors
-    /// When one of their names is registered already.
+    /// If one of their names is registered already.
     pub fn register(metrics: &MetricsRegistry) -> prometheus::Result<Self> {
         let opts = |name: &str, help: &str| Opts::new(format!("ecr_refresher_{name}"), help);
         let this = Self {
@@ -46,17 +49,25 @@ impl TokenMetrics {
             duration: HistogramVec::new(
                 HistogramOpts::new(
                     "ecr_refresher_token_request_duration_seconds",
-                    "How long a registry took to answer.",
+                    "Duration of calls of token sources. Registries that share a source share its calls.",
                 )
                 .buckets(vec![0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0]),
-                &["registry"],
+                &["api"],
+            )?,
+            cache_writes: CounterVec::new(
+                opts("token_cache_writes_total", "Writes of the token cache, by result."),
+                &["result"],
             )?,
         };
-        let collectors: [Box<dyn Collector>; 4] = [
+        for result in ["success", "failure"] {
+            this.cache_writes.with_label_values(&[result]);
+        }
+        let collectors: [Box<dyn Collector>; 5] = [
             Box::new(this.expiration.clone()),
             Box::new(this.issued.clone()),
             Box::new(this.requests.clone()),
             Box::new(this.duration.clone()),
+            Box::new(this.cache_writes.clone()),
         ];
         collectors.into_iter().try_for_each(|collector| metrics.register(collector))?;
         Ok(this)
@@ -65,13 +76,13 @@ impl TokenMetrics {
     /// Starts a registry's counters at 0, so that its first failure shows in a rate.
     pub fn announce(&self, registry: &str) {
         self.requests.with_label_values(&[registry, "success", ""]);
-        for reason in Reason::ALL {
+        for &reason in Reason::VARIANTS {
             self.requests.with_label_values(&[registry, "failure", reason.as_str()]);
         }
     }
 
-    /// Shows when the credentials of each registry were fetched and when they expire. What is not
-    /// named is not shown.
+    /// Shows when the credentials of each registry were fetched and when they expire, of these registries
+    /// alone.
     pub fn show<'a>(
         &self,
         times: impl Iterator<Item = (&'a str, Option<Timestamp>, Option<Timestamp>)>,
@@ -87,10 +98,20 @@ impl TokenMetrics {
         }
     }
 
-    /// Counts an answer of the source of a registry, or that it failed, after `seconds`.
-    pub fn record(&self, registry: &str, failed: Option<Reason>, seconds: f64) {
-        self.duration.with_label_values(&[registry]).observe(seconds);
+    /// Records a call of a token source, which took this many seconds.
+    pub fn record_call(&self, source: &TokenSource, seconds: f64) {
+        self.duration.with_label_values(&[source.api_name()]).observe(seconds);
+    }
+
+    /// Counts what a call meant for one registry of its source.
+    pub fn record_outcome(&self, registry: &str, failed: Option<Reason>) {
         let (result, reason) = failed.map_or(("success", ""), |it| ("failure", it.as_str()));
         self.requests.with_label_values(&[registry, result, reason]).inc();
+    }
+
+    /// Counts a write of the token cache.
+    pub fn record_cache_write(&self, is_done: bool) {
+        let result = if is_done { "success" } else { "failure" };
+        self.cache_writes.with_label_values(&[result]).inc();
     }
 }

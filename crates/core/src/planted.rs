@@ -56,7 +56,7 @@ bugs! {
     OwnedFieldsIgnored,
     /// A list removes nothing.
     ListRemovesNothing,
-    /// A write that failed stays under way for ever.
+    /// A write that failed counts as running for ever.
     FailedWriteStaysUnderWay,
     /// A restore of etcd is not noticed.
     RestoreIgnored,

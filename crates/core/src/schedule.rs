@@ -1,4 +1,4 @@
-//! When to ask for the next token. Pure: times and random numbers are passed in.
+//! When the next token is fetched. Pure: times and random numbers are passed in.
 
 use std::time::Duration;
 

@@ -96,8 +96,15 @@ pub fn start(outside: Outside, config: Config, follower: Follower) -> Result<Run
     );
     let notices = Notices::new(tell);
     let engine = engine.with_notices(notices.clone());
-    let cache =
-        TokenCache::new(&client, &home, store.clone(), restores.subscribe(), clock.clone(), random);
+    let cache = TokenCache::new(
+        &client,
+        &home,
+        store.clone(),
+        restores.subscribe(),
+        clock.clone(),
+        random,
+        metrics.tokens.clone(),
+    );
     let (config, current) = watch::channel(Arc::new(config));
     let tokens = Tokens {
         aws,

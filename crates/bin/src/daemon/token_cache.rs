@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ecr_refresher_core::{
-    ErrorChain, Random,
+    ErrorChain, Random, TokenMetrics,
     clock::Clock,
     planted::{Bug, is_planted},
     tokens::{CacheDocument, SharedTokenStore, TokenStore},
@@ -55,6 +55,7 @@ pub(crate) struct TokenCache {
     restores: watch::Receiver<u64>,
     clock: Clock,
     random: Random,
+    metrics: TokenMetrics,
     /// What the watch of the Secret tells.
     changes: BoxStream<'static, Change>,
     /// What is known of the Secret.
@@ -104,6 +105,7 @@ impl TokenCache {
         restores: watch::Receiver<u64>,
         clock: Clock,
         random: Random,
+        metrics: TokenMetrics,
     ) -> Self {
         let namespace = home.namespace.clone();
         Self {
@@ -115,6 +117,7 @@ impl TokenCache {
             restores,
             clock,
             random,
+            metrics,
             changes: futures::stream::pending().boxed(),
             there: There::Absent,
             is_listed: false,
@@ -335,6 +338,7 @@ impl TokenCache {
         // Metadata only: the client would log an answer that it cannot read.
         let patch = Patch::Apply(&secret);
         let answer = timeout(TIMEOUT, self.api.patch_metadata(&self.name, &apply, &patch)).await;
+        self.metrics.record_cache_write(matches!(answer, Ok(Ok(_))));
         let (problem, is_final) = match answer {
             Ok(Ok(written)) => {
                 debug!(secret = self.name, "wrote the token cache");

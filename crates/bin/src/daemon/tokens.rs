@@ -161,10 +161,11 @@ impl Tokens {
             info!(auth = auth.expose(), "a planted bug");
         }
         let is_known = result.as_ref().err().is_none_or(|it| it.reason == Reason::AccessDenied);
+        self.metrics.record_call(&source, seconds);
         let now = self.clock.now();
         for outcome in self.store.update(|store| store.answered(id, result, now)) {
             let failed = outcome.result.as_ref().err().map(|failed| failed.error.reason);
-            self.metrics.record(&outcome.registry, failed, seconds);
+            self.metrics.record_outcome(&outcome.registry, failed);
             log(&outcome);
             if let Err(failed) = &outcome.result {
                 let (registry, error) = (&outcome.registry, &failed.error);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ecr_refresher_core::{
-    Files,
+    Files, TokenMetrics,
     tokens::{SharedTokenStore, TokenStore},
 };
 use ecr_refresher_sync::{
@@ -71,6 +71,7 @@ pub async fn pass(
         restores.clone(),
         clock.clone(),
         random.clone(),
+        TokenMetrics::register(&prometheus::Registry::new())?,
     );
     let getting = async {
         let registries = registries(&config.registries, outside.aws.region());

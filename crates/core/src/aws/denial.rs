@@ -1,19 +1,19 @@
-//! Who may not do what, in AWS's own words.
+//! The message of AWS for a missing permission.
 
-/// What AWS says when it denies: `User: ARN is not authorized to perform: ACTION on resource: RESOURCE
+/// The parts of the message: `User: ARN is not authorized to perform: ACTION on resource: RESOURCE
 /// because …` (IAM user guide, "Troubleshoot access denied error messages").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Denial<'a> {
-    /// The ARN of who asked.
+    /// The ARN of the caller.
     pub(super) identity: &'a str,
     /// The IAM action.
     pub(super) action: &'a str,
-    /// On what; some services leave it out.
+    /// The resource; some services omit it.
     pub(super) resource: Option<&'a str>,
 }
 
 impl<'a> Denial<'a> {
-    /// Reads a message; `None` when it is in other words.
+    /// Parses a message; `None` if it has another form.
     pub(super) fn parse(message: &'a str) -> Option<Self> {
         let (identity, rest) =
             message.strip_prefix("User: ")?.split_once(" is not authorized to perform: ")?;

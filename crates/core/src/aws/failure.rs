@@ -1,4 +1,4 @@
-//! What a failed call to AWS means: a reason for the metric, and a sentence for the operator.
+//! Failed AWS calls: a reason for the metric, and a message for the operator.
 
 use std::{error::Error, time::Duration};
 
@@ -10,21 +10,21 @@ use aws_sdk_ecr::{
 use super::denial::Denial;
 use crate::{ErrorChain, FetchError, Reason, shorten};
 
-/// What was asked of whom.
+/// An AWS call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
-    /// The service, as people call it.
+    /// The short name of the service.
     pub(crate) service: &'static str,
-    /// The IAM actions that it takes, as a policy names them.
+    /// The IAM actions that the call needs.
     pub(crate) actions: &'static str,
-    /// What they are asked on: `*`, or an ARN.
+    /// The resource of the actions: `*`, or an ARN.
     pub(crate) resource: &'a str,
-    /// The ARN of who asked, where it is known.
+    /// The ARN of the caller, if it is known.
     pub(crate) identity: Option<&'a str>,
 }
 
 impl Asked<'_> {
-    /// Describes a failure without ever showing a reply's body.
+    /// Describes a failure. It never shows the body of a response.
     pub(crate) fn describe<E>(&self, error: &SdkError<E, HttpResponse>) -> FetchError
     where
         E: Error + ProvideErrorMetadata + 'static,
@@ -34,22 +34,22 @@ impl Asked<'_> {
                 let code = failure.err().code().unwrap_or_default();
                 self.refused(code, failure.err().message(), failure.raw())
             }
-            SdkError::ResponseError(_) => self.nonsense(),
-            SdkError::TimeoutError(_) => self.late(),
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => self.late(),
+            SdkError::ResponseError(_) => self.unparseable(),
+            SdkError::TimeoutError(_) => self.timed_out(),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => self.timed_out(),
             other => {
                 // The first words of the SDK's own error say only that something failed.
                 let causes = other.source().map(|cause| shorten(&ErrorChain(cause).to_string()));
                 let causes = causes.unwrap_or_else(|| "no answer".to_owned());
-                self.failed(Reason::Network, &format!("could not be asked: {causes}"))
+                self.failed(Reason::Network, &format!("could not be reached: {causes}"))
             }
         }
     }
 
-    /// AWS answered with an error.
+    /// AWS returned an error.
     fn refused(&self, code: &str, message: Option<&str>, raw: &HttpResponse) -> FetchError {
         if raw.status().is_success() {
-            return self.nonsense();
+            return self.unparseable();
         }
         let status = raw.status().as_u16();
         let reason = reason_of(code, status);
@@ -57,7 +57,7 @@ impl Asked<'_> {
             Some(message) => format!("{code} (HTTP {status}): {}", shorten(message)),
             None => format!("{code} (HTTP {status})"),
         };
-        let said = format!("answered {}", said.trim_start());
+        let said = format!("returned {}", said.trim_start());
         let retry_after = raw.headers().get("retry-after").and_then(|value| value.parse().ok());
         let error = match reason {
             Reason::AccessDenied => self.denied(&said, message.unwrap_or_default()),
@@ -66,7 +66,7 @@ impl Asked<'_> {
         FetchError { retry_after: retry_after.map(Duration::from_secs), ..error }
     }
 
-    /// The remedy names what AWS's own words name, and else what is known.
+    /// The remedy names what the message of AWS names, or else what is known.
     fn denied(&self, said: &str, message: &str) -> FetchError {
         let denial = Denial::parse(message);
         let identity = denial.as_ref().map(|denial| denial.identity).or(self.identity);
@@ -83,12 +83,12 @@ impl Asked<'_> {
         FetchError::new(Reason::AccessDenied, message)
     }
 
-    /// The answer came with a good status, but makes no sense.
-    fn nonsense(&self) -> FetchError {
-        self.failed(Reason::BadResponse, "gave an answer that is none of its own")
+    /// The response has a success status and is unparseable.
+    fn unparseable(&self) -> FetchError {
+        self.failed(Reason::BadResponse, "returned an unparseable response")
     }
 
-    fn late(&self) -> FetchError {
+    fn timed_out(&self) -> FetchError {
         self.failed(Reason::Timeout, "did not answer in time")
     }
 
@@ -122,18 +122,20 @@ fn reason_of(code: &str, status: u16) -> Reason {
 fn remedy(reason: Reason) -> &'static str {
     match reason {
         Reason::Throttled => {
-            "it is asked again, ever more seldom: see what else calls AWS so often"
+            "retrying with increasing delay; find out what else calls AWS in this account"
         }
         Reason::ExpiredCredentials => "renew the AWS credentials, and check the clock",
         Reason::Network => "check DNS, egress rules, HTTPS_PROXY and NO_PROXY",
-        Reason::Timeout => "it is asked again: check egress rules and HTTPS_PROXY",
-        Reason::ServerError => "it is asked again: see AWS's health page if this lasts",
+        Reason::Timeout => "retrying; check egress rules and HTTPS_PROXY",
+        Reason::ServerError => "retrying; see the AWS Health Dashboard if this lasts",
         _ => "check `endpointUrl`, AWS_ENDPOINT_URL and any proxy",
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
 
     const ECR: Asked<'static> = Asked {
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_names_the_action_and_the_arn_of_who_may_not() {
+    fn a_denial_names_the_action_and_the_arn_of_the_caller() {
         let said = "User: arn:aws:iam::123456789012:user/a is not authorized to perform: \
                     ecr:GetAuthorizationToken on resource: * because no policy allows it";
         let message = ECR.denied("answered", said).message;
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_in_other_words_names_what_is_known() {
+    fn a_denial_with_another_text_names_what_is_known() {
         let message = ECR.denied("answered", "no").message;
         assert!(
             message.ends_with(
@@ -187,7 +189,7 @@ mod tests {
 
     #[test]
     fn every_reason_has_a_remedy() {
-        for reason in Reason::ALL {
+        for &reason in Reason::VARIANTS {
             assert!(!remedy(reason).is_empty());
         }
     }

@@ -10,7 +10,7 @@ use crate::{FetchError, clock::Clock};
 /// How long before they expire credentials are replaced. AWS's own have new ones ready by then.
 const MARGIN: Duration = Duration::from_mins(5);
 
-/// Credentials, or none yet. Who asks while others are being fetched waits for those.
+/// Credentials, or none yet. Callers wait while new ones are being fetched.
 #[derive(Debug)]
 pub(super) struct Held {
     held: Mutex<Option<Credentials>>,
@@ -18,15 +18,16 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Nothing is held yet.
+    /// No credentials yet.
     pub(super) fn new(clock: Clock) -> Self {
         Self { held: Mutex::default(), clock }
     }
 
-    /// What is held, or else what `fetch` gives. While that fails, what is held is used to its end.
+    /// The held credentials, or else those of `fetch`. While that fails, the held ones are used until they
+    /// expire.
     ///
     /// # Errors
-    /// When nothing alive is held, and `fetch` fails.
+    /// If no valid credentials are held and `fetch` fails.
     pub(super) async fn get_or(
         &self,
         fetch: impl Future<Output = Result<Credentials, FetchError>>,
@@ -45,13 +46,13 @@ impl Held {
         }
     }
 
-    /// Lets go of these credentials, which AWS has refused.
+    /// Drops these credentials, which AWS has refused.
     pub(super) async fn forget(&self, refused: &Credentials) {
         self.held.lock().await.take_if(|held| is_same(held, refused));
     }
 }
 
-/// Whether AWS would take two credentials for the same.
+/// Whether two credentials are the same for AWS.
 pub(super) fn is_same(one: &Credentials, other: &Credentials) -> bool {
     let parts = |c: &Credentials| {
         let session = c.session_token().map(str::to_owned);

@@ -1,4 +1,4 @@
-//! As whom AWS is asked, and what to do when it no longer knows that identity.
+//! The AWS identity used for calls, and its renewal when AWS no longer accepts it.
 
 use std::{
     path::PathBuf,
@@ -30,7 +30,7 @@ pub(super) enum Origin {
     Directory(PathBuf),
 }
 
-/// The credentials that a process is given. All roles that are assumed with them share them.
+/// The credentials of the process. All roles that are assumed with them share them.
 #[derive(Debug)]
 pub(super) struct Base {
     origin: Origin,
@@ -50,10 +50,10 @@ impl Base {
     }
 }
 
-/// One principal, as which one region of AWS is asked.
+/// One AWS identity in one region.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    /// What all clients share, with the region, and without credentials.
+    /// The settings that all clients share, with the region, without credentials.
     sdk: SdkConfig,
     base: Arc<Base>,
     role: Option<RoleSettings>,
@@ -105,18 +105,18 @@ impl Identity {
         }
     }
 
-    /// The region that is asked; `None` when neither the config nor the AWS SDK's chain has one.
+    /// The region of the calls; `None` when neither the config nor the AWS SDK's chain has one.
     pub(crate) fn region(&self) -> Option<&Region> {
         self.sdk.region()
     }
 
-    /// The ARN, once AWS has told it.
+    /// The ARN, once AWS has returned it.
     pub(crate) fn arn(&self) -> Option<&str> {
         self.caller.get().map(|caller| caller.arn.as_str())
     }
 
-    /// Calls AWS. When it answers that the credentials are expired or unknown, and there are others
-    /// by now, calls once more with those.
+    /// Calls AWS. If it returns that the credentials are expired or unknown, and there are others by
+    /// now, calls once more with those.
     ///
     /// # Errors
     /// When there are no credentials, and as `call` does.
@@ -137,7 +137,7 @@ impl Identity {
         }
     }
 
-    /// Asks AWS, the first time only, who this is, and logs it.
+    /// Logs the identity as AWS knows it, once.
     pub(crate) async fn introduce(&self) {
         if self.introduced.swap(true, Ordering::Relaxed) {
             return;
@@ -145,16 +145,16 @@ impl Identity {
         match self.caller().await {
             Ok(Caller { arn, account }) => {
                 let region = self.region().map(Region::as_ref).unwrap_or_default();
-                info!(arn, account, region, "asking AWS as this identity");
+                info!(arn, account, region, "AWS calls use this identity");
             }
-            Err(error) => warn!(reason = %error.reason, "AWS does not say who this is: {error}"),
+            Err(error) => warn!(reason = %error.reason, "could not get the AWS identity: {error}"),
         }
     }
 
-    /// Who this is, by AWS's own words, which are asked for once.
+    /// The identity as AWS knows it (`GetCallerIdentity`), asked for once.
     ///
     /// # Errors
-    /// When AWS cannot be reached, or refuses.
+    /// If AWS cannot be reached, or refuses.
     pub(crate) async fn caller(&self) -> Result<&Caller, FetchError> {
         self.caller.get_or_try_init(|| self.ask_caller()).await
     }
@@ -166,13 +166,13 @@ impl Identity {
             resource: "*",
             identity: None,
         };
-        let told = self
+        let caller = self
             .call(|sdk| async move {
                 let reply = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await;
                 reply.map_err(|error| asked.describe(&error))
             })
             .await?;
-        Caller::new(told.arn, told.account)
+        Caller::new(caller.arn, caller.account)
     }
 
     async fn credentials(&self) -> Result<Credentials, FetchError> {

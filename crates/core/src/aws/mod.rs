@@ -1,4 +1,4 @@
-//! What all calls to AWS share: the HTTP stack, the identities, and the tokens that they get.
+//! AWS: the HTTP stack and the identities that all calls share.
 
 mod denial;
 mod directory;
@@ -43,7 +43,7 @@ pub struct Aws(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// What all clients share, without credentials.
+    /// The settings that all clients share, without credentials.
     sdk: SdkConfig,
     /// The AWS SDK's chain of credentials.
     chain: Option<SharedCredentialsProvider>,
@@ -117,7 +117,7 @@ impl Aws {
         }
     }
 
-    /// Has the log say as which identity AWS knows the calls of a source, once.
+    /// Logs the identity of the calls of a source as AWS knows it, once.
     pub async fn introduce(&self, source: &TokenSource) {
         if let TokenSource::Aws(source) = source {
             self.identity(source).introduce().await;
@@ -194,7 +194,7 @@ impl TimeSource for SdkTime {
     }
 }
 
-/// Values that are shared by all who use them at a time, and gone with the last of them.
+/// Values that their users share, and that are dropped with the last user.
 #[derive(Debug)]
 struct InUse<K, V>(Mutex<HashMap<K, Weak<V>>>);
 
@@ -217,7 +217,7 @@ impl<K: Eq + Hash, V> InUse<K, V> {
     }
 }
 
-/// The AWS SDK's limits. It has none of its own on reading a reply, and would wait for ever.
+/// The timeouts of the AWS SDK, which has none by default for reading a response.
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_use_is_there_once_and_goes_with_its_last_user() {
+    fn a_value_is_shared_and_dropped_with_its_last_user() {
         let in_use = InUse::default();
         let one = in_use.get_or("key", || 1);
         assert!(Arc::ptr_eq(&one, &in_use.get_or("key", || 2)));

@@ -31,7 +31,7 @@ const LINKS: [(&str, &str); 4] = [
 /// Asks the chain.
 ///
 /// # Errors
-/// When it has no credentials, or whom it asked refuses or does not answer.
+/// If it has no credentials, or a link of it refuses or does not answer.
 pub(super) async fn resolve(
     chain: Option<&SharedCredentialsProvider>,
 ) -> Result<Credentials, FetchError> {
@@ -73,7 +73,7 @@ fn describe(error: &CredentialsError, is_set: impl Fn(&str) -> bool) -> FetchErr
     })
 }
 
-/// What the chain tried, in its order, and what it lacked.
+/// The links of the chain in their order, and what each lacked.
 fn tried(is_set: impl Fn(&str) -> bool) -> String {
     let links = LINKS.iter().map(|(link, variable)| {
         let state = if is_set(variable) { "set" } else { "not set" };

@@ -1,4 +1,4 @@
-//! As whom AWS is asked.
+//! The AWS identity used for calls.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::is_account;
 
-/// As whom AWS is asked: the base credentials, and the role that is assumed with them, if any.
+/// The AWS identity used for calls: the base credentials, and the role assumed with them, if any.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentitySettings {
@@ -22,7 +22,7 @@ pub struct IdentitySettings {
 pub struct RoleSettings {
     /// The role.
     pub arn: RoleArn,
-    /// What the role's trust policy may ask for as `sts:ExternalId`.
+    /// The `sts:ExternalId` that the role's trust policy may require.
     pub external_id: Option<String>,
     /// The name of the session, which AWS's logs show.
     pub session_name: String,
@@ -33,7 +33,7 @@ pub struct RoleSettings {
 pub struct RoleArn(String);
 
 impl RoleArn {
-    /// Reads one; `None` when the text is none.
+    /// Parses an ARN; `None` if the text is not the ARN of a role.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let parts: Vec<_> = text.splitn(6, ':').collect();

@@ -25,7 +25,7 @@ pub struct EcrSettings {
     pub variants: Vec<Variant>,
     /// The AWS identity of the calls.
     pub identity: IdentitySettings,
-    /// An endpoint to call in place of the region's own.
+    /// An endpoint that replaces that of the region.
     pub endpoint_url: Option<String>,
 }
 
@@ -34,6 +34,6 @@ pub struct EcrSettings {
 pub struct EcrPublicSettings {
     /// The AWS identity of the calls.
     pub identity: IdentitySettings,
-    /// An endpoint to call in place of its own.
+    /// An endpoint that replaces the standard one.
     pub endpoint_url: Option<String>,
 }

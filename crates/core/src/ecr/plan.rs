@@ -18,7 +18,7 @@ pub(crate) enum HostPlan {
     Public,
 }
 
-/// What the config says of the hosts of a private registry.
+/// The hosts of a private registry, by the config.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PrivatePlan {

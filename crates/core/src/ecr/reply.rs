@@ -1,4 +1,4 @@
-//! What ECR's reply means. Pure: a reply and the time go in, credentials or a named error come out.
+//! Parses the replies of ECR. Pure: a reply and the time go in, a token or an error comes out.
 
 use aws_sdk_ecr::{primitives::DateTime, types::AuthorizationData};
 use aws_sdk_ecrpublic::types::AuthorizationData as PublicData;
@@ -35,7 +35,7 @@ pub enum ReplyError {
     BadHost(#[from] HostError),
 }
 
-/// Takes the token out of private ECR's reply, which arrived at `now`.
+/// The token in a reply of private ECR that arrived at `now`.
 ///
 /// # Errors
 /// When the reply is not exactly one living token for one registry.
@@ -49,7 +49,7 @@ pub fn private(mut data: Vec<AuthorizationData>, now: Timestamp) -> Result<Token
     Ok(Token::Ecr { auth, lifetime, host: Some(host) })
 }
 
-/// Takes the token out of ECR Public's reply, which arrived at `now`.
+/// The token in a reply of ECR Public that arrived at `now`.
 ///
 /// # Errors
 /// When the reply holds no living token.

@@ -1,4 +1,4 @@
-//! What the token store asks, and what it has.
+//! The asks of the token store, and its results.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::source::TokenSource;
 use crate::{Credentials, FetchError};
 
-/// A token source that is to be asked now.
+/// A token source to ask now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
     /// Names the answer.
@@ -16,12 +16,12 @@ pub struct Ask {
     pub source: TokenSource,
 }
 
-/// What an answer means for one registry of its source.
+/// The outcome of an answer for one registry of its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// The registry's name.
     pub registry: Arc<str>,
-    /// Whether there is a token, or why there is none that it can use.
+    /// The token, or why there is no usable one.
     pub result: Result<Fetched, Failed>,
 }
 
@@ -39,7 +39,7 @@ pub struct Fetched {
 /// A failure of one registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
-    /// What failed.
+    /// The error.
     pub error: FetchError,
     /// How many times in a row.
     pub failures: u32,
@@ -47,10 +47,10 @@ pub struct Failed {
     pub delay: Duration,
 }
 
-/// What a registry has.
+/// The credentials of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
-    /// Its source has neither answered nor failed yet.
+    /// Its source has neither answered nor failed yet in this term.
     NotYet,
     /// Its source has never given a token that it can use.
     Failed,

@@ -1,4 +1,4 @@
-//! The document of the token cache: what a restart needs so that it calls nobody. Pure.
+//! The document of the token cache, with which a restart makes no call. Pure.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -52,7 +52,7 @@ struct Written {
     registries: Vec<Registry>,
 }
 
-/// What all versions of the form have.
+/// The part that all versions of the format have.
 #[derive(Deserialize)]
 struct Versioned {
     #[serde(default)]

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::store::TokenStore;
 
-/// A [`TokenStore`] that tells its readers when to read again. Clones share it.
+/// A [`TokenStore`] that wakes its readers when it changes. Clones share it.
 #[derive(Debug, Clone)]
 pub struct SharedTokenStore {
     store: Arc<Mutex<TokenStore>>,

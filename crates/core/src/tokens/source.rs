@@ -22,7 +22,7 @@ impl Api {
     pub const PUBLIC_REGION: &str = "us-east-1";
 }
 
-/// A token source. Registries whose settings agree in all of this share its token.
+/// A token source. Registries with equal settings share its token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum TokenSource {
@@ -43,7 +43,7 @@ pub struct AwsSource {
     pub identity: IdentitySettings,
     /// The region of the API; `None` where neither the config nor the environment names one.
     pub region: Option<String>,
-    /// An endpoint in place of the region's own.
+    /// An endpoint that replaces that of the region.
     pub endpoint_url: Option<String>,
 }
 
@@ -53,6 +53,15 @@ pub struct AwsSource {
 pub struct SourceKey(Arc<str>);
 
 impl TokenSource {
+    /// The API in one word: the `api` label of `ecr_refresher_token_request_duration_seconds`.
+    pub(crate) fn api_name(&self) -> &'static str {
+        match self {
+            Self::Aws(AwsSource { api: Api::Ecr, .. }) => "ecr",
+            Self::Aws(AwsSource { api: Api::EcrPublic, .. }) => "ecr_public",
+            Self::File(_) => "file",
+        }
+    }
+
     /// The key.
     #[must_use]
     pub fn key(&self) -> SourceKey {
@@ -67,10 +76,10 @@ impl fmt::Debug for SourceKey {
     }
 }
 
-/// What a token source has returned. Its `Debug` shows no secret.
+/// The result of a token source. Its `Debug` shows no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Token {
-    /// What ECR returned.
+    /// A token of ECR.
     Ecr {
         /// The user and the password.
         auth: Auth,

@@ -1,4 +1,4 @@
-//! What is known of one token source.
+//! The state of one token source.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ const FILE_POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// ECR lives.
 const FILE_KEPT: Duration = Duration::from_hours(12);
 
-/// A token, and its place in the order of all tokens of this daemon: a later one is newer, whatever
-/// the clocks of the replicas that fetched them said.
+/// A token with its generation: a higher one is newer, whatever the clocks of the replicas were that
+/// fetched them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) token: Token,
@@ -36,7 +36,7 @@ pub(super) struct SourceState {
     pub(super) arrived: Option<Held>,
     /// The uptime since which no registry of the config uses it.
     pub(super) unwanted_since: Option<Duration>,
-    /// The fetch that is under way.
+    /// The running fetch.
     pub(super) fetching: Option<u64>,
     pub(super) due: Due,
     /// Whether it has answered or failed since the term began.
@@ -130,7 +130,7 @@ impl SourceState {
         }
     }
 
-    /// Notes what the source returned. Whether that is a new token.
+    /// Records what the source returned. Returns whether it is a new token.
     pub(super) fn succeeded(&mut self, token: Token, generation: u64, now: Now) -> bool {
         self.tried = true;
         self.failures = 0;
@@ -145,7 +145,7 @@ impl SourceState {
         true
     }
 
-    /// Notes a failure. Returns how long to wait. `random` is in 0..1.
+    /// Records a failure. Returns the delay. `random` is in 0..1.
     pub(super) fn failed(&mut self, error: &FetchError, now: Now, random: f64) -> Duration {
         self.tried = true;
         self.failures = self.failures.saturating_add(1);

@@ -26,8 +26,8 @@ use crate::{
 
 /// The last good token of each token source, and when each is asked next.
 ///
-/// Readers look up what they need each time that they need it: [`TokenStore::version`] says when that
-/// may differ from before. A new token is readable once the token cache holds it
+/// Code that needs a token reads it here, each time: [`TokenStore::version`] changes when the result
+/// may differ. A new token is readable once the token cache holds it
 /// ([`TokenStore::cached`]), so that a restart never finds copies newer than the cache.
 #[derive(Debug)]
 pub struct TokenStore {
@@ -48,8 +48,8 @@ pub struct TokenStore {
 struct RegistryState {
     registry: Registry,
     key: SourceKey,
-    /// What it was before its settings changed: its entries stay in use until there is a token by the
-    /// new ones, or until they expire.
+    /// The registry before its settings changed. Its entries stay in use until the new settings have
+    /// produced a token, or until they expire.
     previous: Option<Registry>,
 }
 
@@ -100,7 +100,7 @@ impl TokenStore {
         last.filter(|last| last != next)
     }
 
-    /// Has a state for each source that is wanted, and notes which are not.
+    /// Keeps a state for each source of the config, and records which have left it.
     fn follow_sources(&mut self, now: Now) {
         let wanted: BTreeMap<SourceKey, TokenSource> = self
             .registries
@@ -121,12 +121,12 @@ impl TokenStore {
     }
 
     /// Begins a term of leadership with what the token cache holds: of each token the newer one
-    /// counts. What was asked before is no longer waited for.
+    /// counts. Answers to former asks no longer count.
     pub fn begin_term(&mut self, term: u64, cache: &CacheDocument, now: Now) {
         let none = CacheDocument::default();
         let cache = if is_planted(Bug::TermWithoutCache) { &none } else { cache };
         for (key, (source, cached)) in &cache.tokens {
-            // An expired one is of use only in place of one that is older still.
+            // An expired token only replaces an even older one.
             if !cached.token.is_expired(now.wall) || self.sources.contains_key(key) {
                 let state = self
                     .sources
@@ -162,7 +162,7 @@ impl TokenStore {
         self.term
     }
 
-    /// The sources that are to be asked now. Each answer goes to [`TokenStore::answered`].
+    /// The sources to ask now. Each answer goes to [`TokenStore::answered`].
     pub fn due(&mut self, now: Now) -> Vec<Ask> {
         self.forget_expired(now);
         let mut asks = Vec::new();
@@ -176,14 +176,14 @@ impl TokenStore {
         asks
     }
 
-    /// When a source is to be asked next, by the uptime; `None` while all are being asked.
+    /// The uptime at which a source is asked next; `None` while all are being asked.
     #[must_use]
     pub fn next_due(&self) -> Option<Duration> {
         let waiting = self.sources.values().filter(|it| it.is_wanted() && it.fetching.is_none());
         waiting.map(|state| state.due.uptime).min()
     }
 
-    /// Takes the answer to an [`Ask`]. One that is no longer waited for is dropped.
+    /// Records the answer to an [`Ask`]. An unknown id is dropped.
     pub fn answered(
         &mut self,
         id: u64,
@@ -219,7 +219,7 @@ impl TokenStore {
         self.outcomes(&key, &result)
     }
 
-    /// Refuses a token that none of its registries can use: what they have is better than that.
+    /// Refuses a token that no registry of its source can use: what they have is better.
     fn check_usable(&self, key: &SourceKey, token: Token) -> Result<Token, FetchError> {
         let ecr_hosts = self.ecr_hosts();
         let derived: Vec<_> = self.users(key).map(|it| it.derive(&token, &ecr_hosts)).collect();
@@ -256,7 +256,7 @@ impl TokenStore {
         self.registries.values().filter(move |it| it.key == *key).map(|it| &it.registry)
     }
 
-    /// Has every token of AWS replaced now.
+    /// Makes all tokens of AWS due: the token cache was deleted.
     pub fn renew_all(&mut self, now: Now) {
         for state in self.sources.values_mut() {
             if matches!(state.source, TokenSource::Aws(_)) {
@@ -265,7 +265,7 @@ impl TokenStore {
         }
     }
 
-    /// What each registry of the config has.
+    /// The credentials of each registry of the config.
     #[must_use]
     pub fn read(&self, now: Now) -> BTreeMap<Arc<str>, Reading> {
         let ecr_hosts = self.ecr_hosts();
@@ -291,7 +291,7 @@ impl TokenStore {
         current().or_else(previous).unwrap_or(nothing)
     }
 
-    /// A number that is another one whenever [`TokenStore::read`] may differ.
+    /// A number that changes whenever the result of [`TokenStore::read`] may.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
@@ -307,7 +307,7 @@ impl TokenStore {
         })
     }
 
-    /// Whether a token waits until the token cache holds it.
+    /// Whether a token waits for the token cache.
     #[must_use]
     pub fn is_waiting_for_cache(&self) -> bool {
         self.sources.values().any(|state| state.arrived.is_some())
@@ -324,7 +324,7 @@ impl TokenStore {
         hosts
     }
 
-    /// Forgets what nothing uses any more once it has expired.
+    /// Drops expired tokens that are no longer used.
     fn forget_expired(&mut self, now: Now) {
         for state in self.sources.values_mut() {
             if state.forget_expired(now.wall) {
@@ -353,7 +353,7 @@ impl TokenStore {
         self.sources.retain(|key, state| previous.contains(key) || state.is_kept(now));
     }
 
-    /// The sources whose entries are in use though their registries have other settings now.
+    /// The sources of the registries' previous settings.
     fn previous_sources(&self) -> BTreeSet<SourceKey> {
         self.registries
             .values()
@@ -373,7 +373,7 @@ fn is_held(sources: &BTreeMap<SourceKey, SourceState>, key: &SourceKey) -> bool 
     sources.get(key).is_some_and(|state| state.held.is_some())
 }
 
-/// Takes over a token of the cache, unless a newer one is held.
+/// Adopts a token of the cache, unless the source has a newer one.
 fn adopt(state: &mut SourceState, cached: &Held) {
     if state.held.as_ref().is_none_or(|held| held.generation <= cached.generation) {
         state.held = Some(cached.clone());

@@ -84,7 +84,9 @@ fn clock() -> Clock {
 fn token_cache(client: &Client) -> TokenCache {
     let home = Home { namespace: "home".to_owned(), name: "refresher".to_owned() };
     let random = Random::from_seed(1);
-    TokenCache::new(client, &home, store(&random), watch::channel(0).1, clock(), random)
+    let metrics = TokenMetrics::register(&prometheus::Registry::new()).unwrap();
+    let restores = watch::channel(0).1;
+    TokenCache::new(client, &home, store(&random), restores, clock(), random, metrics)
 }
 
 /// The waits after this many writes that the API server refuses with `code`, and what is waiting.

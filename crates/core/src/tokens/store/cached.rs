@@ -1,4 +1,4 @@
-//! What the token cache should hold, and what follows once it does.
+//! The content of the token cache.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::{super::cache::CacheDocument, TokenStore};
 use crate::planted::{Bug, is_planted};
 
 impl TokenStore {
-    /// What the token cache should hold, and the generation of the newest token in it.
+    /// The desired content of the token cache, and the generation of its newest token.
     #[must_use]
     pub fn cache_document(&self) -> (CacheDocument, u64) {
         let previous = self.previous_sources();
@@ -35,8 +35,8 @@ impl TokenStore {
         self.cache_version
     }
 
-    /// Notes that the token cache holds all tokens up to a generation, or that it cannot hold them:
-    /// then they are used all the same.
+    /// The token cache has all tokens up to a generation, or cannot be written: they are used from now
+    /// on.
     pub fn cached(&mut self, generation: u64) {
         for state in self.sources.values_mut() {
             if let Some(arrived) = state.arrived.take_if(|it| it.generation <= generation) {
