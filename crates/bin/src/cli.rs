@@ -1,48 +1,41 @@
 //! The commands and their flags.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::SignedDuration;
 
-use crate::{
-    check, completions, config::is_namespace, inspect, logging::LogFormat, once, run, schema,
-};
-
-/// Something failed.
-const FAILED: u8 = 1;
-/// The command line or the config is wrong.
-const USAGE: u8 = 2;
+use crate::{config::is_namespace, home::Home, logging::LogFormat};
 
 /// Keeps a fresh Amazon ECR pull Secret in every namespace that an allow-list names.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Command,
+    pub(crate) command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Run the daemon, or one pass with `--once`.
     Run(RunArgs),
-    /// Check the config file; with `--cluster` also the rights in the cluster and at AWS.
+    /// Check the config file; with `--cluster`, also the permissions in the cluster and the AWS identity.
     Check(CheckArgs),
-    /// Show every copy with its state and the time it has left; exit code 1 when one is missing,
-    /// expired or in conflict.
+    /// Show every copy with its state and time left; exit code 1 if any is missing, expired or in
+    /// conflict.
     Status(StatusArgs),
-    /// Show what a config would write, skip and prune in the cluster, and write nothing.
+    /// Show what a config would write, skip and prune in the cluster, without writing.
     Plan(PlanArgs),
-    /// Say why a namespace has its copies or has none; exit code 1 when one is not as it is to be.
+    /// Explain why a namespace has its copies, or none; exit code 1 if any copy is not up to date.
     Explain(ExplainArgs),
     /// Print the JSON Schema of the config file, for editors.
     Schema,
-    /// Print a script that completes the command line in a shell.
+    /// Print the completion script of a shell.
     Completions(CompletionsArgs),
 }
 
-/// Where the config is.
+/// The config.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
     /// The config file.
@@ -55,26 +48,34 @@ pub(crate) struct ConfigArgs {
     pub(crate) config: PathBuf,
 }
 
-/// Which cluster to talk to.
+/// The cluster.
 #[derive(Debug, Args)]
 pub(crate) struct ClusterArgs {
-    /// The kubeconfig file; without it $KUBECONFIG, then ~/.kube/config, then the Pod's own account.
+    /// Kubeconfig file (default: $KUBECONFIG, then ~/.kube/config, then the Pod's ServiceAccount).
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// The context in the kubeconfig; without it, the current one.
+    /// Context of the kubeconfig (default: the current one).
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
 }
 
-/// Where the daemon's own objects are.
+/// The daemon's own objects.
 #[derive(Debug, Args)]
 pub(crate) struct HomeArgs {
-    /// The home namespace, with the daemon's own objects; without it, that of the context or Pod.
+    /// Home namespace, with the daemon's own objects (default: that of the context or Pod).
     #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE")]
     pub(crate) namespace: Option<String>,
-    /// What the names of the daemon's own objects begin with.
+    /// Prefix of the names of the daemon's own objects.
     #[arg(long, value_name = "NAME", env = "ECR_REFRESHER_NAME", default_value = "ecr-refresher")]
     pub(crate) name: String,
+}
+
+impl HomeArgs {
+    /// The home in this namespace, unless the arguments name one.
+    pub(crate) fn home(&self, default_namespace: &str) -> Home {
+        let namespace = self.namespace.as_deref().unwrap_or(default_namespace).to_owned();
+        Home { namespace, name: self.name.clone() }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -85,7 +86,7 @@ pub(crate) struct RunArgs {
     pub(crate) cluster: ClusterArgs,
     #[command(flatten)]
     pub(crate) home: HomeArgs,
-    /// How log lines look; the variable `RUST_LOG` says which there are, and `info` is usual.
+    /// Log format. `RUST_LOG` sets the filter (default `info`).
     #[arg(long, value_enum, default_value_t)]
     pub(crate) log_format: LogFormat,
     #[command(flatten)]
@@ -94,13 +95,13 @@ pub(crate) struct RunArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct OnceArgs {
-    /// Do one pass and end, as a `CronJob` does: exit code 1 when a copy is not as it is to be.
+    /// Run one pass and exit, as a `CronJob` does; exit code 1 if any copy is not up to date.
     #[arg(long)]
     pub(crate) once: bool,
-    /// How long the pass may take, such as `90s`.
+    /// Time limit of the pass, such as `90s`.
     #[arg(long, value_name = "TIME", requires = "once", default_value = "5m", value_parser = parse_time)]
     pub(crate) timeout: Duration,
-    /// How the summary of the pass looks.
+    /// Output format of the summary.
     #[arg(short, long, value_enum, requires = "once", default_value_t)]
     pub(crate) output: Output,
 }
@@ -109,22 +110,22 @@ pub(crate) struct OnceArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Ask the API server for the rights that the config needs, and AWS who is asking.
+    /// Also check the permissions in the cluster and the AWS identity.
     #[arg(long = "cluster")]
     pub(crate) with_cluster: bool,
-    /// Ask for the rights of `run --once`, and not for those of the daemon.
+    /// Check the permissions of `run --once` instead of those of the daemon.
     #[arg(long, requires = "with_cluster")]
     pub(crate) once: bool,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
     #[command(flatten)]
     pub(crate) home: HomeArgs,
-    /// How the result looks.
+    /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
 }
 
-/// What the commands look at that only look.
+/// The arguments of the commands that only read.
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     #[command(flatten)]
@@ -137,10 +138,10 @@ pub(crate) struct InspectArgs {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) inspect: InspectArgs,
-    /// Show only the copies that are missing, expired or in conflict; all are counted.
+    /// Show only copies that are missing, expired or in conflict; all are counted.
     #[arg(long)]
     pub(crate) failing: bool,
-    /// How the result looks.
+    /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: TableOutput,
 }
@@ -149,10 +150,10 @@ pub(crate) struct StatusArgs {
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) inspect: InspectArgs,
-    /// Show also each copy that is kept, and not only how many there are.
+    /// Also show each copy that is kept.
     #[arg(long)]
     pub(crate) all: bool,
-    /// How the result looks.
+    /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: TableOutput,
 }
@@ -164,7 +165,7 @@ pub(crate) struct ExplainArgs {
     pub(crate) namespace: String,
     #[command(flatten)]
     pub(crate) inspect: InspectArgs,
-    /// How the result looks.
+    /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
 }
@@ -176,68 +177,24 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: Shell,
 }
 
-/// How a result with many rows looks.
+/// The output format of a table.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(crate) enum TableOutput {
-    /// For people.
+    /// Human-readable.
     #[default]
     Table,
-    /// For scripts.
+    /// JSON.
     Json,
 }
 
-/// How a result looks.
+/// The output format of a result.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(crate) enum Output {
-    /// For people.
+    /// Human-readable.
     #[default]
     Text,
-    /// For scripts.
+    /// JSON.
     Json,
-}
-
-/// Reads the command line; ends the process with exit code 2 when it is wrong.
-pub(crate) fn parse() -> Cli {
-    Cli::parse()
-}
-
-impl Cli {
-    /// Does what the command line asks for.
-    pub(crate) fn execute(self) -> ExitCode {
-        let result = match self.command {
-            Command::Run(args) if args.once.once => once::execute(&args),
-            Command::Run(args) => run::execute(&args),
-            Command::Check(args) => check::execute(&args),
-            Command::Status(args) => inspect::status(&args),
-            Command::Plan(args) => inspect::plan(&args),
-            Command::Explain(args) => inspect::explain(&args),
-            Command::Schema => schema::execute(),
-            Command::Completions(args) => completions::execute(&args),
-        };
-        match result {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(Failure::Told) => ExitCode::from(FAILED),
-            Err(Failure::Usage(message)) => fail(USAGE, &message),
-            Err(Failure::Other(error)) => fail(FAILED, &format!("error: {error:#}")),
-        }
-    }
-}
-
-/// Why a command failed, which decides on the exit code.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The config is wrong. An empty message has been shown already.
-    Usage(String),
-    /// What failed has been shown already.
-    Told,
-    /// Anything else.
-    Other(anyhow::Error),
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Other(error)
-    }
 }
 
 fn parse_time(text: &str) -> Result<Duration, String> {
@@ -247,12 +204,5 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 
 fn parse_namespace(text: &str) -> Result<String, String> {
     let named = is_namespace(text).then(|| text.to_owned());
-    named.ok_or_else(|| "a namespace has a name of lower-case letters, digits and `-`".to_owned())
-}
-
-fn fail(code: u8, message: &str) -> ExitCode {
-    if !message.is_empty() {
-        eprintln!("{message}");
-    }
-    ExitCode::from(code)
+    named.ok_or_else(|| "the name of a namespace has lower-case letters, digits and `-`".to_owned())
 }

@@ -1,24 +1,24 @@
-//! `ecr-refresher` as a library: the program, and the daemon as its simulation starts it.
+//! `ecr-refresher` as a library: the program, and the daemon for its simulation.
 
-mod check;
 mod cli;
-mod completions;
+pub mod commands;
 pub mod config;
 pub mod daemon;
-mod inspect;
+mod failure;
+pub mod home;
 mod kubernetes;
 pub mod logging;
 mod metrics;
-pub mod once;
 mod output;
-mod run;
-mod schema;
+mod runtime;
 mod words;
 
 use std::process::ExitCode;
 
-/// Does what the command line asks for.
+use clap::Parser;
+
+/// Runs the command of the command line; exit code 2 if that is invalid.
 #[must_use]
 pub fn main() -> ExitCode {
-    cli::parse().execute()
+    failure::exit_code(commands::execute(cli::Cli::parse()))
 }

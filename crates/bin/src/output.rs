@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write, stdout};
 
 use anyhow::Context;
 
-use crate::cli::Failure;
+use crate::failure::Failure;
 
 /// Prints a result. Whoever reads may have read enough, as `head` does: that is no failure.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Failure> {

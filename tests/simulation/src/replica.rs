@@ -4,9 +4,10 @@ use std::{path::Path, time::Duration};
 
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use ecr_refresher::{
+    commands::once::{self, Summary},
     config::{self, Follower},
-    daemon::{self, DaemonHandle, Home, Outside},
-    once::{self, Summary},
+    daemon::{self, DaemonHandle, Dependencies},
+    home::Home,
 };
 use ecr_refresher_core::{Random, aws::Aws};
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -84,10 +85,12 @@ impl Replica {
         if self.life.is_some() {
             return;
         }
-        let outside = self.outside();
-        let Ok((config, text)) = config::load(Path::new(CONFIG), &outside.files) else { return };
-        let follower = Follower::new(Path::new(CONFIG), text, outside.files.clone());
-        let running = daemon::start(outside, config, follower).unwrap();
+        let dependencies = self.dependencies();
+        let Ok((config, text)) = config::load(Path::new(CONFIG), &dependencies.files) else {
+            return;
+        };
+        let follower = Follower::new(Path::new(CONFIG), text, dependencies.files.clone());
+        let running = daemon::start(dependencies, config, follower).unwrap();
         let handle = running.handle();
         let (stop, stopped) = oneshot::channel();
         let told = async { stopped.await.unwrap_or("SIGKILL") };
@@ -139,22 +142,22 @@ impl Replica {
     /// # Errors
     /// When the pass could not do anything.
     pub async fn once(&mut self) -> anyhow::Result<Option<Summary>> {
-        let outside = self.outside();
-        let Ok((config, _)) = config::load(Path::new(CONFIG), &outside.files) else {
+        let dependencies = self.dependencies();
+        let Ok((config, _)) = config::load(Path::new(CONFIG), &dependencies.files) else {
             return Ok(None);
         };
         let patience = Duration::from_mins(5);
-        once::pass(outside, config, patience, CancellationToken::new()).await.map(Some)
+        once::pass(dependencies, config, patience, CancellationToken::new()).await.map(Some)
     }
 
-    fn outside(&mut self) -> Outside {
+    fn dependencies(&mut self) -> Dependencies {
         self.lives += 1;
         let Surroundings { api, aws, files, .. } = &self.surroundings;
         let (clock, files) = (self.clock.clock(), files.files());
         let keys = Credentials::new("AKIAEXAMPLE", "secret", None, None, "simulation");
         let keys = SharedCredentialsProvider::new(keys);
         let client = aws.http_client(self.name);
-        Outside {
+        Dependencies {
             client: api.client(self.name, HOME),
             aws: Aws::with_client(client, "eu-west-1", keys, clock.clone(), files.clone()),
             files,

@@ -30,11 +30,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{
-    lease::{Action, Candidate, Lease},
-    outside::Home,
-};
-use crate::config::LeaderElection;
+use super::lease::{Action, Candidate, Lease};
+use crate::{config::LeaderElection, home::Home};
 
 /// Stands for election until the shutdown.
 pub(crate) struct Election {

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use crate::home::Home;
 use anyhow::{Context, Result};
 use ecr_refresher_core::{
     ErrorChain, Random,
@@ -27,8 +28,6 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tracing::debug;
-
-use super::outside::Home;
 
 /// How many notices may wait; more than these are left out.
 pub(crate) const WAITING: usize = 100;

@@ -1,10 +1,10 @@
 //! The daemon: its tasks, and how they are put together.
 
+mod dependencies;
 mod election;
 mod events;
 mod http;
 mod lease;
-mod outside;
 mod reload;
 mod signals;
 mod tasks;
@@ -25,12 +25,12 @@ use ecr_refresher_sync::{
 };
 use tokio::sync::{mpsc, watch};
 
-pub use self::outside::{Home, Outside};
-use self::{election::Election, events::Publisher, reload::Reload, tasks::Tasks, tokens::Tokens};
+pub use self::dependencies::Dependencies;
 pub(crate) use self::{
-    http::Server, outside::identity, signals::Signals, token_cache::TokenCache,
+    dependencies::identity, http::Server, signals::Signals, token_cache::TokenCache,
     tokens::log as log_token,
 };
+use self::{election::Election, events::Publisher, reload::Reload, tasks::Tasks, tokens::Tokens};
 use crate::{
     config::{Config, Follower},
     metrics::Metrics,
@@ -58,8 +58,8 @@ pub struct DaemonHandle {
 ///
 /// # Errors
 /// When the metrics cannot be registered.
-pub fn start(outside: Outside, config: Config, follower: Follower) -> Result<Running> {
-    let Outside { client, aws, clock, random, home, identity, .. } = outside;
+pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> Result<Running> {
+    let Dependencies { client, aws, clock, random, home, identity, .. } = dependencies;
     let mut tasks = Tasks::default();
     let restores = watch::Sender::new(0);
     // Each task that writes under the lease holds one of these.
@@ -76,7 +76,7 @@ pub fn start(outside: Outside, config: Config, follower: Follower) -> Result<Run
     };
     let store = SharedTokenStore::new(TokenStore::new(random.clone()));
     let metrics = Metrics::register(leadership.clone(), store.clone(), clock.wall())?;
-    let dependencies = EngineDependencies {
+    let engine_dependencies = EngineDependencies {
         client: client.clone(),
         tokens: store.clone(),
         leadership: leadership.clone(),
@@ -84,7 +84,8 @@ pub fn start(outside: Outside, config: Config, follower: Follower) -> Result<Run
         clock: clock.clone(),
         random: random.clone(),
     };
-    let (engine, handle) = Runner::new(dependencies, config.sync.clone(), metrics.sync.clone());
+    let (engine, handle) =
+        Runner::new(engine_dependencies, config.sync.clone(), metrics.sync.clone());
     let (tell, notices) = mpsc::channel(events::WAITING);
     let publisher = Publisher::new(
         client.clone(),

@@ -8,9 +8,10 @@ use ecr_refresher_sync::{engine::handle::EngineHandle, report::notice::Notices};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use super::{events::about_tokens, outside::Home};
+use super::events::about_tokens;
 use crate::{
     config::{Config, ConfigError, Follower},
+    home::Home,
     metrics::ConfigMetrics,
 };
 

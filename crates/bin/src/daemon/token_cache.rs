@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::home::Home;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ecr_refresher_core::{
     ErrorChain, Random, TokenMetrics,
@@ -27,8 +28,6 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 use zeroize::Zeroizing;
-
-use super::outside::Home;
 
 /// The key of the Secret's data.
 const KEY: &str = "tokens.json";

@@ -22,10 +22,12 @@ use tracing::{debug, info, warn};
 
 use super::{
     events::about_tokens,
-    outside::Home,
     token_cache::{CacheEvent, TokenCache},
 };
-use crate::config::{Config, registries};
+use crate::{
+    config::{Config, registries},
+    home::Home,
+};
 
 /// What it takes to keep all tokens fresh.
 pub(crate) struct Tokens {

@@ -19,7 +19,6 @@ use super::rights::{Right, Runs, needed};
 use crate::{
     cli::CheckArgs,
     config::{self, Config, RegistrySettings},
-    daemon::Home,
     kubernetes,
     words::plural,
 };
@@ -55,7 +54,7 @@ struct Identified {
 /// Asks both.
 pub(super) async fn look(args: &CheckArgs, config: &Config) -> Result<Findings> {
     let client = kubernetes::client(&args.cluster, "check").await?;
-    let home = Home::new(&client, &args.home);
+    let home = args.home.home(client.default_namespace());
     let runs = if args.once { Runs::Once } else { Runs::Always };
     let rights = needed(config, &home, runs);
     let count = rights.len();

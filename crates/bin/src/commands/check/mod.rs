@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use self::cluster::Findings;
 use crate::{
-    cli::{CheckArgs, Failure, Output},
+    cli::{CheckArgs, Output},
     config::{self, Config, ConfigError},
+    failure::Failure,
     logging, output,
-    run::runtime,
+    runtime::runtime,
     words::plural,
 };
 
@@ -39,7 +40,7 @@ pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
             format!("{} is right: {}\n{found}", path.display(), summary(&config))
         }
     })?;
-    if findings.is_none_or(|findings| findings.is_good()) { Ok(()) } else { Err(Failure::Told) }
+    if findings.is_none_or(|findings| findings.is_good()) { Ok(()) } else { Err(Failure::Reported) }
 }
 
 fn as_json(config: &Config, findings: Option<&Findings>) -> Value {

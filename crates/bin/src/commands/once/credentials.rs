@@ -8,7 +8,7 @@ use ecr_refresher_core::{
 };
 use futures::future::join_all;
 
-use crate::daemon::{Outside, log_token};
+use crate::daemon::{Dependencies, log_token};
 
 /// How often a registry is asked that fails.
 const ATTEMPTS: u32 = 3;
@@ -18,21 +18,24 @@ pub(super) type FailedRegistries = BTreeMap<Arc<str>, FetchError>;
 
 /// Asks each source whose token is missing or past the fraction of its life. What a failing one has
 /// held before stays in the store, so that nothing is lost.
-pub(super) async fn get_all(outside: &Outside, store: &SharedTokenStore) -> FailedRegistries {
+pub(super) async fn get_all(
+    dependencies: &Dependencies,
+    store: &SharedTokenStore,
+) -> FailedRegistries {
     let mut failed = FailedRegistries::new();
     loop {
-        let now = outside.clock.now();
+        let now = dependencies.clock.now();
         let asks = store.update(|store| store.due(now));
         if asks.is_empty() {
             return failed;
         }
-        let answers = join_all(
-            asks.into_iter()
-                .map(|Ask { id, source }| async move { (id, outside.aws.fetch(&source).await) }),
-        );
+        let answers =
+            join_all(asks.into_iter().map(|Ask { id, source }| async move {
+                (id, dependencies.aws.fetch(&source).await)
+            }));
         let mut retry_at = None;
         for (id, answer) in answers.await {
-            let now = outside.clock.now();
+            let now = dependencies.clock.now();
             let outcomes = store.update(|store| store.answered(id, answer, now));
             outcomes.iter().for_each(log_token);
             for Outcome { registry, result } in outcomes {
@@ -48,6 +51,6 @@ pub(super) async fn get_all(outside: &Outside, store: &SharedTokenStore) -> Fail
             }
         }
         let Some(retry_at) = retry_at else { return failed };
-        outside.clock.sleep_until(retry_at).await;
+        dependencies.clock.sleep_until(retry_at).await;
     }
 }

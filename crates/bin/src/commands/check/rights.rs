@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde::Serialize;
 
-use crate::{config::Config, daemon::Home};
+use crate::{config::Config, home::Home};
 
 /// One right in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -4,7 +4,8 @@ use clap::CommandFactory;
 use clap_complete::{Shell, generate};
 
 use crate::{
-    cli::{Cli, CompletionsArgs, Failure},
+    cli::{Cli, CompletionsArgs},
+    failure::Failure,
     output,
 };
 

@@ -20,9 +20,10 @@ use self::{
 };
 use super::{Inspection, inspect};
 use crate::{
-    cli::{ExplainArgs, Failure, Output},
+    cli::{ExplainArgs, Output},
+    failure::Failure,
     output,
-    run::runtime,
+    runtime::runtime,
 };
 
 /// Prints what is to be in a namespace, why, and what is there.
@@ -41,7 +42,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
         // Plain structs always serialise.
         Output::Json => serde_json::to_string(&explanation).unwrap_or_default() + "\n",
     })?;
-    if explanation.good { Ok(()) } else { Err(Failure::Told) }
+    if explanation.good { Ok(()) } else { Err(Failure::Reported) }
 }
 
 /// What is said of a namespace.

@@ -1,6 +1,6 @@
 //! `schema`: what the config file may say, for editors.
 
-use crate::{cli::Failure, config, output};
+use crate::{config, failure::Failure, output};
 
 /// Prints the JSON Schema of the config file.
 pub(crate) fn execute() -> Result<(), Failure> {

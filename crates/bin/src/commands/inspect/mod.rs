@@ -20,8 +20,9 @@ use kube::Client;
 
 pub(crate) use self::{explain::explain, plan::plan, status::status};
 use crate::{
-    cli::{Failure, InspectArgs},
+    cli::InspectArgs,
     config::{self, Config, Places},
+    failure::Failure,
     kubernetes, logging,
 };
 

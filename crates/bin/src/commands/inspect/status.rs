@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::{Inspection, counts::Counts, inspect, left::Left, table::Table};
 use crate::{
-    cli::{Failure, StatusArgs, TableOutput},
+    cli::{StatusArgs, TableOutput},
+    failure::Failure,
     output,
-    run::runtime,
+    runtime::runtime,
 };
 
 /// A copy that is ours where none is wanted any more.
@@ -21,7 +22,7 @@ pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
     let (inspection, _) = runtime()?.block_on(inspect(&args.inspect, "status", None))?;
     let status = Status::of(&inspection);
     output::print(status.render(args.output, args.failing))?;
-    if status.is_good() { Ok(()) } else { Err(Failure::Told) }
+    if status.is_good() { Ok(()) } else { Err(Failure::Reported) }
 }
 
 /// The copies, what fails first.

@@ -10,11 +10,7 @@ use serde::Serialize;
 use self::decide::decide;
 use super::{Inspection, inspect, left::Left};
 use crate::{
-    cli::{Failure, PlanArgs},
-    config::Spot,
-    output,
-    run::runtime,
-    words::nearest,
+    cli::PlanArgs, config::Spot, failure::Failure, output, runtime::runtime, words::nearest,
 };
 
 /// Prints what the config would do.

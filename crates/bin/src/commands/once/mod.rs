@@ -28,11 +28,13 @@ use tracing::info;
 use self::credentials::get_all;
 pub use self::summary::Summary;
 use crate::{
-    cli::{Failure, RunArgs},
+    cli::RunArgs,
+    commands::run::dependencies,
     config::{self, Config, registries},
-    daemon::{Outside, Signals, TokenCache},
+    daemon::{Dependencies, Signals, TokenCache},
+    failure::Failure,
     logging, output,
-    run::{outside, runtime},
+    runtime::runtime,
 };
 
 /// Does one pass and prints what became of it.
@@ -43,10 +45,10 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
         config::load(path, &Files::system()).map_err(|error| Failure::Usage(error.to_string()))?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "one pass");
     let summary = runtime()?.block_on(async {
-        pass(outside(args).await?, config, args.once.timeout, stopped()?).await
+        pass(dependencies(args).await?, config, args.once.timeout, stopped()?).await
     })?;
     output::print(summary.render(args.once.output))?;
-    if summary.is_good() { Ok(()) } else { Err(Failure::Told) }
+    if summary.is_good() { Ok(()) } else { Err(Failure::Reported) }
 }
 
 /// One pass, without the lease: there must be no daemon beside it. It takes no longer than `patience`,
@@ -55,18 +57,18 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
 /// # Errors
 /// When neither the API server nor AWS answered, so that nothing could be done.
 pub async fn pass(
-    outside: Outside,
+    dependencies: Dependencies,
     mut config: Config,
     patience: Duration,
     shutdown: CancellationToken,
 ) -> Result<Summary> {
     let started = Instant::now();
-    let (clock, random) = (outside.clock.clone(), outside.random.clone());
+    let (clock, random) = (dependencies.clock.clone(), dependencies.random.clone());
     let store = SharedTokenStore::new(TokenStore::new(random.clone()));
     let (_, restores) = watch::channel(0);
     let mut cache = TokenCache::new(
-        &outside.client,
-        &outside.home,
+        &dependencies.client,
+        &dependencies.home,
         store.clone(),
         restores.clone(),
         clock.clone(),
@@ -74,13 +76,13 @@ pub async fn pass(
         TokenMetrics::register(&prometheus::Registry::new())?,
     );
     let getting = async {
-        let registries = registries(&config.registries, outside.aws.region());
+        let registries = registries(&config.registries, dependencies.aws.region());
         let cached = cache.load().await;
         store.update(|store| {
             store.want(registries, config.at_fraction, clock.now());
             store.begin_term(1, &cached, clock.now());
         });
-        let failed = get_all(&outside, &store).await;
+        let failed = get_all(&dependencies, &store).await;
         cache.finish().await;
         // What the cache could not take is written all the same: there is no later.
         store.update(|store| store.cached(u64::MAX));
@@ -99,7 +101,7 @@ pub async fn pass(
     config.sync.spread = Duration::ZERO;
     let metrics = SyncMetrics::register(&prometheus::Registry::new())?;
     let dependencies = EngineDependencies {
-        client: outside.client,
+        client: dependencies.client,
         tokens: store,
         leadership: Leadership::always(clock.clone()),
         restores,

@@ -1,0 +1,39 @@
+//! How a command fails, and its exit code.
+
+use std::process::ExitCode;
+
+/// Something failed.
+const FAILED: u8 = 1;
+/// The command line or the config is invalid.
+const USAGE: u8 = 2;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The config is invalid. An empty message was printed already.
+    Usage(String),
+    /// The failure was printed already.
+    Reported,
+    /// Any other error.
+    Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// Prints the failure of a command, if any, and returns its exit code.
+pub(crate) fn exit_code(result: Result<(), Failure>) -> ExitCode {
+    let (code, message) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Reported) => return ExitCode::from(FAILED),
+        Err(Failure::Usage(message)) => (USAGE, message),
+        Err(Failure::Other(error)) => (FAILED, format!("error: {error:#}")),
+    };
+    if !message.is_empty() {
+        eprintln!("{message}");
+    }
+    ExitCode::from(code)
+}

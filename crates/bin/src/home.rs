@@ -1,0 +1,18 @@
+//! The home namespace and the names of the daemon's own objects.
+
+/// Where the daemon's own objects are, and the prefix of their names.
+#[derive(Debug, Clone)]
+pub struct Home {
+    /// The home namespace.
+    pub namespace: String,
+    /// The prefix of the names.
+    pub name: String,
+}
+
+impl Home {
+    /// The name of the Secret that is the token cache.
+    #[must_use]
+    pub fn token_cache(&self) -> String {
+        format!("{}-tokens", self.name)
+    }
+}
