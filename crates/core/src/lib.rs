@@ -6,8 +6,8 @@
 //! file. The [`TokenStore`](tokens::TokenStore) owns all tokens. [`dockerconfig`] merges the entries
 //! of several registries into the document that a pull Secret holds.
 //!
-//! Decisions are pure functions of a passed time ([`Lifetime`], [`tokens`], [`ecr::reply`]); only
-//! [`aws`] does I/O.
+//! Decisions are pure functions of a passed time ([`Lifetime`], [`tokens`], [`fetch::reply`]); only
+//! [`aws`] and [`fetch`] do I/O.
 
 mod auth;
 pub mod aws;
@@ -17,7 +17,7 @@ pub mod dockerconfig;
 pub mod ecr;
 mod error;
 mod error_chain;
-mod file;
+pub mod fetch;
 mod files;
 mod host;
 mod lifetime;

@@ -30,12 +30,7 @@ pub use self::settings::{
     IdentitySettings, RoleArn, RoleSettings, is_external_id, is_session_name,
 };
 pub(crate) use self::{failure::Asked, identity::Identity};
-use crate::{
-    FetchError, Files,
-    clock::Clock,
-    ecr, file,
-    tokens::{AwsSource, Token, TokenSource},
-};
+use crate::{Files, clock::Clock};
 
 /// The AWS of this process. Clones share everything.
 #[derive(Debug, Clone)]
@@ -55,8 +50,8 @@ struct Shared {
     identities: Mutex<HashMap<IdentityKey, Arc<Identity>>>,
 }
 
-/// Which AWS identity calls a region.
-type IdentityKey = (IdentitySettings, Option<String>);
+/// An identity and the region that it calls.
+pub(crate) type IdentityKey = (IdentitySettings, Option<String>);
 
 impl Aws {
     /// Loads the AWS SDK's chain of credentials and regions: environment, profile, web identity,
@@ -103,55 +98,16 @@ impl Aws {
         self.0.sdk.region().map(Region::as_ref)
     }
 
-    /// Gets a new token, or reads the file.
-    ///
-    /// # Errors
-    /// When the source cannot be reached, refuses, or returns something unusable.
-    pub async fn fetch(&self, source: &TokenSource) -> Result<Token, FetchError> {
-        match source {
-            TokenSource::File(path) => file::read(path, &self.0.files),
-            TokenSource::Aws(source) => {
-                let identity = self.identity(source);
-                ecr::fetch(source, &identity, &self.0.clock).await
-            }
-        }
-    }
-
-    /// Logs the identity of the calls of a source as AWS knows it, once.
-    pub async fn introduce(&self, source: &TokenSource) {
-        if let TokenSource::Aws(source) = source {
-            self.identity(source).introduce().await;
-        }
-    }
-
-    /// The identity by which AWS knows the calls of a source; `None` for a file.
-    ///
-    /// # Errors
-    /// The inner one, when AWS cannot be reached, or refuses.
-    pub async fn caller(&self, source: &TokenSource) -> Option<Result<Caller, FetchError>> {
-        match source {
-            TokenSource::Aws(source) => Some(self.identity(source).caller().await.cloned()),
-            TokenSource::File(_) => None,
-        }
-    }
-
-    /// Forgets the sessions of the identities that no source uses any more.
-    pub fn retain<'a>(&self, sources: impl Iterator<Item = &'a TokenSource>) {
-        let keys: Vec<_> = sources
-            .filter_map(|source| match source {
-                TokenSource::Aws(source) => Some(identity_key(source)),
-                TokenSource::File(_) => None,
-            })
-            .collect();
-        let mut identities = self.0.identities.lock().unwrap_or_else(PoisonError::into_inner);
-        identities.retain(|key, _| keys.contains(key));
-    }
-
-    fn identity(&self, source: &AwsSource) -> Arc<Identity> {
+    /// The AWS identity of these settings for a region, by default that of the environment.
+    pub(crate) fn identity(
+        &self,
+        settings: &IdentitySettings,
+        region: Option<&str>,
+    ) -> Arc<Identity> {
         let shared = &self.0;
         let mut identities = shared.identities.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
-            let directory = &source.identity.credentials_directory;
+            let directory = &settings.credentials_directory;
             let base = shared.bases.get_or(directory.clone(), || {
                 let origin = match directory {
                     Some(directory) => Origin::Directory(directory.clone()),
@@ -159,17 +115,28 @@ impl Aws {
                 };
                 Base::new(origin, shared.clock.clone())
             });
-            let region = source.region.clone().map(Region::new);
+            let region = region.map(|region| Region::new(region.to_owned()));
             let region = region.or_else(|| shared.sdk.region().cloned());
-            let role = source.identity.assume_role.clone();
+            let role = settings.assume_role.clone();
             Arc::new(Identity::new(&shared.sdk, region, base, role, shared.clock.clone()))
         };
-        Arc::clone(identities.entry(identity_key(source)).or_insert_with(make))
+        let key = (settings.clone(), region.map(str::to_owned));
+        Arc::clone(identities.entry(key).or_insert_with(make))
     }
-}
 
-fn identity_key(source: &AwsSource) -> IdentityKey {
-    (source.identity.clone(), source.region.clone())
+    /// Drops the sessions of all other identities.
+    pub(crate) fn retain_identities(&self, keys: &[IdentityKey]) {
+        let mut identities = self.0.identities.lock().unwrap_or_else(PoisonError::into_inner);
+        identities.retain(|key, _| keys.contains(key));
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(crate) fn files(&self) -> &Files {
+        &self.0.files
+    }
 }
 
 /// The SDK's own retries are off: it does not know `ThrottleException` or a 429 for throttling, and

@@ -1,17 +1,10 @@
-//! Amazon ECR, private and public: its settings, its hosts, and its replies.
+//! Amazon ECR, private and public: its settings and its hosts.
 
-mod fetch;
 mod hosts;
-#[cfg(test)]
-mod mangled_replies;
 mod plan;
-pub mod reply;
 
 pub use self::hosts::{Variant, has_variant, partition_of};
-pub(crate) use self::{
-    fetch::fetch,
-    plan::{HostPlan, PrivatePlan},
-};
+pub(crate) use self::plan::{HostPlan, PrivatePlan};
 use crate::aws::IdentitySettings;
 
 /// How to call ECR in one region, and the hosts that its token is for.

@@ -1,60 +1,48 @@
-//! What is wanted, after the config file has been checked.
+//! The settings of the engine, after the validation of the config.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::{desired::allow_list::AllowList, report::CopyState};
+use crate::desired::allow_list::AllowList;
 
-/// Everything that the engine follows.
+/// The settings of the engine.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The pull Secrets. Their names are unique.
     pub secrets: Vec<PullSecret>,
-    /// Over how long the copies of a new token are written, at most.
+    /// The longest time over which the copies of a new token are written.
     pub spread: Duration,
-    /// After how long a copy that is wanted no more is deleted; `None` for never.
+    /// The grace period of a copy that is no longer wanted; `None` if it is never deleted.
     pub prune_after: Option<Duration>,
-    /// How many writes may be under way at once.
+    /// How many jobs may run at once.
     pub concurrency: usize,
-    /// Of which copies the metrics have a series each.
+    /// The copies that have a metric series each.
     pub per_namespace: PerNamespace,
 }
 
-/// What to do about a foreign Secret of a pull Secret's name.
+/// What to do about a foreign Secret with the name of a pull Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnConflict {
-    /// Leave it as it is, and report it.
+    /// Leave it unchanged, and report it.
     #[default]
     Skip,
     /// Take it over.
     Adopt,
 }
 
-/// Of which copies there is a series each. Kubernetes itself had to give up a label with the
-/// namespace on such a metric (its root CA publisher's), so it is a choice.
+/// The copies that have a metric series each. Kubernetes had to remove a label with the namespace from
+/// such a metric (of its root CA publisher), so it is a choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PerNamespace {
-    /// Of none.
+    /// None.
     Off,
-    /// Of those that are missing, expired, failing or in conflict.
+    /// Those that are missing, expired, failing or in conflict.
     #[default]
     Failing,
-    /// Of all.
+    /// All.
     All,
 }
 
-impl PerNamespace {
-    /// Whether a copy in that state has a series.
-    #[must_use]
-    pub fn shows(self, state: CopyState) -> bool {
-        match self {
-            Self::Off => false,
-            Self::Failing => state.is_failing(),
-            Self::All => true,
-        }
-    }
-}
-
-/// A pull Secret: its name, what is in it, and where it goes.
+/// A pull Secret: its name, its registries, and its namespaces.
 #[derive(Debug, Clone)]
 pub struct PullSecret {
     /// The name of the Secret in every namespace.
@@ -63,19 +51,18 @@ pub struct PullSecret {
     pub registries: Vec<Arc<str>>,
     /// The namespaces that get a copy.
     pub allow_list: AllowList,
-    /// The ServiceAccounts that get the Secret as one of their `imagePullSecrets`, in each of these
-    /// namespaces.
+    /// The ServiceAccounts in these namespaces that get the Secret in their `imagePullSecrets`.
     pub service_accounts: Vec<String>,
-    /// What to do about a foreign Secret of that name.
+    /// What to do about a foreign Secret of this name.
     pub on_conflict: OnConflict,
-    /// Labels that the copies carry beside ours.
+    /// Additional labels of the copies.
     pub labels: BTreeMap<String, String>,
-    /// Annotations that the copies carry beside ours.
+    /// Additional annotations of the copies.
     pub annotations: BTreeMap<String, String>,
 }
 
 impl PullSecret {
-    /// Whether ServiceAccounts of that name are to have their Pods pull with it.
+    /// Whether ServiceAccounts of this name should name it.
     pub(crate) fn names_account(&self, account: &str) -> bool {
         self.service_accounts.iter().any(|named| named == account)
     }

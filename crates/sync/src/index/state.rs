@@ -11,8 +11,7 @@ use crate::{
         JobClass,
         slot::{Object, ObjectKey, SecretSlot},
     },
-    report::{AccountReport, Report, ReportBuilder},
-    snapshot::copy_view::CopyView,
+    report::{AccountReport, Report, ReportBuilder, copy_view::CopyView},
 };
 
 impl Index {

@@ -1,6 +1,7 @@
 //! The state of all copies at one moment.
 
 pub mod copy_series;
+pub mod copy_view;
 pub mod metrics;
 pub mod notice;
 
@@ -63,6 +64,16 @@ impl CopyState {
                     Self::Stale
                 }
             }
+        }
+    }
+
+    /// Whether a copy in this state has a metric series.
+    #[must_use]
+    pub fn is_shown(self, shown: PerNamespace) -> bool {
+        match shown {
+            PerNamespace::Off => false,
+            PerNamespace::Failing => self.is_failing(),
+            PerNamespace::All => true,
         }
     }
 
@@ -183,7 +194,7 @@ impl ReportBuilder {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
-        if self.shown.shows(state) {
+        if state.is_shown(self.shown) {
             let namespace = Arc::clone(namespace);
             let failure = failure.cloned();
             report.copies.push(CopyReport { namespace, state, expires_at, failure });

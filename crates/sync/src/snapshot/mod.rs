@@ -1,7 +1,6 @@
 //! The cluster at one moment, for the commands that write nothing. Reads metadata only, as the watches
 //! do.
 
-pub mod copy_view;
 pub mod list;
 
 use std::{collections::HashMap, time::Duration};
@@ -11,10 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Secret};
 use kube::{Api, Client, ResourceExt};
 
-use self::{
-    copy_view::{CopyView, Detail},
-    list::{ListError, Listed, list},
-};
+use self::list::{ListError, Listed, list};
 use crate::{
     desired::settings::{PerNamespace, Settings},
     index::{Index, event::Event},
@@ -25,7 +21,10 @@ use crate::{
         metadata::{Metadata, MetadataOnly},
         namespace::Namespace,
     },
-    report::Report,
+    report::{
+        Report,
+        copy_view::{CopyView, Detail},
+    },
 };
 
 /// The cluster, or one namespace of it, at one moment.

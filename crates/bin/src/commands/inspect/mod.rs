@@ -12,8 +12,8 @@ mod table;
 
 use ecr_refresher_core::clock::Clock;
 use ecr_refresher_sync::{
-    report::CopyState,
-    snapshot::{Snapshot, copy_view::CopyView},
+    report::{CopyState, copy_view::CopyView},
+    snapshot::Snapshot,
 };
 use jiff::Timestamp;
 use kube::Client;

@@ -2,7 +2,7 @@
 
 use ecr_refresher_sync::{
     desired::allow_list::Decision,
-    snapshot::copy_view::{CopyView, Drift},
+    report::copy_view::{CopyView, Drift},
 };
 
 /// Why a copy that is ours, and has not expired, is written all the same.

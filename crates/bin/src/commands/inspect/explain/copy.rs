@@ -1,7 +1,8 @@
 //! The copy in a namespace.
 
 use ecr_refresher_sync::{
-    desired::settings::OnConflict, report::CopyState, snapshot::copy_view::CopyView,
+    desired::settings::OnConflict,
+    report::{CopyState, copy_view::CopyView},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;

@@ -8,7 +8,8 @@ mod verdict;
 use std::collections::BTreeMap;
 
 use ecr_refresher_sync::{
-    desired::settings::PullSecret, report::CopyState, snapshot::copy_view::CopyView,
+    desired::settings::PullSecret,
+    report::{CopyState, copy_view::CopyView},
 };
 use jiff::Timestamp;
 use serde::Serialize;

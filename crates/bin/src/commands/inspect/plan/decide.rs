@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ecr_refresher_sync::{
-    desired::settings::OnConflict, report::CopyState, snapshot::copy_view::CopyView,
+    desired::settings::OnConflict,
+    report::{CopyState, copy_view::CopyView},
 };
 use jiff::{SignedDuration, Timestamp};
 
