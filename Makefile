@@ -28,11 +28,22 @@ demo: ## Show the daemon at work on a local control plane
 	cargo run --locked --quiet --package ecr-refresher-tests --bin demo
 
 .PHONY: test
-test: ## Run all tests, on a local control plane and nodes where they need them
+test: ## Run all tests
 	@echo "The first time, building the tests takes about 8 minutes, and the programs that they run about 15."
 	$(TOOLS) build
 	cargo test --locked --workspace --exclude ecr-refresher-simulation
 	cargo test $(SIMULATION)
+
+.PHONY: test-fast
+test-fast: ## Run the unit tests alone, without Go
+	cargo test --locked $(UNITS)
+
+.PHONY: test-end-to-end
+test-end-to-end: ## Run the daemon on a local control plane and nodes
+	$(TOOLS) build
+	cargo test --locked --workspace $(patsubst --package,--exclude,$(UNITS)) --exclude ecr-refresher-simulation
+
+UNITS := --package ecr-refresher-core --package ecr-refresher-sync --package ecr-refresher
 
 .PHONY: test-simulation
 test-simulation: ## Run the tests of the simulation alone
@@ -40,10 +51,6 @@ test-simulation: ## Run the tests of the simulation alone
 
 # Apart from the rest: it plants bugs in the product, is optimised, and gives tokio a seed.
 SIMULATION := --locked --profile simulation --package ecr-refresher-simulation --config 'build.rustflags=["--cfg","tokio_unstable"]'
-
-.PHONY: test-fast
-test-fast: ## Run the unit tests alone, without the control plane
-	cargo test --locked --package ecr-refresher-core --package ecr-refresher-sync --package ecr-refresher
 
 .PHONY: simulate
 simulate: ## Run random histories of the whole daemon: SEEDS=20000 for as many, SEED=7 for all of one
