@@ -82,7 +82,7 @@ async fn port_in_use(control_plane: Arc<ControlPlane>) -> Result<()> {
     let mut process = Guarded::spawn("ecr-refresher", &command, &log)?;
     ensure!(process.wait(PATIENCE).await?.code() == Some(1));
     let words = process.log_tail();
-    ensure!(words.contains(&format!("cannot listen at {address}")), "{words}");
+    ensure!(words.contains(&format!("could not listen at {address}")), "{words}");
     Ok(())
 }
 

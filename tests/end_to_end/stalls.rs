@@ -65,7 +65,7 @@ async fn fallen_silent(control_plane: Arc<ControlPlane>) -> Result<()> {
 async fn age_of_namespaces(daemon: &Daemon) -> Result<u64> {
     let (status, body) = daemon.get("/healthz").await?;
     ensure!(status == 200 && body.starts_with("ok\n"), "{status}: {body}");
-    let line = body.lines().find_map(|line| line.strip_prefix("watch of namespaces: heard "));
+    let line = body.lines().find_map(|line| line.strip_prefix("watch of namespaces: last event "));
     let age = line.and_then(|line| line.strip_suffix(" s ago"));
     Ok(age.with_context(|| format!("no age in {body}"))?.parse()?)
 }

@@ -11,7 +11,7 @@ use kube::{
 
 use crate::cli::ClusterArgs;
 
-/// Connects to no one yet: the first request does. `identity` is who asks, for the audit log.
+/// Does not connect yet: the first request does. `identity` names the client in the audit log.
 pub(crate) async fn client(args: &ClusterArgs, identity: &str) -> Result<Client> {
     let mut config = config(args).await?;
     config.connect_timeout = Some(Duration::from_secs(5));

@@ -11,18 +11,18 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable.
     #[default]
     Text,
-    /// For machines: an object a line.
+    /// One JSON object per line.
     Json,
 }
 
 /// Which lines there are unless `RUST_LOG` says otherwise. The Kubernetes client has a line of its own for
-/// every request that fails, of which we tell already.
+/// every request that fails, which our own lines report.
 const USUAL: &str = "info,kube_client::client::builder=off";
 
 /// Starts logging at the level that `RUST_LOG` says, or else at `info`.

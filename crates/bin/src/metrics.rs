@@ -24,7 +24,7 @@ pub(crate) struct Metrics {
     store: SharedTokenStore,
 }
 
-/// What Prometheus sees of the config file.
+/// The metrics of the config file.
 #[derive(Debug, Clone)]
 pub(crate) struct ConfigMetrics {
     successful: Gauge,
@@ -58,8 +58,8 @@ impl Metrics {
         Ok(Self { registry, tokens, sync, config, leader, leadership, store })
     }
 
-    /// The metrics in Prometheus' text format, piece by piece. What the engine knows is asked for;
-    /// when it has stalled, its last word stays, which its timestamps show.
+    /// The metrics in Prometheus' text format, piece by piece. The engine is asked for a
+    /// report; if it has stalled, the last one stays, which its timestamps show.
     pub(crate) async fn render(
         &self,
         engine: &EngineHandle,
@@ -70,7 +70,7 @@ impl Metrics {
         }
         let term = self.leadership.term();
         self.leader.set(f64::from(u8::from(term.is_some())));
-        // A replica that does not lead shows no times, so that none is seen twice.
+        // A follower shows no times, so that each is shown once.
         self.store.read(|store| {
             let leads = term.is_some() && store.term() == term;
             self.tokens.show(store.times().filter(|_| leads));
@@ -95,13 +95,13 @@ impl ConfigMetrics {
         Ok(Self { successful, success_time })
     }
 
-    /// Notes that a good config came into force at `now`.
+    /// A valid config came into force at `now`.
     pub(crate) fn accepted(&self, now: Timestamp) {
         self.successful.set(1.0);
         self.success_time.set(unix_seconds(now));
     }
 
-    /// Notes that a config was wrong, and changed nothing.
+    /// A config was invalid, and changed nothing.
     pub(crate) fn rejected(&self) {
         self.successful.set(0.0);
     }
@@ -114,7 +114,7 @@ fn register_build(registry: &Registry) -> prometheus::Result<()> {
     registry.register(Box::new(build))
 }
 
-/// Memory, CPU and file descriptors, where the system tells them.
+/// Memory, CPU and file descriptors, where the system provides them.
 #[cfg(target_os = "linux")]
 fn register_process(registry: &Registry) -> prometheus::Result<()> {
     registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))

@@ -22,7 +22,7 @@ pub(crate) fn time(time: SignedDuration) -> String {
     }
 }
 
-/// The one of several words that somebody may have meant.
+/// The known word that is nearest to a misspelt one.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
     let distance = |known: &str| strsim::damerau_levenshtein(&lower, &known.to_lowercase());

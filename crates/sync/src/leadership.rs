@@ -5,7 +5,7 @@ use std::time::Duration;
 use ecr_refresher_core::clock::Clock;
 use tokio::sync::watch;
 
-/// What is known about which replica leads.
+/// Which replica leads, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeadershipState {
     /// Nothing yet.
@@ -36,29 +36,28 @@ impl LeadershipState {
 /// not renewed, so that a replica that was cut off or suspended writes nothing more.
 #[derive(Debug, Clone)]
 pub struct Leadership {
-    standing: watch::Receiver<LeadershipState>,
+    state: watch::Receiver<LeadershipState>,
     clock: Clock,
 }
 
 impl Leadership {
-    /// The right that `standing` tells of.
+    /// The right by the state of an election.
     #[must_use]
-    pub fn new(standing: watch::Receiver<LeadershipState>, clock: Clock) -> Self {
-        Self { standing, clock }
+    pub fn new(state: watch::Receiver<LeadershipState>, clock: Clock) -> Self {
+        Self { state, clock }
     }
 
     /// The right of the only replica: one term for ever.
     #[must_use]
     pub fn always(clock: Clock) -> Self {
-        let (_, standing) =
-            watch::channel(LeadershipState::Leader { term: 1, until: Duration::MAX });
-        Self { standing, clock }
+        let (_, state) = watch::channel(LeadershipState::Leader { term: 1, until: Duration::MAX });
+        Self { state, clock }
     }
 
     /// The term in which it is held now, if it is.
     #[must_use]
     pub fn term(&self) -> Option<u64> {
-        self.standing.borrow().term(self.clock.uptime())
+        self.state.borrow().term(self.clock.uptime())
     }
 
     /// Whether it is held now.
@@ -70,20 +69,20 @@ impl Leadership {
     /// Whether it is known which replica leads.
     #[must_use]
     pub fn is_decided(&self) -> bool {
-        *self.standing.borrow() != LeadershipState::Undecided
+        *self.state.borrow() != LeadershipState::Undecided
     }
 
     /// Waits until [`Leadership::term`] is another one than `term`.
     pub async fn changed(&mut self, term: Option<u64>) {
         while self.term() == term {
-            let until = match *self.standing.borrow_and_update() {
+            let until = match *self.state.borrow_and_update() {
                 LeadershipState::Leader { until, .. } if term.is_some() => until,
                 _ => Duration::MAX,
             };
             tokio::select! {
                 biased;
-                told = self.standing.changed() => if told.is_err() {
-                    // The election has ended: what was told last stays.
+                result = self.state.changed() => if result.is_err() {
+                    // The election has ended: the last state stays.
                     self.clock.sleep_until(until).await;
                 },
                 () = self.clock.sleep_until(until) => {}
@@ -111,8 +110,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_is_held_as_long_as_it_is_renewed() {
-        let (renew, standing) = watch::channel(LeadershipState::Undecided);
-        let mut leadership = Leadership::new(standing, clock());
+        let (renew, state) = watch::channel(LeadershipState::Undecided);
+        let mut leadership = Leadership::new(state, clock());
         assert!(!leadership.is_decided() && !leadership.is_held());
         assert!(leadership.changed(None).now_or_never().is_none());
         renew.send_replace(leader(1, 10));
@@ -129,12 +128,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_ends_by_itself_when_it_is_not_renewed() {
-        let (renew, standing) = watch::channel(leader(1, 30));
-        let mut leadership = Leadership::new(standing, clock());
+        let (renew, state) = watch::channel(leader(1, 30));
+        let mut leadership = Leadership::new(state, clock());
         let started = Instant::now();
         leadership.changed(Some(1)).await;
         assert_eq!((started.elapsed().as_secs(), leadership.term()), (30, None));
-        // Also when there is no election any more that could tell.
+        // Also after the end of the election.
         renew.send_replace(leader(2, 50));
         drop(renew);
         leadership.changed(Some(2)).await;
@@ -143,8 +142,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_new_term_is_told_from_the_one_before() {
-        let (renew, standing) = watch::channel(leader(1, 30));
-        let mut leadership = Leadership::new(standing, clock());
+        let (renew, state) = watch::channel(leader(1, 30));
+        let mut leadership = Leadership::new(state, clock());
         renew.send_replace(leader(2, 60));
         leadership.changed(Some(1)).await;
         assert_eq!(leadership.term(), Some(2));

@@ -13,7 +13,7 @@ use crate::{
     runtime::runtime,
 };
 
-/// Runs the daemon until it is told to stop.
+/// Runs the daemon until a signal stops it.
 pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     logging::start(args.log_format);
     let (path, files) = (&args.config.config, Files::system());

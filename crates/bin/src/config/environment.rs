@@ -1,4 +1,4 @@
-//! What the environment overrides: `ECR_REFRESHER__REFRESH__AT_FRACTION` is `refresh.atFraction`.
+//! Overrides from the environment: `ECR_REFRESHER__REFRESH__AT_FRACTION` is `refresh.atFraction`.
 
 use figment::{Metadata, providers::Env};
 

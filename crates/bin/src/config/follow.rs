@@ -1,4 +1,4 @@
-//! Follows the config file while the daemon runs.
+//! Watches the config file while the daemon runs.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,22 +10,22 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Config, ConfigError, parse_file, read_text};
 
-/// How often the file is looked at. Looking is all there is to it: the kubelet swaps a symlink above
-/// the file, editors rename over it or write it in place, and what the kernel tells of each differs.
+/// How often the file is read. It is polled because the kubelet swaps a symlink above the file, and
+/// editors rename or rewrite it: the kernel's notifications differ for each.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Tells when the file has become another one.
+/// Waits for changes of the file.
 #[derive(Debug)]
 pub struct Follower {
     path: PathBuf,
     files: Files,
-    /// What the file was when it was last reported, good or bad.
+    /// The file as it was last reported, valid or not.
     reported: Reading,
-    /// What it was at the last glance.
-    seen: Reading,
+    /// The file at the last poll.
+    last: Reading,
 }
 
-/// The text of the file, or why there is none.
+/// The text of the file, or why it could not be read.
 type Reading = Result<String, String>;
 
 impl Follower {
@@ -33,16 +33,16 @@ impl Follower {
     #[must_use]
     pub fn new(path: &Path, text: String, files: Files) -> Self {
         let reading = Ok(text);
-        Self { path: path.to_owned(), files, reported: reading.clone(), seen: reading }
+        Self { path: path.to_owned(), files, reported: reading.clone(), last: reading }
     }
 
     /// Waits until the file has changed, and reads it.
     pub(crate) async fn changed(&mut self) -> Result<Config, ConfigError> {
-        let mut glances = interval(POLL_INTERVAL);
-        glances.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut polls = interval(POLL_INTERVAL);
+        polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            glances.tick().await;
-            if self.glance() {
+            polls.tick().await;
+            if self.poll() {
                 let text = self.reported.as_ref();
                 return match text {
                     Ok(text) => parse_file(&self.path, text),
@@ -52,14 +52,14 @@ impl Follower {
         }
     }
 
-    /// Whether the file is another one than the one reported, and was that at the last glance too: a
-    /// file that is being written is left to settle.
-    fn glance(&mut self) -> bool {
+    /// Whether the file differs from the reported one, and did so at the last poll too: it may be written
+    /// just now.
+    fn poll(&mut self) -> bool {
         let reading = read_text(&self.files, &self.path).map_err(|error| error.to_string());
-        let settled = reading == self.seen;
-        self.seen = reading;
-        if settled && self.seen != self.reported {
-            self.reported.clone_from(&self.seen);
+        let settled = reading == self.last;
+        self.last = reading;
+        if settled && self.last != self.reported {
+            self.reported.clone_from(&self.last);
             return true;
         }
         false
@@ -76,9 +76,9 @@ mod tests {
         Follower::new(path, fs::read_to_string(path).unwrap(), Files::system())
     }
 
-    /// How many of the next glances report a change.
+    /// How many of the next polls report a change.
     fn reports(follower: &mut Follower) -> usize {
-        (0..4).filter(|_| follower.glance()).count()
+        (0..4).filter(|_| follower.poll()).count()
     }
 
     #[test]
@@ -117,10 +117,10 @@ mod tests {
         fs::write(&path, "a").unwrap();
         let mut follower = follower(&path);
         fs::write(&path, "half").unwrap();
-        assert!(!follower.glance());
+        assert!(!follower.poll());
         fs::write(&path, "half and half").unwrap();
-        assert!(!follower.glance());
-        assert!(follower.glance());
+        assert!(!follower.poll());
+        assert!(follower.poll());
     }
 
     #[test]

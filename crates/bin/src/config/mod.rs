@@ -2,16 +2,16 @@
 //!
 //! The file is read three times over: as text into a tree that knows its lines (`yaml`), merged with
 //! the environment into the types that mirror the file (`raw`), and lowered into the settings that
-//! the rest of the program uses (`lower`). Whatever is wrong is reported with its place.
+//! the rest of the program uses (`validate`). Each problem is reported with its location.
 
 mod environment;
 mod follow;
-mod lower;
+mod locations;
 mod names;
-mod places;
 mod problem;
 mod raw;
 mod schema;
+mod validate;
 mod yaml;
 
 use std::{
@@ -32,8 +32,8 @@ use figment::Figment;
 
 pub use self::{follow::Follower, problem::ConfigError};
 pub(crate) use self::{
+    locations::{Locations, SourceLocation},
     names::is_namespace,
-    places::{Places, Spot},
     schema::schema,
 };
 use self::{raw::RawConfig, yaml::Tree};
@@ -45,7 +45,7 @@ pub struct Config {
     pub(crate) registries: Arc<[RegistrySettings]>,
     /// At which fraction of a token's life the next is fetched.
     pub(crate) at_fraction: f64,
-    /// What the engine follows.
+    /// The settings of the engine.
     pub(crate) sync: Settings,
     /// How the one replica that writes is elected; `None` when there is only one.
     pub(crate) leader_election: Option<LeaderElection>,
@@ -67,11 +67,11 @@ impl Config {
 /// The times of the leader election: retry < renew < lease, in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LeaderElection {
-    /// For how long nobody else takes the lease after it was renewed.
+    /// How long no other replica takes the Lease after its renewal.
     pub(crate) lease_duration: Duration,
-    /// For how long the leader goes on writing after it was renewed.
+    /// How long the leader writes after a renewal.
     pub(crate) renew_deadline: Duration,
-    /// How often the lease is renewed, or looked at by who does not hold it.
+    /// How often the leader renews the Lease, and followers read it.
     pub(crate) retry_period: Duration,
 }
 
@@ -121,8 +121,8 @@ fn read_text(files: &Files, path: &Path) -> io::Result<String> {
     String::from_utf8(files.read(path)?).map_err(not_utf8)
 }
 
-/// As [`load`], with the places of what the config says.
-pub(crate) fn load_with_places(path: &Path) -> Result<(Config, Places), ConfigError> {
+/// As [`load`], with the locations in the file.
+pub(crate) fn load_with_locations(path: &Path) -> Result<(Config, Locations), ConfigError> {
     let text = fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
     parse(path, &text, environment::provider())
 }
@@ -135,15 +135,16 @@ fn parse(
     path: &Path,
     text: &str,
     overrides: figment::providers::Env,
-) -> Result<(Config, Places), ConfigError> {
+) -> Result<(Config, Locations), ConfigError> {
     let tree = Tree::parse(text).map_err(|problem| ConfigError::new(path, vec![problem]))?;
     let figment = Figment::from(&tree).merge(overrides);
     let raw: RawConfig = figment
         .extract()
         .map_err(|error| ConfigError::new(path, problem::explain(error, &tree)))?;
-    let config = lower::lower(raw, &tree).map_err(|problems| ConfigError::new(path, problems))?;
+    let config =
+        validate::validate(raw, &tree).map_err(|problems| ConfigError::new(path, problems))?;
     let secrets_from = figment.find_metadata("secrets");
-    Ok((config, Places::new(path, tree, secrets_from.is_some_and(environment::is_source))))
+    Ok((config, Locations::new(path, tree, secrets_from.is_some_and(environment::is_source))))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is wrong with a config, where, and what to do about it.
+//! Problems of a config: location, message and remedy.
 
 use std::{
     fmt,
@@ -19,20 +19,20 @@ pub struct ConfigError {
     problems: Vec<Problem>,
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Problem {
     #[serde(flatten)]
-    place: Place,
+    location: Location,
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
 }
 
-/// Where something is wrong.
+/// The location of a problem.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
-pub(crate) enum Place {
+pub(crate) enum Location {
     /// In the file as a whole.
     File,
     /// At a line and column of the file, both from 1.
@@ -41,30 +41,30 @@ pub(crate) enum Place {
     Variable { variable: String },
 }
 
-impl Place {
+impl Location {
     pub(super) fn in_file(line: u64, column: u64) -> Self {
         Self::At { line, column }
     }
 }
 
-/// A place, and the config file that it is in.
+/// A location, and the config file that it is in.
 #[derive(Debug)]
-pub(super) struct PlaceIn<'a>(pub(super) &'a Place, pub(super) &'a Path);
+pub(super) struct LocationIn<'a>(pub(super) &'a Location, pub(super) &'a Path);
 
-impl fmt::Display for PlaceIn<'_> {
+impl fmt::Display for LocationIn<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.1.display();
         match self.0 {
-            Place::File => write!(formatter, "{file}"),
-            Place::At { line, column } => write!(formatter, "{file}:{line}:{column}"),
-            Place::Variable { variable } => write!(formatter, "{variable}"),
+            Location::File => write!(formatter, "{file}"),
+            Location::At { line, column } => write!(formatter, "{file}:{line}:{column}"),
+            Location::Variable { variable } => write!(formatter, "{variable}"),
         }
     }
 }
 
 impl Problem {
-    pub(super) fn new(place: Place, message: impl Into<String>) -> Self {
-        Self { place, message: message.into(), help: None }
+    pub(super) fn new(location: Location, message: impl Into<String>) -> Self {
+        Self { location, message: message.into(), help: None }
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
@@ -75,12 +75,12 @@ impl Problem {
 
 impl ConfigError {
     pub(super) fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
-        problems.sort_by(|one, other| one.place.cmp(&other.place));
+        problems.sort_by(|one, other| one.location.cmp(&other.location));
         Self { file: file.to_owned(), problems }
     }
 
     pub(super) fn unreadable(file: &Path, error: &dyn fmt::Display) -> Self {
-        let problem = Problem::new(Place::File, format!("cannot read the config file: {error}"))
+        let problem = Problem::new(Location::File, format!("cannot read the config file: {error}"))
             .help("name it with --config or ECR_REFRESHER_CONFIG");
         Self::new(file, vec![problem])
     }
@@ -92,7 +92,12 @@ impl fmt::Display for ConfigError {
             if index > 0 {
                 writeln!(formatter)?;
             }
-            write!(formatter, "{}: {}", PlaceIn(&problem.place, &self.file), problem.message)?;
+            write!(
+                formatter,
+                "{}: {}",
+                LocationIn(&problem.location, &self.file),
+                problem.message
+            )?;
             if let Some(help) = &problem.help {
                 write!(formatter, "; {help}")?;
             }
@@ -103,7 +108,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// What figment found wrong, in our words.
+/// The problem that figment found.
 pub(super) fn explain(error: figment::Error, tree: &Tree) -> Vec<Problem> {
     error.into_iter().map(|error| explain_one(&error, tree)).collect()
 }
@@ -116,13 +121,13 @@ fn explain_one(error: &figment::Error, tree: &Tree) -> Problem {
         path.push(field.clone());
     }
     let from_environment = error.metadata.as_ref().is_some_and(environment::is_source);
-    let place = if from_environment && !tree.contains(&path) {
-        Place::Variable { variable: environment::variable(&path) }
+    let location = if from_environment && !tree.contains(&path) {
+        Location::Variable { variable: environment::variable(&path) }
     } else {
-        tree.place(&path)
+        tree.location(&path)
     };
     let key = name_of(&path);
-    let problem = |message: String| Problem::new(place.clone(), message);
+    let problem = |message: String| Problem::new(location.clone(), message);
     match &error.kind {
         Kind::UnknownField(field, known) => {
             problem(format!("unknown key `{field}`")).help(suggest(field, known))
@@ -143,7 +148,7 @@ fn explain_one(error: &figment::Error, tree: &Tree) -> Problem {
     }
 }
 
-/// The last key of a path, with its place in a list: `accounts[0]`.
+/// The last key of a path, with its index in a list: `accounts[0]`.
 fn name_of(path: &[String]) -> String {
     match path {
         [] => "the file".to_owned(),
@@ -152,7 +157,7 @@ fn name_of(path: &[String]) -> String {
     }
 }
 
-/// The kind of a value, without the value: it may be long, or a secret in the wrong place.
+/// The kind of a value, without the value: it may be long, or a secret at the wrong key.
 fn kind_of(actual: &Actual) -> &'static str {
     match actual {
         Actual::Bool(_) => "true or false",
@@ -165,7 +170,7 @@ fn kind_of(actual: &Actual) -> &'static str {
     }
 }
 
-/// The nearest valid word, or all of them when none is near.
+/// The nearest valid word, or all of them if none is near.
 pub(super) fn suggest(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(candidate) => format!("did you mean `{candidate}`?"),

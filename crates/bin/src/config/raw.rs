@@ -25,14 +25,14 @@ pub(super) struct RawConfig {
     #[serde(default)]
     #[schemars(!default, length(min = 1))]
     pub(super) registries: Vec<RawRegistry>,
-    /// What is written, and where.
+    /// The pull Secrets and their namespaces.
     #[serde(default)]
     #[schemars(!default, length(min = 1))]
     pub(super) secrets: Vec<RawSecret>,
     /// When tokens are fetched, and how fast their copies are written.
     #[serde(default)]
     pub(super) refresh: RawRefresh,
-    /// What becomes of copies that are wanted no more.
+    /// Deletion of copies that are no longer wanted.
     #[serde(default)]
     pub(super) prune: RawPrune,
     /// How copies are written.
@@ -41,7 +41,7 @@ pub(super) struct RawConfig {
     /// Of several replicas, one calls AWS and writes.
     #[serde(default)]
     pub(super) leader_election: RawLeaderElection,
-    /// What the metrics show.
+    /// The metrics.
     #[serde(default)]
     pub(super) metrics: RawMetrics,
     /// Where metrics and probes are served.
@@ -54,7 +54,7 @@ pub(super) struct RawConfig {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 #[schemars(extend("oneOf" = schema::one_source()))]
 pub(super) struct RawRegistry {
-    /// What pull Secrets, the log and the metrics call it.
+    /// Its name in pull Secrets, the log and the metrics.
     #[schemars(length(min = 1))]
     pub(super) name: String,
     /// A private Amazon ECR registry.
@@ -79,10 +79,10 @@ pub(super) struct RawEcr {
     #[serde(default)]
     #[schemars(extend("default" = ["standard"]))]
     pub(super) variants: Vec<RawVariant>,
-    /// Ask as this role; by default as whoever the credentials are of.
+    /// The role to assume; by default none.
     pub(super) assume_role: Option<RawAssumeRole>,
     /// A folder with the files `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (and
-    /// `AWS_SESSION_TOKEN`), read anew for each token; by default whatever the AWS SDK finds.
+    /// `AWS_SESSION_TOKEN`), read for each token; by default the AWS SDK's credentials chain.
     #[schemars(regex(pattern = schema::ABSOLUTE_PATH))]
     pub(super) credentials_directory: Option<PathBuf>,
     /// By default the region's own.
@@ -101,7 +101,7 @@ pub(super) enum RawVariant {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawEcrPublic {
-    /// Ask as this role; by default as whoever the credentials are of.
+    /// The role to assume; by default none.
     pub(super) assume_role: Option<RawAssumeRole>,
     /// A folder of key files, as for `ecr`; by default whatever the AWS SDK finds.
     #[schemars(regex(pattern = schema::ABSOLUTE_PATH))]
@@ -117,10 +117,10 @@ pub(super) struct RawAssumeRole {
     /// Such as `arn:aws:iam::123456789012:role/puller`.
     #[schemars(regex(pattern = schema::ROLE_ARN))]
     pub(super) role_arn: String,
-    /// What the role's trust policy asks for; by default none.
+    /// The `sts:ExternalId` that the role's trust policy requires; by default none.
     #[schemars(regex(pattern = schema::EXTERNAL_ID))]
     pub(super) external_id: Option<String>,
-    /// What AWS's logs show.
+    /// The session name in AWS's logs.
     #[schemars(regex(pattern = schema::SESSION_NAME), extend("default" = "ecr-refresher"))]
     pub(super) session_name: Option<String>,
 }
@@ -146,7 +146,7 @@ pub(super) struct RawSecret {
     #[serde(default)]
     #[schemars(!default)]
     pub(super) namespaces: RawNamespaces,
-    /// ServiceAccounts whose Pods pull with the Secret; by default none.
+    /// ServiceAccounts that get the Secret in their `imagePullSecrets`; by default none.
     #[serde(default)]
     #[schemars(
         inner(regex(pattern = schema::SUBDOMAIN), length(max = 253)),
@@ -157,10 +157,10 @@ pub(super) struct RawSecret {
     #[serde(default)]
     #[schemars(extend("default" = "skip"))]
     pub(super) on_conflict: RawOnConflict,
-    /// Labels of the copies, beside our own; by default none.
+    /// Additional labels of the copies; by default none.
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
-    /// Annotations of the copies, beside our own; by default none.
+    /// Additional annotations of the copies; by default none.
     #[serde(default)]
     pub(super) annotations: BTreeMap<String, String>,
 }
@@ -179,7 +179,7 @@ pub(super) struct RawNamespaces {
     pub(super) allow: Vec<String>,
     pub(super) deny: Vec<String>,
     pub(super) selector: RawSelector,
-    /// Whether it was a plain list, so that a pattern has its place right under `namespaces`.
+    /// Whether it was a plain list, so that a pattern has its location right under `namespaces`.
     pub(super) is_list: bool,
 }
 
@@ -227,7 +227,7 @@ pub(super) struct RawRefresh {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawPrune {
-    /// Delete copies that are wanted no more.
+    /// Delete copies that are no longer wanted.
     #[schemars(extend("default" = true))]
     pub(super) enabled: Option<bool>,
     /// But not before this has passed: an edit undone in time costs nothing.
@@ -238,7 +238,7 @@ pub(super) struct RawPrune {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawWriter {
-    /// Writes under way at once, at most.
+    /// The maximum number of concurrent writes.
     #[schemars(range(min = 1, max = 256), extend("default" = 32))]
     pub(super) concurrency: Option<u64>,
 }
@@ -310,7 +310,7 @@ impl From<RawExpression> for LabelSelectorRequirement {
     }
 }
 
-/// By hand and not as an untagged enum, which would lose the place of what is wrong inside.
+/// By hand and not as an untagged enum, which would lose the location of a problem inside.
 impl<'de> Deserialize<'de> for RawNamespaces {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NamespacesVisitor)

@@ -68,7 +68,7 @@ fn the_annotated_example_is_valid_and_each_key_has_a_description() {
 fn what_is_not_of_the_shape_is_refused() {
     let validator = validator();
     assert!(validator.is_valid(&minimum()));
-    for (place, value) in [
+    for (location, value) in [
         ("", json!({})),
         ("", json!("a text")),
         ("/refesh", json!({})),
@@ -101,8 +101,8 @@ fn what_is_not_of_the_shape_is_refused() {
         ("/refresh", json!([0.5, "5m"])),
         ("/metrics", json!({ "perNamespace": "none" })),
     ] {
-        let config = with(&minimum(), place, value.clone());
-        assert!(!validator.is_valid(&config), "{place}: {value}");
+        let config = with(&minimum(), location, value.clone());
+        assert!(!validator.is_valid(&config), "{location}: {value}");
     }
 }
 
@@ -125,7 +125,7 @@ fn texts_and_numbers_are_refused_by_the_schema_as_by_the_program() {
         "pt5m"
     ]);
     let no_times = json!(["", "5", "m", "soon", "never", "1d", "2 weeks", "5 m m", "1:30"]);
-    for (place, good, bad) in [
+    for (location, good, bad) in [
         ("/registries/0/ecr/accounts/0", json!([long("0", 12)]), json!(["12", "12345678901a"])),
         ("/registries/0/ecr/region", json!(["eu-west-1"]), json!(["EU", ""])),
         (
@@ -173,9 +173,9 @@ fn texts_and_numbers_are_refused_by_the_schema_as_by_the_program() {
         let validator = validator();
         for (values, expected) in [(good, true), (bad, false)] {
             for value in values.as_array().unwrap() {
-                let config = with(&example(), place, value.clone());
-                assert_eq!(validator.is_valid(&config), expected, "schema: {place}: {value}");
-                assert_eq!(read(&config).is_ok(), expected, "program: {place}: {value}");
+                let config = with(&example(), location, value.clone());
+                assert_eq!(validator.is_valid(&config), expected, "schema: {location}: {value}");
+                assert_eq!(read(&config).is_ok(), expected, "program: {location}: {value}");
             }
         }
     }
@@ -220,10 +220,10 @@ fn the_defaults_are_those_of_the_program() {
     assert_eq!(format!("{:?}", read(&full).unwrap()), format!("{:?}", read(&least).unwrap()));
 }
 
-/// A config with another value in a place, which may be new in its mapping.
-fn with(config: &Value, place: &str, value: Value) -> Value {
+/// A config with another value in a location, which may be new in its mapping.
+fn with(config: &Value, location: &str, value: Value) -> Value {
     let mut config = config.clone();
-    match place.rsplit_once('/') {
+    match location.rsplit_once('/') {
         None => return value,
         Some((above, key)) => match config.pointer_mut(above).unwrap() {
             Value::Array(items) => items[key.parse::<usize>().unwrap()] = value,
@@ -233,7 +233,7 @@ fn with(config: &Value, place: &str, value: Value) -> Value {
     config
 }
 
-/// Values that differ from one in a single place.
+/// Values that differ from one in a single location.
 fn mutations(value: &Value) -> Vec<Value> {
     let others = [
         json!(null),

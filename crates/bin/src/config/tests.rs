@@ -17,7 +17,7 @@ fn parse_text(text: &str) -> Result<Config, ConfigError> {
     parse_with_places(text).map(|(config, _)| config)
 }
 
-fn parse_with_places(text: &str) -> Result<(Config, Places), ConfigError> {
+fn parse_with_places(text: &str) -> Result<(Config, Locations), ConfigError> {
     parse(Path::new("config.yaml"), text, Env::prefixed("NO_SUCH_PREFIX_"))
 }
 
@@ -156,14 +156,14 @@ listen: here
 ";
     let message = problems(text);
     let lines: Vec<_> = message.lines().map(|line| line.split(' ').next().unwrap()).collect();
-    let places = [
+    let locations = [
         "4:12", "4:24", "4:35", "6:5", "7:5", "8:58", "9:15", "10:20", "11:12", "11:29", "12:10",
         "13:11", "14:1",
     ];
-    assert_eq!(lines.len(), places.len(), "{message}");
-    for (line, place) in lines.iter().zip(places) {
+    assert_eq!(lines.len(), locations.len(), "{message}");
+    for (line, location) in lines.iter().zip(locations) {
         assert!(
-            line.starts_with(&format!("config.yaml:{}:", place.split(':').next().unwrap())),
+            line.starts_with(&format!("config.yaml:{}:", location.split(':').next().unwrap())),
             "{message}"
         );
     }
@@ -203,24 +203,24 @@ fn service_accounts_are_checked_by_name() {
 
 #[test]
 fn every_pattern_and_selector_has_its_place() {
-    let (_, places) = parse_with_places(MINIMUM).unwrap();
-    assert_eq!(places.allow(0, 1).to_string(), "config.yaml:7:28");
+    let (_, locations) = parse_with_places(MINIMUM).unwrap();
+    assert_eq!(locations.allow(0, 1).to_string(), "config.yaml:7:28");
     let mapping = "{ allow: [a, b], deny: [c], selector: { matchLabels: { tier: prod } } }";
     let text = with("[\"team-*\", payments]", mapping);
-    let (_, places) = parse_with_places(&text).unwrap();
-    assert_eq!(places.allow(0, 1).to_string(), "config.yaml:7:30");
-    assert_eq!(places.deny(0, 0).to_string(), "config.yaml:7:41");
-    assert_eq!(places.selector(0).to_string(), "config.yaml:7:45");
-    let json = serde_json::to_value(places.deny(0, 0)).unwrap();
+    let (_, locations) = parse_with_places(&text).unwrap();
+    assert_eq!(locations.allow(0, 1).to_string(), "config.yaml:7:30");
+    assert_eq!(locations.deny(0, 0).to_string(), "config.yaml:7:41");
+    assert_eq!(locations.selector(0).to_string(), "config.yaml:7:45");
+    let json = serde_json::to_value(locations.deny(0, 0)).unwrap();
     assert_eq!(json, serde_json::json!({ "file": "config.yaml", "line": 7, "column": 41 }));
 }
 
 #[test]
 fn what_a_variable_says_has_its_name_for_a_place() {
     let tree = Tree::parse(MINIMUM).unwrap();
-    let places = Places::new(Path::new("config.yaml"), tree, true);
-    assert_eq!(places.allow(0, 0).to_string(), "ECR_REFRESHER__SECRETS");
-    let json = serde_json::to_value(places.allow(0, 0)).unwrap();
+    let locations = Locations::new(Path::new("config.yaml"), tree, true);
+    assert_eq!(locations.allow(0, 0).to_string(), "ECR_REFRESHER__SECRETS");
+    let json = serde_json::to_value(locations.allow(0, 0)).unwrap();
     assert_eq!(json, serde_json::json!({ "variable": "ECR_REFRESHER__SECRETS" }));
 }
 

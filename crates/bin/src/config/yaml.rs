@@ -9,48 +9,48 @@ use figment::{
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::problem::{Place, Problem};
+use super::problem::{Location, Problem};
 
-/// The tree, ready to be merged with other sources, and the places of its nodes.
+/// The tree, ready to be merged with other sources, and the locations of its nodes.
 #[derive(Debug)]
 pub(super) struct Tree {
     values: Dict,
-    places: HashMap<Vec<String>, Place>,
+    locations: HashMap<Vec<String>, Location>,
 }
 
 impl Tree {
     /// Parses YAML. The top must be a mapping; an empty file is an empty one.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let root: Spanned<Node> = serde_saphyr::from_str(text).map_err(|error| {
-            let place = error.location().map(|at| Place::in_file(at.line(), at.column()));
+            let location = error.location().map(|at| Location::in_file(at.line(), at.column()));
             let message = error.without_snippet().to_string();
-            Problem::new(place.unwrap_or(Place::File), strip_place(&message))
+            Problem::new(location.unwrap_or(Location::File), strip_location(&message))
         })?;
-        let mut places = HashMap::new();
+        let mut locations = HashMap::new();
         let values = match root.value {
             Node::Null => Dict::new(),
-            Node::Map(entries) => to_dict(entries, &mut Vec::new(), &mut places),
+            Node::Map(entries) => to_dict(entries, &mut Vec::new(), &mut locations),
             _ => {
                 let help = "begin with `registries:`";
                 return Err(
-                    Problem::new(Place::in_file(1, 1), "the file is not a mapping").help(help)
+                    Problem::new(Location::in_file(1, 1), "the file is not a mapping").help(help)
                 );
             }
         };
-        Ok(Self { values, places })
+        Ok(Self { values, locations })
     }
 
-    /// The place of a node; of the nearest one above it when the file has none.
-    pub(super) fn place(&self, path: &[String]) -> Place {
+    /// The location of a node; of the nearest one above it when the file has none.
+    pub(super) fn location(&self, path: &[String]) -> Location {
         (0..=path.len())
             .rev()
-            .find_map(|length| self.places.get(&path[..length]).cloned())
-            .unwrap_or(Place::File)
+            .find_map(|length| self.locations.get(&path[..length]).cloned())
+            .unwrap_or(Location::File)
     }
 
     /// Whether the file itself holds a node.
     pub(super) fn contains(&self, path: &[String]) -> bool {
-        self.places.contains_key(path)
+        self.locations.contains_key(path)
     }
 }
 
@@ -80,13 +80,13 @@ enum Node {
 fn to_dict(
     entries: Vec<(Spanned<String>, Spanned<Node>)>,
     path: &mut Vec<String>,
-    places: &mut HashMap<Vec<String>, Place>,
+    locations: &mut HashMap<Vec<String>, Location>,
 ) -> Dict {
     let mut dict = Dict::new();
     for (key, node) in entries {
         path.push(key.value.clone());
-        places.insert(path.clone(), place_of(&key));
-        dict.insert(key.value, to_value(node, path, places));
+        locations.insert(path.clone(), location_of(&key));
+        dict.insert(key.value, to_value(node, path, locations));
         path.pop();
     }
     dict
@@ -95,7 +95,7 @@ fn to_dict(
 fn to_value(
     node: Spanned<Node>,
     path: &mut Vec<String>,
-    places: &mut HashMap<Vec<String>, Place>,
+    locations: &mut HashMap<Vec<String>, Location>,
 ) -> Value {
     match node.value {
         Node::Null => Value::from(figment::value::Empty::None),
@@ -104,13 +104,13 @@ fn to_value(
         Node::Unsigned(value) => value.into(),
         Node::Float(value) => value.into(),
         Node::Text(value) => value.into(),
-        Node::Map(entries) => to_dict(entries, path, places).into(),
+        Node::Map(entries) => to_dict(entries, path, locations).into(),
         Node::List(items) => {
             let mut values = Vec::with_capacity(items.len());
             for (index, item) in items.into_iter().enumerate() {
                 path.push(index.to_string());
-                places.insert(path.clone(), place_of(&item));
-                values.push(to_value(item, path, places));
+                locations.insert(path.clone(), location_of(&item));
+                values.push(to_value(item, path, locations));
                 path.pop();
             }
             values.into()
@@ -118,16 +118,16 @@ fn to_value(
     }
 }
 
-fn place_of<T>(spanned: &Spanned<T>) -> Place {
-    Place::in_file(spanned.referenced.line(), spanned.referenced.column())
+fn location_of<T>(spanned: &Spanned<T>) -> Location {
+    Location::in_file(spanned.referenced.line(), spanned.referenced.column())
 }
 
-/// The parser says the place in its message too; it is said once, in front.
-fn strip_place(message: &str) -> String {
+/// The parser says the location in its message too; it is said once, in front.
+fn strip_location(message: &str) -> String {
     let first = message.lines().next().unwrap_or(message);
     let first = first.strip_prefix("error: ").unwrap_or(first);
     match first.split_once(": ") {
-        Some((place, rest)) if place.starts_with("line ") => rest.to_owned(),
+        Some((location, rest)) if location.starts_with("line ") => rest.to_owned(),
         _ => first.to_owned(),
     }
 }

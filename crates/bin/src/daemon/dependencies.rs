@@ -1,4 +1,4 @@
-//! What the daemon depends on. The simulation has its own.
+//! The dependencies of the daemon. The simulation has its own.
 
 use ecr_refresher_core::{Files, Random, aws::Aws, clock::Clock};
 use kube::Client;

@@ -1,8 +1,8 @@
 //! Leader election: of several replicas, one calls AWS and writes.
 //!
 //! Not by the crate kube-lease-manager (0.13): it reads the wall clock itself and trusts the
-//! `renewTime` of a rival, so that a date that is set back by an hour means an hour without a leader;
-//! and it spins while the date stands still at an expiry. What it does for us is less than these lines.
+//! `renewTime` of a rival: a clock that steps back by an hour means an hour without a leader. It also
+//! spins while the clock stands still at an expiry. The part of it that we need is shorter.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -41,7 +41,7 @@ pub(crate) struct Election {
     times: LeaderElection,
     clock: Clock,
     candidate: Candidate,
-    standing: watch::Sender<LeadershipState>,
+    state: watch::Sender<LeadershipState>,
     /// The other replica that leads, as the log has it.
     leader: Option<String>,
     failures: u32,
@@ -52,7 +52,7 @@ pub(crate) struct Election {
 
 impl Election {
     /// An election for the Lease of the daemon's name in the home namespace. `identity` must differ
-    /// between replicas; after a restart it may be the same. `restores` is told when the Lease has gone
+    /// between replicas; after a restart it may be the same. `restores` changes when the Lease has gone
     /// back to an older revision, as after a restore of etcd.
     pub(crate) fn new(
         client: &Client,
@@ -62,7 +62,7 @@ impl Election {
         clock: Clock,
         restores: watch::Sender<u64>,
     ) -> (Self, Leadership) {
-        let (standing, told) = watch::channel(LeadershipState::Undecided);
+        let (state, receiver) = watch::channel(LeadershipState::Undecided);
         let this = Self {
             api: Api::namespaced(client.clone(), &home.namespace),
             name: home.name.clone(),
@@ -70,18 +70,18 @@ impl Election {
             identity,
             times,
             clock: clock.clone(),
-            standing,
+            state,
             leader: None,
             failures: 0,
             version: 0,
             restores,
         };
-        (this, Leadership::new(told, clock))
+        (this, Leadership::new(receiver, clock))
     }
 
-    /// Takes the Lease when it is free, and renews it. After the shutdown it is held until all
-    /// `workers`, who write under it, are gone, and then given up, so that another replica may take it
-    /// at once.
+    /// Acquires the Lease when it is free, and renews it. After the shutdown it is held until all
+    /// `workers` have ended, which write under it, and then released, so that another replica may acquire
+    /// it at once.
     pub(crate) async fn run(
         mut self,
         shutdown: CancellationToken,
@@ -150,9 +150,9 @@ impl Election {
         Ok(())
     }
 
-    /// Takes or renews the Lease that has this resourceVersion, or creates it.
+    /// Acquires or renews the Lease that has this resourceVersion, or creates it.
     async fn write(&mut self, version: Option<String>) -> Result<()> {
-        let term = self.standing.borrow().term(self.clock.uptime());
+        let term = self.state.borrow().term(self.clock.uptime());
         let term = term.unwrap_or_else(|| self.candidate.next_term());
         let mut lease = self.candidate.held(self.times.lease_duration, self.clock.wall(), term);
         let sent = self.clock.uptime();
@@ -171,22 +171,22 @@ impl Election {
         Ok(())
     }
 
-    /// Takes that the Lease is ours by a write that was sent at this uptime, which is no later than
-    /// when the others saw it.
+    /// The Lease is ours by a write that was sent at this uptime, which is no later than when other
+    /// replicas can have observed it.
     fn lead(&mut self, sent: Duration, term: u64, lease: ObjectMeta) {
         self.check_restored(&lease);
         self.candidate.written(lease.resource_version.unwrap_or_default(), term);
         let until = sent.saturating_add(self.times.renew_deadline);
-        if !matches!(*self.standing.borrow(), LeadershipState::Leader { term: known, .. } if known == term)
+        if !matches!(*self.state.borrow(), LeadershipState::Leader { term: known, .. } if known == term)
         {
             info!(identity = self.identity, term, "this replica leads");
             self.leader = None;
         }
-        self.standing.send_replace(LeadershipState::Leader { term, until });
+        self.state.send_replace(LeadershipState::Leader { term, until });
     }
 
     fn follow(&mut self) {
-        self.standing.send_replace(LeadershipState::Follower);
+        self.state.send_replace(LeadershipState::Follower);
         let leader = self.candidate.rival();
         if self.leader.as_deref() != leader {
             info!(identity = self.identity, leader, "another replica leads");
@@ -194,25 +194,25 @@ impl Election {
         }
     }
 
-    /// Notes a term that has ended because it was not renewed in time.
+    /// Records the end of a term that was not renewed in time.
     fn check_lapsed(&self) {
-        self.standing.send_if_modified(|standing| {
-            let is_over = matches!(standing, LeadershipState::Leader { .. })
-                && standing.term(self.clock.uptime()).is_none();
+        self.state.send_if_modified(|state| {
+            let is_over = matches!(state, LeadershipState::Leader { .. })
+                && state.term(self.clock.uptime()).is_none();
             if is_over {
                 let identity = &self.identity;
-                warn!(identity, "this replica leads no more: it could not renew the Lease in time");
-                *standing = LeadershipState::Follower;
+                warn!(identity, "this replica no longer leads: could not renew the Lease in time");
+                *state = LeadershipState::Follower;
             }
             is_over
         });
     }
 
-    /// Notes when the Lease has gone back to an older revision.
+    /// Notices a Lease that has gone back to an older revision.
     fn check_restored(&mut self, lease: &ObjectMeta) {
         let version = resource_version(lease);
         if version < self.version {
-            warn!("the API server has gone back to an older revision: everything is listed again");
+            warn!("the API server has gone back to an older revision; listing everything again");
             self.restores.send_modify(|restores| *restores += 1);
         }
         self.version = version;
@@ -226,9 +226,9 @@ impl Election {
         let mut lease = Candidate::given_up();
         lease["metadata"] = serde_json::json!({ "resourceVersion": version });
         match timeout(self.times.renew_deadline, self.patch(&lease)).await {
-            Ok(Ok(_)) => info!("gave up the Lease"),
-            Ok(Err(error)) => warn!("could not give up the Lease: {}", ErrorChain(&error)),
-            Err(_) => warn!("could not give up the Lease: the API server does not answer"),
+            Ok(Ok(_)) => info!("released the Lease"),
+            Ok(Err(error)) => warn!("could not release the Lease: {}", ErrorChain(&error)),
+            Err(_) => warn!("could not release the Lease: the API server does not answer"),
         }
     }
 

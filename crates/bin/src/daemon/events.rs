@@ -42,7 +42,7 @@ const SERIES: Duration = Duration::from_mins(6);
 /// How many Events are remembered at the most, for that.
 const REMEMBERED: usize = 500;
 
-/// Publishes what it is told, while this process leads.
+/// Publishes notices while this process leads.
 pub(crate) struct Publisher {
     client: Client,
     identity: String,

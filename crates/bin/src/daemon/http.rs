@@ -37,7 +37,7 @@ pub(crate) struct Server {
     listener: TcpListener,
 }
 
-/// What the pages show.
+/// The sources of the pages.
 #[derive(Debug)]
 struct Pages {
     metrics: Metrics,
@@ -48,7 +48,7 @@ impl Server {
     /// Binds the address, so that one in use is an error at start.
     pub(crate) async fn bind(address: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("cannot listen at {address}: change `listen` in the config")
+            format!("could not listen at {address}: change `listen` in the config")
         })?;
         info!(address = %listener.local_addr()?, "serving metrics and probes");
         Ok(Self { listener })
@@ -57,20 +57,20 @@ impl Server {
     /// Serves for ever, as a task.
     pub(crate) async fn serve(self, metrics: Metrics, engine: EngineHandle) -> Result<()> {
         let pages = Arc::new(Pages { metrics, engine });
-        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let permits = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         loop {
-            let place = Arc::clone(&places).acquire_owned().await;
+            let permit = Arc::clone(&permits).acquire_owned().await;
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let pages = Arc::clone(&pages);
                     tokio::spawn(async move {
                         serve_connection(stream, pages).await;
-                        drop(place);
+                        drop(permit);
                     });
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: that passes.
-                    warn!("cannot accept a connection: {error}");
+                    warn!("could not accept a connection: {error}");
                     sleep(Duration::from_secs(1)).await;
                 }
             }
@@ -139,8 +139,8 @@ impl Pages {
     }
 }
 
-/// Whether the watches are alive, and when each was last heard of. An API server that is away is no
-/// reason for a restart: then they fail, and are taken up again.
+/// Whether the watches are alive, and the last activity of each. An API server that is down is no reason
+/// for a restart: then the watches fail, and are resumed.
 fn judge(watches: &[WatchReport]) -> (StatusCode, String) {
     let hanging = watches.iter().filter(|watch| watch.is_stuck);
     let mut lines: Vec<_> = hanging
@@ -152,8 +152,9 @@ fn judge(watches: &[WatchReport]) -> (StatusCode, String) {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let heard = |watch: &WatchReport| format!("{watch}: heard {} s ago", watch.silence.as_secs());
-    lines.extend(watches.iter().map(heard));
+    let activity =
+        |watch: &WatchReport| format!("{watch}: last event {} s ago", watch.silence.as_secs());
+    lines.extend(watches.iter().map(activity));
     (status, lines.join("\n") + "\n")
 }
 
@@ -182,20 +183,20 @@ mod tests {
     }
 
     #[test]
-    fn health_says_when_each_watch_was_heard() {
+    fn health_shows_the_last_event_of_each_watch() {
         let watches = [watch(None, 12, false), watch(Some("ecr-pull"), 400, false)];
-        let lines = "ok\nwatch of namespaces: heard 12 s ago\n\
-                     watch of secrets named ecr-pull: heard 400 s ago\n";
+        let lines = "ok\nwatch of namespaces: last event 12 s ago\n\
+                     watch of secrets named ecr-pull: last event 400 s ago\n";
         assert_eq!(judge(&watches), (StatusCode::OK, lines.to_owned()));
     }
 
     #[test]
-    fn a_watch_that_hangs_is_bad_health_and_is_named() {
+    fn a_stuck_watch_is_unhealthy_and_named() {
         let watches = [watch(None, 12, false), watch(Some("ecr-pull"), 400, true)];
         let lines = "the watch of secrets named ecr-pull is stuck: no event and no error for 5 \
                      minutes\n\
-                     watch of namespaces: heard 12 s ago\n\
-                     watch of secrets named ecr-pull: heard 400 s ago\n";
+                     watch of namespaces: last event 12 s ago\n\
+                     watch of secrets named ecr-pull: last event 400 s ago\n";
         assert_eq!(judge(&watches), (StatusCode::SERVICE_UNAVAILABLE, lines.to_owned()));
     }
 }

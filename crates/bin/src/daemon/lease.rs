@@ -1,4 +1,4 @@
-//! The Lease as one candidate sees it. Pure: times are passed in.
+//! The Lease, as one candidate knows it. Pure: times are passed in.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) struct Lease {
     pub(super) transitions: u64,
 }
 
-/// What to do next.
+/// The next action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     /// Read the Lease.
@@ -31,10 +31,10 @@ pub(super) enum Action {
     Wait,
 }
 
-/// What a candidate knows of the Lease.
+/// The knowledge of a candidate about the Lease.
 ///
 /// A rival's Lease is over when it has not changed for its duration by our own clock, which is never
-/// set: the times in it are another machine's. What we hold ourselves follows from what we sent.
+/// set: the times in it are another machine's. The own Lease follows from the own requests.
 #[derive(Debug)]
 pub(super) struct Candidate {
     identity: String,
@@ -47,7 +47,7 @@ pub(super) struct Candidate {
 enum Known {
     /// Nothing.
     Nothing,
-    /// There is none.
+    /// It does not exist.
     Absent,
     /// It is ours, at this resourceVersion.
     Ours(String),
@@ -60,7 +60,7 @@ impl Candidate {
         Self { identity, known: Known::Nothing, transitions: 0 }
     }
 
-    /// Whether the Lease was ours when it was last heard of.
+    /// Whether the Lease was ours at the last answer.
     pub(super) fn holds(&self) -> bool {
         matches!(self.known, Known::Ours(_))
     }
@@ -73,7 +73,7 @@ impl Candidate {
         }
     }
 
-    /// What to do at an uptime of `now`.
+    /// The next action at an uptime of `now`.
     pub(super) fn next(&self, now: Duration) -> Action {
         match &self.known {
             Known::Nothing => Action::Read,
@@ -88,7 +88,7 @@ impl Candidate {
         }
     }
 
-    /// Takes what a read returned at an uptime of `now`.
+    /// A read has returned this at an uptime of `now`.
     pub(super) fn read(&mut self, lease: Option<Lease>, now: Duration) {
         if let Some(lease) = &lease {
             self.transitions = lease.transitions;
@@ -106,7 +106,7 @@ impl Candidate {
         };
     }
 
-    /// Takes that a write was done, in the term of this number.
+    /// A write was done in the term of this number.
     pub(super) fn written(&mut self, resource_version: String, term: u64) {
         self.known = Known::Ours(resource_version);
         self.transitions = term;
@@ -117,10 +117,10 @@ impl Candidate {
         self.transitions + 1
     }
 
-    /// Takes that a write was refused, or that its effect is not known.
+    /// A write was refused, or its effect is unknown.
     pub(super) fn write_failed(&mut self) {
         self.known = match std::mem::replace(&mut self.known, Known::Nothing) {
-            // What was seen of a rival still counts, if the next read shows the same.
+            // The observation of a rival still counts, if the next read shows the same.
             rivals @ Known::Rivals { .. } => rivals,
             _ => Known::Nothing,
         };

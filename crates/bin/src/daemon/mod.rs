@@ -42,10 +42,10 @@ pub struct Running {
     handle: DaemonHandle,
 }
 
-/// What others see of a daemon while it runs.
+/// A handle of a running daemon.
 #[derive(Debug, Clone)]
 pub struct DaemonHandle {
-    /// What others ask the engine.
+    /// Requests to the engine.
     pub engine: EngineHandle,
     /// The right to write.
     pub leadership: Leadership,
@@ -54,7 +54,7 @@ pub struct DaemonHandle {
     metrics: Metrics,
 }
 
-/// Starts the daemon with a config, whose file `follower` follows. To be called where tokio runs.
+/// Starts the daemon with a config; `follower` watches its file. Must be called within a tokio runtime.
 ///
 /// # Errors
 /// When the metrics cannot be registered.
@@ -67,9 +67,9 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
     let leadership = match config.leader_election {
         None => Leadership::always(clock.clone()),
         Some(times) => {
-            let (name, told) = (identity.clone(), restores.clone());
+            let (name, sender) = (identity.clone(), restores.clone());
             let (election, leadership) =
-                Election::new(&client, &home, name, times, clock.clone(), told);
+                Election::new(&client, &home, name, times, clock.clone(), sender);
             tasks.spawn_last("leader election", election.run(tasks.shutdown(), workers));
             leadership
         }
@@ -86,7 +86,7 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
     };
     let (engine, handle) =
         Runner::new(engine_dependencies, config.sync.clone(), metrics.sync.clone());
-    let (tell, notices) = mpsc::channel(events::WAITING);
+    let (sender, notices) = mpsc::channel(events::WAITING);
     let publisher = Publisher::new(
         client.clone(),
         identity,
@@ -95,7 +95,7 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
         clock.clone(),
         random.clone(),
     );
-    let notices = Notices::new(tell);
+    let notices = Notices::new(sender);
     let engine = engine.with_notices(notices.clone());
     let cache = TokenCache::new(
         &client,
@@ -155,15 +155,15 @@ impl Running {
         self.tasks.run_until(signals.next()).await
     }
 
-    /// Runs until `told` is done, and then until the tasks have ended in good order.
+    /// Runs until `signal` is done, and then until the tasks have ended in good order.
     ///
     /// # Errors
     /// When a task ends by itself, or badly.
-    pub async fn run_until(self, told: impl Future<Output = &'static str>) -> Result<()> {
-        self.tasks.run_until(told).await
+    pub async fn run_until(self, signal: impl Future<Output = &'static str>) -> Result<()> {
+        self.tasks.run_until(signal).await
     }
 
-    /// What others see of it.
+    /// A handle of it.
     #[must_use]
     pub fn handle(&self) -> DaemonHandle {
         self.handle.clone()

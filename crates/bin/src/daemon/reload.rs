@@ -15,7 +15,7 @@ use crate::{
     metrics::ConfigMetrics,
 };
 
-/// What follows the config.
+/// The task that follows the config.
 pub(crate) struct Reload {
     pub(crate) follower: Follower,
     pub(crate) engine: EngineHandle,

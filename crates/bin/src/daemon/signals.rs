@@ -1,9 +1,9 @@
-//! How the process is told to stop.
+//! The signals that stop the process.
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The signals that tell it.
+/// The signals.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: Signal,

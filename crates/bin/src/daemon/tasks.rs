@@ -7,17 +7,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-/// The tasks that run, and how they are told to stop.
+/// The running tasks, and their shutdown.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     set: JoinSet<(&'static str, Result<()>)>,
-    /// Those that are waited for when the process is told to stop.
+    /// The tasks that the shutdown waits for.
     last: Vec<&'static str>,
     shutdown: CancellationToken,
 }
 
 impl Tasks {
-    /// Cancelled when the process is told to stop.
+    /// Cancelled at the shutdown.
     pub(crate) fn shutdown(&self) -> CancellationToken {
         self.shutdown.clone()
     }
@@ -41,18 +41,18 @@ impl Tasks {
         self.spawn(name, task);
     }
 
-    /// Waits for `told`, which names a signal, and then for the tasks that end in good order. All others
+    /// Waits for `signal`, which names a signal, and then for the tasks that end in good order. All others
     /// are dropped with them.
     ///
     /// # Errors
     /// When a task ends by itself, or badly.
     pub(crate) async fn run_until(
         mut self,
-        told: impl Future<Output = &'static str>,
+        signal: impl Future<Output = &'static str>,
     ) -> Result<()> {
         let signal = tokio::select! {
             biased;
-            signal = told => signal,
+            signal = signal => signal,
             ended = self.next_ended() => return Err(ended),
         };
         info!(signal, "stopping");

@@ -1,5 +1,5 @@
 //! The token cache: a Secret in the home namespace that holds the last good tokens, so that a restart
-//! calls nobody. Deleting it is the way to force a refresh.
+//! makes no AWS call. Deleting it is the way to force a refresh.
 
 use std::time::Duration;
 
@@ -55,11 +55,11 @@ pub(crate) struct TokenCache {
     clock: Clock,
     random: Random,
     metrics: TokenMetrics,
-    /// What the watch of the Secret tells.
+    /// The watch of the Secret.
     changes: BoxStream<'static, Change>,
-    /// What is known of the Secret.
+    /// The Secret, as it was observed.
     there: There,
-    /// Whether the list that is under way has shown it.
+    /// Whether the current list has shown it.
     is_listed: bool,
     /// Whether it was written since that list began, which may show what was there before.
     is_list_outdated: bool,
@@ -75,16 +75,16 @@ pub(crate) struct TokenCache {
     waits: u32,
 }
 
-/// What is known of the Secret.
+/// The Secret, as it was observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum There {
-    /// Nothing, or that there is none.
+    /// It does not exist, or was not observed yet.
     Absent,
     /// It is there, at this resourceVersion.
     At(u64),
 }
 
-/// What there is to do about the Secret.
+/// What to do about the Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CacheEvent {
     /// It should be written.
@@ -189,7 +189,7 @@ impl TokenCache {
                 biased;
                 Ok(()) = self.restores.changed() => self.watch(),
                 Some(change) = self.changes.next() => {
-                    if self.take_change(&change) {
+                    if self.on_change(&change) {
                         info!(secret = self.name, "the token cache was deleted: getting new tokens");
                         return CacheEvent::Deleted;
                     }
@@ -221,7 +221,7 @@ impl TokenCache {
         self.there != There::Absent || !document.is_empty()
     }
 
-    /// Notes that the Secret holds a document of the store.
+    /// The Secret holds this document of the store.
     fn holds(&mut self, version: u64, document: CacheDocument, generation: u64) {
         (self.written, self.content) = (Some(version), Some(document));
         self.dirty_since = None;
@@ -244,8 +244,8 @@ impl TokenCache {
         None
     }
 
-    /// Takes what the watch shows. Whether the Secret was deleted.
-    fn take_change(&mut self, change: &Change) -> bool {
+    /// Merges an event of the watch. Returns whether the Secret was deleted.
+    fn on_change(&mut self, change: &Change) -> bool {
         let there = match change {
             Ok(Event::Init) => {
                 (self.is_listed, self.is_list_outdated) = (false, false);
@@ -321,7 +321,7 @@ impl TokenCache {
         self.waits = self.waits.saturating_add(1);
     }
 
-    /// Has the Secret hold what is known; tries again later if that fails.
+    /// Writes the tokens to the Secret; a failure is retried later.
     pub(crate) async fn write(&mut self) {
         let (version, (document, generation)) =
             self.store.read(|store| (store.cache_version(), store.cache_document()));
@@ -358,7 +358,7 @@ impl TokenCache {
     }
 }
 
-/// Whether the API server has refused a write for good, as far as it says.
+/// Whether the API server has refused a write and a retry is not likely to succeed.
 fn is_final(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
     (400..500).contains(&status.code) && ![401, 409, 429].contains(&status.code)

@@ -1,5 +1,5 @@
 //! Keeps the tokens fresh while this process leads: asks their sources, and keeps the token cache up to
-//! date. What is known stands in the token store alone.
+//! date. The token store is their only owner.
 
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ use crate::{
     home::Home,
 };
 
-/// What it takes to keep all tokens fresh.
+/// The task that keeps all tokens fresh.
 pub(crate) struct Tokens {
     pub(crate) aws: Aws,
     pub(crate) cache: TokenCache,
@@ -49,7 +49,7 @@ enum Ended {
     ByTime,
 }
 
-/// What a source answered, and after how long.
+/// The answer of a source, and how long it took.
 struct Answer {
     ask: Ask,
     result: Result<Token, FetchError>,
@@ -114,7 +114,7 @@ impl Tokens {
                 Ok(()) = self.config.changed() => self.follow_config(),
                 Some(answer) = fetches.join_next() => {
                     let answer = answer.context("a fetch of a token has panicked")?;
-                    if let Some(source) = self.take_answer(answer) {
+                    if let Some(source) = self.on_answer(answer) {
                         introductions.spawn(introduce(self.aws.clone(), source));
                     }
                 }
@@ -156,8 +156,8 @@ impl Tokens {
         });
     }
 
-    /// Takes an answer. Returns its source if AWS knows the identity that called.
-    fn take_answer(&self, answer: Answer) -> Option<TokenSource> {
+    /// Records an answer. Returns its source if AWS knows the identity of the call.
+    fn on_answer(&self, answer: Answer) -> Option<TokenSource> {
         let Answer { ask: Ask { id, source }, result, seconds } = answer;
         if let (Ok(Token::Ecr { auth, .. }), true) = (&result, is_planted(Bug::TokenLogged)) {
             info!(auth = auth.expose(), "a planted bug");
@@ -179,7 +179,7 @@ impl Tokens {
     }
 }
 
-/// Has the log say what became of an attempt.
+/// Logs the outcome of an attempt.
 pub(crate) fn log(outcome: &Outcome) {
     let registry = &outcome.registry;
     match &outcome.result {

@@ -10,7 +10,7 @@ use ecr_refresher_core::{
 
 use crate::desired::settings::PullSecret;
 
-/// What the copies of a pull Secret should hold.
+/// The desired content of the copies of a pull Secret.
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) config: DockerConfig,

@@ -1,4 +1,4 @@
-//! What is applied for a pull Secret: one body for all of its copies.
+//! The manifest of a pull Secret: one body for all of its copies.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -19,19 +19,19 @@ use crate::{
     observed::copy::{ContentHash, ObservedCopy, Ownership, Uid},
 };
 
-/// The rendered body of a pull Secret, the same for every namespace: the namespace is only in the
-/// URL of the request. It is wiped from memory when its last user is done, and hidden in `Debug`.
+/// The rendered body of a pull Secret, the same for every namespace: only the URL of a request has the
+/// namespace. It is wiped from memory with its last user, and hidden in `Debug`.
 #[derive(Clone)]
 pub struct Manifest {
     /// JSON, for a server-side apply.
     pub body: Bytes,
-    /// Where in the body a UID goes.
+    /// The position of a UID in the body.
     pub uid_at: usize,
     /// Whether it has the entries of all registries of the pull Secret.
     pub is_complete: bool,
-    /// Which content this is.
+    /// The hash of the content.
     pub content: ContentHash,
-    /// When the first of its entries expires; `None` when none of them does.
+    /// The earliest expiry of its entries; `None` if no entry expires.
     pub expires_at: Option<Timestamp>,
     /// How many fields an apply of it owns.
     pub owned_fields: u16,
@@ -41,7 +41,7 @@ impl Manifest {
     /// Renders `config` as the copies of `secret`.
     ///
     /// # Errors
-    /// When the body cannot be made, which no valid pull Secret causes.
+    /// If the body cannot be serialised, which no valid pull Secret causes.
     pub fn render(secret: &PullSecret, config: &DockerConfig) -> serde_json::Result<Self> {
         let expires_at = config.expires_at();
         let data = Zeroizing::new(STANDARD.encode(config.render().as_bytes()));
@@ -65,7 +65,7 @@ impl Manifest {
         })
     }
 
-    /// The body of an apply, which is refused unless the Secret that is there has this UID.
+    /// The body of an apply that the API server refuses unless the Secret has this UID.
     pub(crate) fn body_for(&self, uid: Option<Uid>) -> Bytes {
         let uid = uid.filter(|_| !is_planted(Bug::ForceWithoutUid));
         let Some(uid) = uid else { return self.body.clone() };
@@ -74,7 +74,7 @@ impl Manifest {
         Bytes::from_owner(Zeroizing::new([before, uid.as_bytes(), after].concat()))
     }
 
-    /// Whether a Secret is exactly this, and nobody has touched it.
+    /// Whether a Secret has exactly this content, unchanged by others.
     #[must_use]
     pub fn is_in(&self, observed: ObservedCopy) -> bool {
         let Ownership::Ours { content, owned_fields, .. } = observed.ownership else {
@@ -85,7 +85,7 @@ impl Manifest {
     }
 }
 
-/// How many fields an apply of a pull Secret owns, whose content `expires` or does not.
+/// How many fields an apply of a pull Secret owns. `expires` says whether its content does.
 pub(crate) fn owned_fields(secret: &PullSecret, expires: bool) -> u16 {
     let mut applied = Applied::new(secret, "");
     if expires {
@@ -105,7 +105,7 @@ impl fmt::Debug for Manifest {
     }
 }
 
-/// The first 128 bits of the SHA-256: the chance that two contents share them is nil.
+/// The first 128 bits of the SHA-256.
 fn hash(bytes: &[u8]) -> ContentHash {
     let digest = Sha256::digest(bytes);
     ContentHash(std::array::from_fn(|index| digest[index]))
@@ -152,8 +152,8 @@ impl<'a> Applied<'a> {
         self.metadata.annotations.insert(key, value);
     }
 
-    /// The fields that the API server notes as ours: each label, annotation and key of the data,
-    /// and the type.
+    /// The fields that the API server records as ours: each label, annotation and key of the data, and
+    /// the type.
     fn owned_fields(&self) -> u16 {
         let AppliedMetadata { labels, annotations, .. } = &self.metadata;
         u16::try_from(labels.len() + annotations.len() + self.data.len() + 1).unwrap_or(u16::MAX)

@@ -1,4 +1,4 @@
-//! What the config and the tokens ask for.
+//! The desired state, by the config and the tokens.
 
 pub mod allow_list;
 pub(crate) mod document;

@@ -50,7 +50,7 @@ impl Pass {
 }
 
 impl Runner {
-    /// Writes once what the token store has. Ends when every job is done or has failed for good, after
+    /// Writes once what the token store has. Ends when every job is done or has finally failed, after
     /// `timeout`, or at the `shutdown`; running jobs end in any case.
     ///
     /// # Errors

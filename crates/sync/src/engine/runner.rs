@@ -34,7 +34,7 @@ const SLACK: Duration = Duration::from_secs(1);
 /// How long running jobs may take to end at the shutdown.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the engine works with.
+/// The dependencies of the engine.
 pub struct EngineDependencies {
     /// The API server.
     pub client: Client,

@@ -38,7 +38,7 @@ pub struct Engine {
     is_stopping: bool,
 }
 
-/// What the engine reads at each step from the owners of these facts.
+/// The facts that the engine reads from their owners at each step.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// The clocks.
@@ -52,7 +52,7 @@ pub struct Facts<'a> {
     pub are_namespaces_current: bool,
 }
 
-/// What has happened.
+/// An input of a step.
 #[derive(Debug)]
 pub enum Input {
     /// The facts may have changed.
@@ -74,7 +74,7 @@ pub enum Input {
     Stop,
 }
 
-/// What has to be done.
+/// An effect of a step.
 #[derive(Debug)]
 pub enum Effect {
     /// Start a job. Its end is an input.
@@ -92,7 +92,7 @@ pub enum Effect {
     ReportJob {
         /// The job.
         job: Job,
-        /// What its result means.
+        /// Its outcome.
         outcome: JobOutcome,
         /// How long it took.
         took: Duration,

@@ -105,7 +105,7 @@ impl Index {
         }
     }
 
-    /// Has the copies of a namespace follow its presence. Returns whether that has changed.
+    /// Makes the copies of a namespace follow its presence. Returns whether it has changed.
     pub(super) fn settle_presence(&mut self, id: u32) -> bool {
         let Some(entry) = self.namespaces.get_mut(id) else { return false };
         let Some((before, presence)) = entry.settle() else { return false };

@@ -1,27 +1,27 @@
-//! How many writes may be under way at once. Pure: it is told when they start and how they end.
+//! How many jobs may run at once. Pure.
 
 use std::sync::Arc;
 
 use crate::job::failure::WriteReason;
 
-/// As many as configured; fewer while the API server throttles. A 429 halves the limit, and each
-/// round of successes adds one again.
+/// The configured number; fewer while the API server throttles. A 429 halves the limit, and each round
+/// of successes adds one.
 ///
-/// Nothing ever pauses for all: a copy that was throttled waits by itself.
+/// Only the throttled object waits, no other.
 #[derive(Debug)]
 pub(crate) struct Concurrency {
     configured: usize,
     limit: usize,
-    /// The successes since the limit changed last, of writes that were started since.
+    /// The successes of jobs that started since the limit changed last.
     successes: usize,
     started: u64,
-    /// The first write that was started since the limit was halved last.
+    /// The first job that started since the limit was halved last.
     first_since: u64,
-    /// The namespace that was throttled last.
+    /// The last throttled namespace.
     throttled: Option<Arc<str>>,
 }
 
-/// The number of a write, in the order of their starts.
+/// The number of a job, in the order of their starts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ordinal(u64);
 
@@ -38,7 +38,7 @@ impl Concurrency {
         }
     }
 
-    /// How many writes may be under way at once now.
+    /// How many jobs may run at once now.
     pub(crate) fn limit(&self) -> usize {
         self.limit
     }
@@ -50,20 +50,20 @@ impl Concurrency {
         self.limit = if was_full { self.configured } else { self.limit.min(self.configured) };
     }
 
-    /// Notes that a write starts. Its number is to be given back when it has ended.
+    /// Records the start of a job. Its ordinal must be passed to [`Concurrency::ended`].
     pub(crate) fn start(&mut self) -> Ordinal {
         self.started += 1;
         Ordinal(self.started)
     }
 
-    /// Notes that a write has ended, and why it failed, if it did.
+    /// Records the end of a job, and its failure.
     pub(crate) fn ended(
         &mut self,
         Ordinal(number): Ordinal,
         namespace: &Arc<str>,
         failed: Option<WriteReason>,
     ) {
-        // What was under way already when the limit was halved says nothing about the new limit.
+        // A job that started before the limit was halved does not count for the new limit.
         if number < self.first_since {
             return;
         }
@@ -83,7 +83,7 @@ impl Concurrency {
     }
 
     fn was_throttled(&mut self, namespace: &Arc<str>) {
-        // That it is only ever the same one is a webhook's doing, and no reason to slow down others.
+        // Always the same namespace: a webhook throttles it, which is no reason to slow down others.
         if self.throttled.as_ref() == Some(namespace) {
             return;
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct WriteFailure {
     /// The kind of failure.
     pub reason: WriteReason,
-    /// What happened, in a sentence.
+    /// The error, in a sentence.
     pub message: String,
     /// The delay that the API server asked for.
     pub retry_after: Option<Duration>,

@@ -29,11 +29,11 @@ pub struct Job {
     pub namespace: Arc<str>,
     /// The object's name: of a Secret, or of a ServiceAccount.
     pub name: Arc<str>,
-    /// What is done to it.
+    /// The action.
     pub action: Action,
 }
 
-/// What a job does.
+/// The action of a job.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Apply a copy.
@@ -69,7 +69,7 @@ pub struct AccountPatch {
     pub removed: Vec<usize>,
     /// The names to append.
     pub added: Vec<String>,
-    /// Which of our names the list has afterwards, as a hash: it tells a repair from a new change.
+    /// Which of our names the list has afterwards, as a hash: it distinguishes a repair from a new change.
     pub(crate) names: u32,
     /// Whether the list had these names before, and another client has changed it since.
     pub is_repair: bool,
@@ -84,7 +84,7 @@ pub struct Deletion {
     pub resource_version: u64,
 }
 
-/// What a job that succeeded has left.
+/// The result of a successful job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
     /// The copy, as the API server returned it.
@@ -98,7 +98,7 @@ pub enum Written {
 /// The answer of the API server to a job.
 pub type JobResult = Result<Written, WriteFailure>;
 
-/// What the result of a job means for its object.
+/// The outcome of a job for its object.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct JobOutcome {
     /// Why the object is not up to date.

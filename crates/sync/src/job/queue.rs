@@ -81,7 +81,7 @@ impl<K: Copy + Ord + Hash> Queue<K> {
         }
     }
 
-    /// Takes out the first key that is due at `now`, of the classes up to `last`.
+    /// Removes and returns the first key that is due at `now`, of the classes up to `last`.
     pub(crate) fn pop(&mut self, now: Duration, last: JobClass) -> Option<K> {
         while let Some(&(due, key)) = self.later.first()
             && due <= now.into()

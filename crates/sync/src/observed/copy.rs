@@ -1,4 +1,4 @@
-//! What a Secret's metadata says about a copy. Its data is never read.
+//! A copy, by the metadata of its Secret. The data is never read.
 
 use std::fmt;
 
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_of_somebody_else_is_foreign() {
+    fn a_secret_of_another_client_is_foreign() {
         for metadata in [
             json!({}),
             json!({"labels": {MANAGED_BY: "helm"}}),

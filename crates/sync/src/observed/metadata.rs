@@ -1,5 +1,5 @@
-//! The metadata of an object, as far as it counts here. `managedFields` make up most of it and are
-//! counted while they are read: thousands of objects are listed at a start.
+//! The relevant metadata of an object. `managedFields` are most of it, and are counted while they are
+//! parsed: thousands of objects are listed at the start.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -27,10 +27,10 @@ pub(crate) struct MetadataOnly<K> {
 pub struct Metadata {
     /// All but `managedFields` and what is of no interest.
     pub(crate) object: ObjectMeta,
-    /// How many of its fields are still as our applies left them: whoever changes a field takes it
-    /// over, by the API server's own bookkeeping. `None` when we have applied none.
+    /// How many of its fields are as we applied them: the API server moves a field to the client that
+    /// changes it. `None` if there is no apply of ours.
     pub(crate) applied: Option<u16>,
-    /// Who else has written to it, as often as it is noted.
+    /// The other field managers, with repetitions.
     pub(crate) other_managers: Vec<String>,
 }
 
@@ -98,7 +98,7 @@ impl<K: Resource> Resource for MetadataOnly<K> {
     }
 }
 
-/// What the `managedFields` of an object say.
+/// The `managedFields` of an object.
 #[derive(Default)]
 struct ManagedFields {
     applied: Option<u16>,
@@ -196,7 +196,7 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-/// A key of a `fieldsV1`: whether it is that of a field, and not of a place in a list.
+/// A key of a `fieldsV1`: whether it is that of a field, and not of an element of a list.
 struct IsField(bool);
 
 impl<'de> Deserialize<'de> for IsField {

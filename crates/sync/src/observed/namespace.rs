@@ -7,7 +7,7 @@ use kube::{Resource, ResourceExt};
 
 use crate::observed::metadata::MetadataOnly;
 
-/// A namespace, as it was seen.
+/// A namespace, as it was observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespace {
     /// Whether it is being deleted, so that nothing can be created in it.

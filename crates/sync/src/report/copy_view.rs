@@ -199,7 +199,7 @@ mod tests {
         metadata
     }
 
-    /// What is said of a Secret: its state an hour before the token expires, and its drift.
+    /// The state of a Secret an hour before the token expires, and its drift.
     fn judge(metadata: Option<Value>, secret: &PullSecret) -> (CopyState, Option<Drift>) {
         let metadata: Option<Metadata> =
             metadata.map(|metadata| serde_json::from_value(metadata).unwrap());
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_has_changed_is_stale() {
+    fn a_copy_that_another_client_has_changed_is_stale() {
         let secret = secret(&[("tier", "prod")]);
         let mut taken = written_by(copy(), "kubectl-edit");
         taken["managedFields"][0]["fieldsV1"].as_object_mut().unwrap().remove("f:data");

@@ -18,7 +18,7 @@ pub struct Notice {
     pub name: String,
     /// The reason, in one word.
     pub reason: &'static str,
-    /// What happened, in a sentence.
+    /// The message.
     pub note: String,
 }
 

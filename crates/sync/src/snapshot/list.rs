@@ -12,34 +12,34 @@ const PAGE: u32 = 500;
 /// How long one page may take. The client itself would wait for ever.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Something could not be listed.
+/// Objects could not be listed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
-    /// Who asked may not list something.
-    #[error("{who} may not list {what}: allow the verb `list` on `{}` {}", what.resource(), what.rule())]
+    /// The user has no permission.
+    #[error("{user} may not list {what}: allow the verb `list` on `{}` {}", what.resource(), what.rule())]
     Forbidden {
-        /// Who one is, as far as the API server says.
-        who: String,
-        /// What was to be listed.
+        /// The user, as the API server names it.
+        user: String,
+        /// The objects.
         what: Listed,
     },
-    /// The API server does not know who asks.
+    /// The API server does not accept the credentials.
     #[error("the API server does not accept the credentials: {message}")]
     Unauthorized {
-        /// What it says.
+        /// Its message.
         message: String,
     },
     /// Anything else.
     #[error("cannot list {what}: {message}")]
     Failed {
-        /// What was to be listed.
+        /// The objects.
         what: Listed,
-        /// What happened.
+        /// The error.
         message: String,
     },
 }
 
-/// What is listed.
+/// The listed objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listed {
     /// The namespaces.
@@ -61,13 +61,13 @@ impl Listed {
         }
     }
 
-    /// By which rule it can be allowed, with no more than is needed.
+    /// The RBAC rule that allows it and no more.
     fn rule(&self) -> String {
         match self {
             Self::Namespaces => "by a ClusterRole".to_owned(),
             Self::Secrets { name, namespace } => {
                 let role = if namespace.is_some() { "a Role there" } else { "a ClusterRole" };
-                format!("by {role}; with `resourceNames: [{name}]` it is no more than that")
+                format!("by {role}; restrict it with `resourceNames: [{name}]`")
             }
         }
     }
@@ -87,7 +87,7 @@ impl fmt::Display for Listed {
     }
 }
 
-/// Lists objects page by page, and keeps none of them.
+/// Lists objects page by page, and passes each to `take`.
 pub(crate) async fn list<K>(
     api: &Api<K>,
     what: &Listed,
@@ -115,13 +115,13 @@ where
 fn describe(what: &Listed, error: &Error) -> ListError {
     let what = what.clone();
     let Error::Api(status) = error else {
-        let message = format!("the API server cannot be reached: {}", ErrorChain(error));
+        let message = format!("could not reach the API server: {}", ErrorChain(error));
         return ListError::Failed { what, message };
     };
     let message = shorten(&status.message);
     match status.code {
         401 => ListError::Unauthorized { message },
-        403 => ListError::Forbidden { who: who(status), what },
+        403 => ListError::Forbidden { user: user(status), what },
         code => ListError::Failed {
             what,
             message: format!("the API server answered {code}: {message}"),
@@ -129,8 +129,8 @@ fn describe(what: &Listed, error: &Error) -> ListError {
     }
 }
 
-/// Who was refused, which the API server says as `User "NAME" cannot list …`.
-fn who(status: &Status) -> String {
+/// The refused user: the message is `User "NAME" cannot list …`.
+fn user(status: &Status) -> String {
     let named = status.message.split_once("User \"").and_then(|(_, rest)| rest.split_once('"'));
     match named {
         Some((name, _)) if !name.is_empty() => format!("`{}`", shorten(name)),

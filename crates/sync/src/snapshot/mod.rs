@@ -251,8 +251,8 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "`alice` may not list the Secrets named `ecr-pull` in all namespaces: allow the verb \
-             `list` on `secrets` by a ClusterRole; with `resourceNames: [ecr-pull]` it is no more \
-             than that"
+             `list` on `secrets` by a ClusterRole; restrict it with \
+             `resourceNames: [ecr-pull]`"
         );
     }
 

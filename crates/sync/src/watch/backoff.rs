@@ -1,4 +1,4 @@
-//! How long a watch that fails waits before it is taken up again.
+//! The delay before a failed watch is resumed.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// After that long without a failure, the next one is the first again.
 const FORGETS_AFTER: Duration = Duration::from_mins(2);
 
-/// Delays that double. kube's own begin anew with whatever a watch tells; but one whose list is
-/// refused each time tells each time that its list begins.
+/// Delays that double. kube's own backoff resets with each event; but a watch whose list is refused
+/// yields an event each time that the list begins.
 #[derive(Debug)]
 pub(crate) struct WatchBackoff {
     failures: u32,
@@ -58,11 +58,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_list_that_is_refused_each_time_is_asked_for_ever_more_seldom() {
-        let told = [Ok("the list begins"), Err("refused")];
+        let events = [Ok("the list begins"), Err("refused")];
         let start = Instant::now();
-        let told =
-            stream::iter(told).cycle().take(20).backoff(WatchBackoff::new(Random::from_seed(1)));
-        assert_eq!(told.count().await, 20);
+        let events =
+            stream::iter(events).cycle().take(20).backoff(WatchBackoff::new(Random::from_seed(1)));
+        assert_eq!(events.count().await, 20);
         // Of ten failures, at least five wait for long.
         assert!(start.elapsed() > 5 * LONGEST, "{:?}", start.elapsed());
     }

@@ -193,7 +193,7 @@ mod tests {
         WatchLiveness::start(&Clock::new(now, || Duration::ZERO), &Random::from_seed(1))
     }
 
-    /// An API server whose answers come when the test says so.
+    /// An API server that answers when the test wants.
     struct Server {
         requests: mpsc::UnboundedReceiver<(String, mpsc::Sender<Answer>)>,
     }
@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    async fn tell(body: &mut Sender<Bytes, Infallible>, event: &serde_json::Value) {
+    async fn send(body: &mut Sender<Bytes, Infallible>, event: &serde_json::Value) {
         body.send_data(format!("{event}\n").into()).await.unwrap();
     }
 
@@ -240,7 +240,7 @@ mod tests {
         let client = liveness.client(&client);
         let (answer, (_, mut sender)) = tokio::join!(client.send(request()), server.answer());
         let mut body = answer.unwrap().into_body();
-        tell(&mut sender, &json!({})).await;
+        send(&mut sender, &json!({})).await;
         assert!(body.frame().await.unwrap().is_ok());
 
         let silent_since = Instant::now();
@@ -262,7 +262,7 @@ mod tests {
         tokio::spawn(async move {
             for _ in 0..10 {
                 sleep(MINUTE).await;
-                tell(&mut sender, &json!({})).await;
+                send(&mut sender, &json!({})).await;
             }
         });
         for minute in 1..=10 {
@@ -302,11 +302,11 @@ mod tests {
         let liveness = start();
         let namespaces = Api::<PartialObjectMeta<Namespace>>::all;
         let mut watch = liveness.watch(&client, namespaces, watcher::Config::default());
-        let told = tokio::spawn(async move {
+        let failure = tokio::spawn(async move {
             let listed = [watch.next().await, watch.next().await];
             assert!(matches!(listed, [Some(Ok(Event::Init)), Some(Ok(Event::InitDone))]));
             let failure = watch.next().await.unwrap().unwrap_err();
-            assert!(matches!(watch.next().await, Some(Ok(Event::Apply(_)))), "it goes on");
+            assert!(matches!(watch.next().await, Some(Ok(Event::Apply(_)))), "it continues");
             failure
         });
 
@@ -314,7 +314,7 @@ mod tests {
         assert!(!list.contains("watch=true"), "{list}");
         let meta = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
             "metadata": {"resourceVersion": "7"}, "items": []});
-        tell(&mut body, &meta).await;
+        send(&mut body, &meta).await;
         drop(body);
         let (first, mut body) = server.answer().await;
         assert!(first.contains("resourceVersion=7"), "{first}");
@@ -323,7 +323,7 @@ mod tests {
             json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
                 "metadata": {"name": "a", "resourceVersion": version}})
         };
-        tell(&mut body, &json!({"type": "BOOKMARK", "object": object("9")})).await;
+        send(&mut body, &json!({"type": "BOOKMARK", "object": object("9")})).await;
         let silent_since = Instant::now();
         let (second, mut body) = server.answer().await;
         assert!(
@@ -331,8 +331,8 @@ mod tests {
             "it backs off briefly"
         );
         assert!(second.contains("watch=true") && second.contains("resourceVersion=9"), "{second}");
-        tell(&mut body, &json!({"type": "MODIFIED", "object": object("11")})).await;
-        let failure = told.await.unwrap();
+        send(&mut body, &json!({"type": "MODIFIED", "object": object("11")})).await;
+        let failure = failure.await.unwrap();
         let words = ecr_refresher_core::ErrorChain(&failure).to_string();
         assert!(words.ends_with(&ReadTimeout.to_string()), "{words}");
     }
@@ -343,7 +343,7 @@ mod tests {
         sleep(STUCK_AFTER).await;
         assert!(!liveness.is_stuck());
         sleep(Duration::from_secs(1)).await;
-        assert!(liveness.is_stuck(), "it was never heard of");
+        assert!(liveness.is_stuck(), "there was never an event");
         liveness.record_error();
         assert!(!liveness.is_stuck() && liveness.silence() > STUCK_AFTER, "the API server is away");
         sleep(MINUTE * 6).await;

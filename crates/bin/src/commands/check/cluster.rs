@@ -1,4 +1,4 @@
-//! Asks the API server for the rights that a config needs, and AWS who is asking.
+//! Checks the permissions that a config needs, and the AWS identity.
 
 use std::fmt::Write;
 
@@ -26,7 +26,7 @@ use crate::{
 /// How many questions may be asked at once.
 const AT_ONCE: usize = 8;
 
-/// What was found.
+/// The findings.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Findings {
@@ -36,7 +36,7 @@ pub(super) struct Findings {
     identities: Vec<Identified>,
 }
 
-/// As whom a registry is asked.
+/// The AWS identity of a registry.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Identified {
@@ -52,7 +52,7 @@ struct Identified {
 }
 
 /// Asks both.
-pub(super) async fn look(args: &CheckArgs, config: &Config) -> Result<Findings> {
+pub(super) async fn check(args: &CheckArgs, config: &Config) -> Result<Findings> {
     let client = kubernetes::client(&args.cluster, "check").await?;
     let home = args.home.home(client.default_namespace());
     let runs = if args.once { Runs::Once } else { Runs::Always };
@@ -99,17 +99,17 @@ async fn identities(registries: &[RegistrySettings]) -> Vec<Identified> {
     let aws = &Aws::load(Clock::system(), Files::system()).await;
     let registries = config::registries(registries, aws.region());
     let asked = registries.iter().map(|registry| async {
-        let told = aws.caller(&registry.source).await?;
-        Some(Identified::new(&registry.name, told))
+        let caller = aws.caller(&registry.source).await?;
+        Some(Identified::new(&registry.name, caller))
     });
     join_all(asked).await.into_iter().flatten().collect()
 }
 
 impl Identified {
-    fn new(registry: &str, told: Result<Caller, FetchError>) -> Self {
+    fn new(registry: &str, caller: Result<Caller, FetchError>) -> Self {
         let registry = registry.to_owned();
         let nothing = Self { registry, arn: None, account: None, reason: None, message: None };
-        match told {
+        match caller {
             Ok(Caller { arn, account }) => {
                 Self { arn: Some(arn), account: Some(account), ..nothing }
             }

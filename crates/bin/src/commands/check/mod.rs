@@ -29,7 +29,7 @@ pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
     };
     let findings = if args.with_cluster {
         logging::start_if_asked();
-        Some(runtime()?.block_on(cluster::look(args, &config))?)
+        Some(runtime()?.block_on(cluster::check(args, &config))?)
     } else {
         None
     };

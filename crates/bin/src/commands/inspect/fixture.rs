@@ -29,8 +29,8 @@ pub(super) fn inspect(config: &str, namespaces: &[&str], copies: &[Value]) -> In
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("config.yaml");
     std::fs::write(&path, config).unwrap();
-    let (config, places) =
-        config::load_with_places(&path).unwrap_or_else(|error| panic!("{error}"));
+    let (config, locations) =
+        config::load_with_locations(&path).unwrap_or_else(|error| panic!("{error}"));
     let mut snapshot = Snapshot::begin(&config.sync, now());
     for text in namespaces {
         let mut words = text.trim_end_matches('!').split(' ');
@@ -45,7 +45,7 @@ pub(super) fn inspect(config: &str, namespaces: &[&str], copies: &[Value]) -> In
         snapshot.add_copy("ecr-pull", &serde_json::from_value(copy.clone()).unwrap());
     }
     snapshot.end();
-    Inspection { config, places, snapshot }
+    Inspection { config, locations, snapshot }
 }
 
 /// The metadata of a copy that nobody has touched, and whose token has so many minutes left.

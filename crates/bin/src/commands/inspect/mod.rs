@@ -1,4 +1,4 @@
-//! The commands that only look: at the config, and at the cluster with the caller's rights.
+//! The commands that only read the config, and the cluster with the caller's permissions.
 
 mod counts;
 mod explain;
@@ -21,15 +21,15 @@ use kube::Client;
 pub(crate) use self::{explain::explain, plan::plan, status::status};
 use crate::{
     cli::InspectArgs,
-    config::{self, Config, Places},
+    config::{self, Config, Locations},
     failure::Failure,
     kubernetes, logging,
 };
 
-/// What was seen, and what it is held against.
+/// A snapshot of the cluster, and the config.
 struct Inspection {
     config: Config,
-    places: Places,
+    locations: Locations,
     snapshot: Snapshot,
 }
 
@@ -40,14 +40,14 @@ async fn inspect(
     only: Option<&str>,
 ) -> Result<(Inspection, Client), Failure> {
     logging::start_if_asked();
-    let (config, places) = config::load_with_places(&args.config.config)
+    let (config, locations) = config::load_with_locations(&args.config.config)
         .map_err(|error| Failure::Usage(error.to_string()))?;
     let client = kubernetes::client(&args.cluster, command).await?;
-    // Nothing here is told in less than seconds.
+    // Nothing here is shown in less than seconds.
     let now = Timestamp::from_second(Clock::system().wall().as_second()).unwrap_or_default();
     let snapshot =
         Snapshot::take(&client, &config.sync, only, now).await.map_err(anyhow::Error::new)?;
-    Ok((Inspection { config, places, snapshot }, client))
+    Ok((Inspection { config, locations, snapshot }, client))
 }
 
 impl Inspection {

@@ -8,8 +8,8 @@ use ecr_refresher_sync::{
 /// Why a copy that is ours, and has not expired, is written all the same.
 pub(super) fn drift(drift: Drift, managers: &[String]) -> String {
     match drift {
-        Drift::Unlabelled => "it has lost the label that marks it as ours".to_owned(),
-        Drift::Edited if managers.is_empty() => "somebody has changed it".to_owned(),
+        Drift::Unlabelled => "the label that marks it as ours was removed".to_owned(),
+        Drift::Edited if managers.is_empty() => "another client has changed it".to_owned(),
         Drift::Edited => format!("it was changed by {}", managers.join(", ")),
         Drift::Outdated => "the config asks for other labels or annotations".to_owned(),
     }
@@ -24,7 +24,7 @@ pub(super) fn foreign(managers: &[String]) -> String {
     }
 }
 
-/// Why no copy is to be in a namespace; `None` if one is.
+/// Why a namespace has no copy; `None` if it should have one.
 pub(super) fn refusal(view: &CopyView<'_>) -> Option<String> {
     let list = &view.secret.allow_list;
     match view.decision {

@@ -51,7 +51,7 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     if summary.is_good() { Ok(()) } else { Err(Failure::Reported) }
 }
 
-/// One pass, without the lease: there must be no daemon beside it. It takes no longer than `patience`,
+/// One pass, without the lease: no daemon may run at the same time. It takes no longer than `patience`,
 /// and ends early once `shutdown` is cancelled.
 ///
 /// # Errors
@@ -84,7 +84,7 @@ pub async fn pass(
         });
         let failed = get_all(&dependencies, &store).await;
         cache.finish().await;
-        // What the cache could not take is written all the same: there is no later.
+        // Tokens that the cache does not hold are used too: there is no later pass.
         store.update(|store| store.cached(u64::MAX));
         failed
     };
@@ -114,7 +114,7 @@ pub async fn pass(
     Ok(summary.with(pass))
 }
 
-/// Cancelled when the process is told to stop.
+/// Cancelled by the signals that stop the process.
 fn stopped() -> Result<CancellationToken> {
     let mut signals = Signals::listen()?;
     let token = CancellationToken::new();

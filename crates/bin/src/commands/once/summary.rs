@@ -1,4 +1,4 @@
-//! What became of a pass, in words or as JSON.
+//! The summary of a pass, as text or JSON.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::credentials::FailedRegistries;
 use crate::{cli::Output, words::plural};
 
-/// What became of a pass.
+/// The summary of a pass.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
@@ -22,7 +22,7 @@ pub struct Summary {
     deleted: u64,
     /// The registries that gave no new credentials.
     failed_registries: Vec<FailedRegistry>,
-    /// The copies that are not as they are to be.
+    /// The copies that are not up to date.
     failed: Vec<FailedCopy>,
     /// The ServiceAccounts that do not name their pull Secrets.
     failed_service_accounts: Vec<FailedAccount>,
@@ -54,7 +54,7 @@ struct FailedAccount {
 }
 
 impl Summary {
-    /// What the registries gave; of the copies nothing is known yet.
+    /// The outcome of the registries; that of the copies follows.
     pub(super) fn new(failed: &FailedRegistries) -> Self {
         let failed = failed.iter().map(|(registry, error)| FailedRegistry {
             registry: registry.to_string(),
@@ -81,7 +81,7 @@ impl Summary {
         Self { complete, copies, written, deleted, failed, failed_service_accounts, ..self }
     }
 
-    /// Whether everything is as it is to be.
+    /// Whether everything is up to date.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.complete
@@ -117,7 +117,7 @@ impl Summary {
             );
         }
         if !self.complete {
-            text += "the pass was ended before all was done: give it more with --timeout\n";
+            text += "the pass ended before everything was done: increase --timeout\n";
         }
         let Self { written, deleted, failed, .. } = self;
         let copies = plural(self.copies, "copy", "copies");
@@ -174,7 +174,7 @@ impl FailedCopy {
 /// Why a copy of which no write failed is not fresh.
 fn why(state: CopyState) -> &'static str {
     match state {
-        CopyState::Conflict => "a foreign Secret of that name is there: see `onConflict`",
+        CopyState::Conflict => "a foreign Secret has this name: see `onConflict`",
         CopyState::Missing | CopyState::Expired => "none of its registries gave credentials",
         _ => "there was no time left to write it",
     }
@@ -227,7 +227,7 @@ mod tests {
         let text = summary.text();
         assert!(
             text.starts_with(
-                "ecr-pull in a: conflict: a foreign Secret of that name is there: see `onConflict`\n\
+                "ecr-pull in a: conflict: a foreign Secret has this name: see `onConflict`\n\
                  ecr-pull in b: missing: none of its registries gave credentials\n"
             ),
             "{text}"

@@ -152,18 +152,18 @@ async fn written() -> TokenCache {
 #[tokio::test]
 async fn a_list_that_began_before_a_write_shows_no_deletion_and_no_change() {
     let mut cache = written().await;
-    assert!(!cache.take_change(&Ok(Event::InitApply(secret(6)))));
+    assert!(!cache.on_change(&Ok(Event::InitApply(secret(6)))));
     assert!(!cache.is_dirty());
     let mut cache = written().await;
-    assert!(!cache.take_change(&Ok(Event::InitDone)));
+    assert!(!cache.on_change(&Ok(Event::InitDone)));
     assert!(!cache.is_dirty());
 }
 
 #[tokio::test]
 async fn a_list_without_the_secret_shows_its_deletion() {
     let mut cache = written().await;
-    assert!(!cache.take_change(&Ok(Event::Init)));
-    assert!(cache.take_change(&Ok(Event::InitDone)));
+    assert!(!cache.on_change(&Ok(Event::Init)));
+    assert!(cache.on_change(&Ok(Event::InitDone)));
     assert!(cache.is_dirty());
 }
 
@@ -171,9 +171,9 @@ async fn a_list_without_the_secret_shows_its_deletion() {
 async fn a_list_that_shows_what_was_written_is_no_news_and_anything_else_is_a_change() {
     for (version, is_news) in [(7, false), (8, true), (6, true)] {
         let mut cache = written().await;
-        assert!(!cache.take_change(&Ok(Event::Init)));
-        assert!(!cache.take_change(&Ok(Event::InitApply(secret(version)))));
-        assert!(!cache.take_change(&Ok(Event::InitDone)));
+        assert!(!cache.on_change(&Ok(Event::Init)));
+        assert!(!cache.on_change(&Ok(Event::InitApply(secret(version)))));
+        assert!(!cache.on_change(&Ok(Event::InitDone)));
         assert_eq!(cache.is_dirty(), is_news, "{version}");
     }
 }

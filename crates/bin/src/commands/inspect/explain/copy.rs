@@ -91,7 +91,7 @@ fn unwanted(inspection: &Inspection, view: &CopyView<'_>) -> (&'static str, Opti
     let fate = match inspection.config.sync.prune_after {
         None => "it stays, as `prune` is off".to_owned(),
         Some(_) if !view.is_deletable() => {
-            "it stays, as it has lost the label that marks it as ours".to_owned()
+            "it stays, as the label that marks it as ours was removed".to_owned()
         }
         Some(after) => {
             let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);

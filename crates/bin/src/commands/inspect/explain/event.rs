@@ -1,4 +1,4 @@
-//! What was said last of a copy: the newest Event about it, for those who may read Events.
+//! The newest Event about a copy, if the user may read Events.
 
 use std::time::Duration;
 

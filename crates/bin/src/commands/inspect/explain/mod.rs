@@ -87,9 +87,9 @@ impl Explanation {
             .secrets
             .iter()
             .enumerate()
-            .map(|(place, secret)| {
-                let view = copies.iter().find(|view| view.position() == place);
-                About::of(inspection, place, secret, namespace, view)
+            .map(|(location, secret)| {
+                let view = copies.iter().find(|view| view.position() == location);
+                About::of(inspection, location, secret, namespace, view)
             })
             .collect();
         Self {
@@ -107,14 +107,14 @@ impl Explanation {
 impl About {
     fn of(
         inspection: &Inspection,
-        place: usize,
+        location: usize,
         secret: &PullSecret,
         namespace: &str,
         view: Option<&CopyView<'_>>,
     ) -> Self {
         let none = BTreeMap::new();
         let labels = view.map_or(&none, |view| view.labels);
-        let config = Verdict::of(&inspection.places, place, secret, namespace, labels);
+        let config = Verdict::of(&inspection.locations, location, secret, namespace, labels);
         Self {
             secret: secret.name.clone(),
             wanted: config.is_wanted(),

@@ -18,7 +18,7 @@ fn explain_with(config: &str, name: &str, seen: &[&str], copies: &[Value]) -> (S
     let explanation = Explanation::of(&inspect(config, seen, copies), name);
     let text = explanation.text();
     let mut parts = text.split('(').map(|part| match part.split_once("/config.yaml:") {
-        Some((_, place)) if part.starts_with('/') => format!("config.yaml:{place}"),
+        Some((_, location)) if part.starts_with('/') => format!("config.yaml:{location}"),
         _ => part.to_owned(),
     });
     let first = parts.next().unwrap_or_default();
@@ -108,7 +108,7 @@ fn what_is_there_though_it_is_not_wanted_is_said_with_what_becomes_of_it() {
             config(CONFIG),
             unlabelled("x", 60),
             format!(
-                "unwanted, ours, {left}: it stays, as it has lost the label that marks it as ours"
+                "unwanted, ours, {left}: it stays, as the label that marks it as ours was removed"
             ),
         ),
         (

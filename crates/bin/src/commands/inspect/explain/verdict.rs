@@ -6,7 +6,7 @@ use ecr_refresher_sync::desired::{allow_list::Decision, settings::PullSecret};
 use serde::Serialize;
 
 use crate::{
-    config::{Places, Spot},
+    config::{Locations, SourceLocation},
     words::nearest,
 };
 
@@ -21,7 +21,7 @@ pub(super) enum Verdict {
     /// A pattern allows it, and the label selector refuses it.
     NotSelected {
         by: Pattern,
-        selector: Spot,
+        selector: SourceLocation,
         /// What it asks for and the labels do not have.
         unmet: Vec<String>,
     },
@@ -32,37 +32,37 @@ pub(super) enum Verdict {
     },
 }
 
-/// A pattern and its place.
+/// A pattern and its location.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Pattern {
     pattern: String,
     #[serde(flatten)]
-    spot: Spot,
+    source: SourceLocation,
 }
 
 impl Verdict {
-    /// What the pull Secret at a place of the config says of a namespace with these labels.
+    /// What the pull Secret at a location of the config says of a namespace with these labels.
     pub(super) fn of(
-        places: &Places,
-        place: usize,
+        locations: &Locations,
+        location: usize,
         secret: &PullSecret,
         namespace: &str,
         labels: &BTreeMap<String, String>,
     ) -> Self {
         let list = &secret.allow_list;
-        let pattern = |all: &[String], number: usize, spot: Spot| Pattern {
+        let pattern = |all: &[String], number: usize, source: SourceLocation| Pattern {
             pattern: all.get(number).cloned().unwrap_or_default(),
-            spot,
+            source,
         };
-        let allowing = |number| pattern(list.patterns(), number, places.allow(place, number));
+        let allowing = |number| pattern(list.patterns(), number, locations.allow(location, number));
         match list.decide(namespace, labels) {
             Decision::Allowed(number) => Self::Allowed { by: allowing(number) },
             Decision::Denied(number) => Self::Denied {
-                by: pattern(list.deny_patterns(), number, places.deny(place, number)),
+                by: pattern(list.deny_patterns(), number, locations.deny(location, number)),
             },
             Decision::NotSelected(number) => Self::NotSelected {
                 by: allowing(number),
-                selector: places.selector(place),
+                selector: locations.selector(location),
                 unmet: list.unmet(labels),
             },
             Decision::NotListed => {
@@ -94,7 +94,7 @@ fn nearest_to(namespace: &str, patterns: &[String]) -> Option<usize> {
 
 impl fmt::Display for Pattern {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "`{}` ({})", self.pattern, self.spot)
+        write!(formatter, "`{}` ({})", self.pattern, self.source)
     }
 }
 

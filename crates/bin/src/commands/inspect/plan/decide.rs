@@ -64,7 +64,7 @@ fn unwanted(
     Some(match prune_after {
         None => (Action::Leave, format!("{refusal}; `prune` is off")),
         Some(_) if !view.is_deletable() => {
-            (Action::Leave, format!("{refusal}; it has lost the label that marks it as ours"))
+            (Action::Leave, format!("{refusal}; the label that marks it as ours was removed"))
         }
         Some(after) => {
             let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);

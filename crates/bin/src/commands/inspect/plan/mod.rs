@@ -10,7 +10,8 @@ use serde::Serialize;
 use self::decide::decide;
 use super::{Inspection, inspect, left::Left};
 use crate::{
-    cli::PlanArgs, config::Spot, failure::Failure, output, runtime::runtime, words::nearest,
+    cli::PlanArgs, config::SourceLocation, failure::Failure, output, runtime::runtime,
+    words::nearest,
 };
 
 /// Prints what the config would do.
@@ -21,7 +22,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
     output::print(plan.render(args.output, args.all))
 }
 
-/// What a config would do.
+/// The effect of a config.
 #[derive(Debug)]
 struct Plan {
     at: Timestamp,
@@ -29,7 +30,7 @@ struct Plan {
     unmatched: Vec<Unmatched>,
 }
 
-/// What would be done about one copy. The order of the fields is that of the rows.
+/// The action for one copy. The order of the fields is that of the rows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
@@ -41,7 +42,7 @@ struct Row {
     left: Left,
 }
 
-/// What would be done about a copy, in the order in which it is shown.
+/// The action for a copy, in the order in which they are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Action {
@@ -51,11 +52,11 @@ enum Action {
     Replace,
     /// It is foreign, and would be taken over.
     Adopt,
-    /// It is ours and wanted no more, and would be deleted.
+    /// It is ours and no longer wanted, and would be deleted.
     Prune,
-    /// It is wanted, and something stands in the way.
+    /// It is wanted and cannot be written.
     Skip,
-    /// It is ours and wanted no more, and would be left there.
+    /// It is ours and no longer wanted, and would be kept.
     Leave,
     /// It is ours and works, until the next token replaces it.
     Keep,
@@ -67,7 +68,7 @@ struct Unmatched {
     secret: String,
     pattern: String,
     #[serde(flatten)]
-    spot: Spot,
+    source: SourceLocation,
     /// The namespace that may have been meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     nearest: Option<String>,
@@ -106,24 +107,25 @@ impl Plan {
         rows.sort();
         let report = inspection.snapshot.report();
         let secrets = report.secrets.iter().enumerate();
-        let unmatched = secrets.flat_map(|(place, secret)| unmatched(inspection, place, secret));
+        let unmatched =
+            secrets.flat_map(|(location, secret)| unmatched(inspection, location, secret));
         Self { at, rows, unmatched: unmatched.collect() }
     }
 }
 
 /// The patterns of a pull Secret that match nothing: each is probably a typo.
-fn unmatched(inspection: &Inspection, place: usize, secret: &SecretReport) -> Vec<Unmatched> {
+fn unmatched(inspection: &Inspection, location: usize, secret: &SecretReport) -> Vec<Unmatched> {
     let patterns = secret.patterns.iter().enumerate();
     let unmatched = patterns.filter(|(_, (_, namespaces))| *namespaces == 0);
     unmatched
         .map(|(number, (pattern, _))| {
             let copies = inspection.snapshot.copies();
-            let namespaces = copies.filter(|view| view.position() == place);
+            let namespaces = copies.filter(|view| view.position() == location);
             let nearest = nearest(pattern, namespaces.map(|view| view.namespace));
             Unmatched {
                 secret: secret.name.clone(),
                 pattern: pattern.clone(),
-                spot: inspection.places.allow(place, number),
+                source: inspection.locations.allow(location, number),
                 nearest: nearest.map(str::to_owned),
             }
         })

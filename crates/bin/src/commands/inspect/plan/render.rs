@@ -32,10 +32,10 @@ impl Plan {
 
     /// A line for each pattern that matches nothing.
     pub(super) fn warnings(&self) -> String {
-        let warning = |Unmatched { secret, pattern, spot, nearest }: &Unmatched| {
+        let warning = |Unmatched { secret, pattern, source, nearest }: &Unmatched| {
             let nearest = nearest.as_ref();
             let help = nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default();
-            format!("warning: {spot}: no namespace matches `{pattern}` of {secret}{help}\n")
+            format!("warning: {source}: no namespace matches `{pattern}` of {secret}{help}\n")
         };
         self.unmatched.iter().map(warning).collect()
     }

@@ -9,13 +9,13 @@ use ecr_refresher_sync::desired::settings::Settings;
 
 use super::{
     Config,
-    problem::{Place, Problem},
+    problem::{Location, Problem},
     raw::RawConfig,
     yaml::Tree,
 };
 
 /// Checks a config and turns it into settings.
-pub(super) fn lower(raw: RawConfig, tree: &Tree) -> Result<Config, Vec<Problem>> {
+pub(super) fn validate(raw: RawConfig, tree: &Tree) -> Result<Config, Vec<Problem>> {
     let mut lowering = Lowering { tree, problems: Vec::new() };
     let registries = lowering.registries(raw.registries);
     let names: Vec<_> = registries.iter().map(|registry| &*registry.name).collect();
@@ -44,14 +44,14 @@ struct Lowering<'a> {
 }
 
 impl Lowering<'_> {
-    /// Notes what is wrong with the value at a path of keys.
+    /// Records a problem of the value at a path of keys.
     fn report(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {
         let path: Vec<_> = path.iter().map(|&key| key.to_owned()).collect();
-        self.problems.push(Problem::new(self.tree.place(&path), message).help(help));
+        self.problems.push(Problem::new(self.tree.location(&path), message).help(help));
     }
 
-    /// Notes what is wrong with the file as a whole.
+    /// Records a problem of the file as a whole.
     fn report_file(&mut self, message: &str, help: &str) {
-        self.problems.push(Problem::new(Place::File, message).help(help));
+        self.problems.push(Problem::new(Location::File, message).help(help));
     }
 }

@@ -1,4 +1,4 @@
-//! As whom AWS is asked.
+//! The AWS identity used for calls.
 
 use std::path::{Path, PathBuf};
 

@@ -39,7 +39,7 @@ impl Lowering<'_> {
             let path = ["secrets", &index, "name"];
             if !is_subdomain(&raw.name) {
                 let message = format!("`{}` cannot name a Secret", raw.name);
-                self.report(&path, message, "use lower-case letters, digits, `-` and `.`");
+                self.report(&path, message, "use validate-case letters, digits, `-` and `.`");
             }
             if !names.insert(raw.name.clone()) {
                 let message = format!("there are two pull Secrets named `{}`", raw.name);
@@ -158,14 +158,14 @@ impl Lowering<'_> {
         }
     }
 
-    /// The ServiceAccounts whose Pods pull with the Secret.
+    /// The ServiceAccounts that name the Secret.
     fn service_accounts(&mut self, accounts: &[String], secret: &str) {
         for (index, account) in accounts.iter().enumerate() {
-            let place = index.to_string();
-            let path = ["secrets", secret, "serviceAccounts", &place];
+            let location = index.to_string();
+            let path = ["secrets", secret, "serviceAccounts", &location];
             if !is_subdomain(account) {
                 let message = format!("`{account}` cannot name a ServiceAccount");
-                self.report(&path, message, "use lower-case letters, digits, `-` and `.`");
+                self.report(&path, message, "use validate-case letters, digits, `-` and `.`");
             } else if accounts[..index].contains(account) {
                 let message = format!("the ServiceAccount `{account}` is named twice");
                 self.report(&path, message, "name it once");

@@ -1,4 +1,4 @@
-//! Where in the config the patterns are, for those who ask which of them decided.
+//! The locations of patterns in the config.
 
 use std::{
     fmt,
@@ -9,62 +9,62 @@ use serde::Serialize;
 
 use super::{
     environment,
-    problem::{Place, PlaceIn},
+    problem::{Location, LocationIn},
     yaml::Tree,
 };
 
 /// The key of the pull Secrets.
 const SECRETS: &str = "secrets";
 
-/// The places of the patterns and label selectors of a config.
+/// The locations of the patterns and label selectors of a config.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct Locations {
     file: PathBuf,
     tree: Tree,
     /// Whether a variable has overridden the pull Secrets of the file.
     overridden: bool,
 }
 
-/// Where in the config something is.
+/// A location in the config.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Spot {
-    /// None for what a variable says.
+pub(crate) struct SourceLocation {
+    /// `None` for an environment variable.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<PathBuf>,
     #[serde(flatten)]
-    place: Place,
+    location: Location,
 }
 
-impl Places {
+impl Locations {
     pub(super) fn new(file: &Path, tree: Tree, overridden: bool) -> Self {
         Self { file: file.to_owned(), tree, overridden }
     }
 
-    /// The place of a pattern that allows. Pull Secrets and patterns are counted from 0.
-    pub(crate) fn allow(&self, secret: usize, pattern: usize) -> Spot {
+    /// The location of an allow pattern. Pull Secrets and patterns are counted from 0.
+    pub(crate) fn allow(&self, secret: usize, pattern: usize) -> SourceLocation {
         let pattern = pattern.to_string();
         let listed = path(secret, &["allow", &pattern]);
         // A plain list is short for `allow`.
         let plain = path(secret, &[&pattern]);
-        self.spot(if self.tree.contains(&listed) { &listed } else { &plain })
+        self.source(if self.tree.contains(&listed) { &listed } else { &plain })
     }
 
-    /// The place of a pattern that denies.
-    pub(crate) fn deny(&self, secret: usize, pattern: usize) -> Spot {
-        self.spot(&path(secret, &["deny", &pattern.to_string()]))
+    /// The location of a deny pattern.
+    pub(crate) fn deny(&self, secret: usize, pattern: usize) -> SourceLocation {
+        self.source(&path(secret, &["deny", &pattern.to_string()]))
     }
 
-    /// The place of the label selector.
-    pub(crate) fn selector(&self, secret: usize) -> Spot {
-        self.spot(&path(secret, &["selector"]))
+    /// The location of the label selector.
+    pub(crate) fn selector(&self, secret: usize) -> SourceLocation {
+        self.source(&path(secret, &["selector"]))
     }
 
-    fn spot(&self, path: &[String]) -> Spot {
+    fn source(&self, path: &[String]) -> SourceLocation {
         if self.overridden {
             let variable = environment::variable(&[SECRETS.to_owned()]);
-            return Spot { file: None, place: Place::Variable { variable } };
+            return SourceLocation { file: None, location: Location::Variable { variable } };
         }
-        Spot { file: Some(self.file.clone()), place: self.tree.place(path) }
+        SourceLocation { file: Some(self.file.clone()), location: self.tree.location(path) }
     }
 }
 
@@ -74,9 +74,9 @@ fn path(secret: usize, keys: &[&str]) -> Vec<String> {
     [&[SECRETS, &secret, "namespaces"], keys].concat().into_iter().map(str::to_owned).collect()
 }
 
-impl fmt::Display for Spot {
+impl fmt::Display for SourceLocation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.file.as_deref().unwrap_or(Path::new(""));
-        PlaceIn(&self.place, file).fmt(formatter)
+        LocationIn(&self.location, file).fmt(formatter)
     }
 }

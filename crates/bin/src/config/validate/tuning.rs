@@ -1,4 +1,4 @@
-//! What is not about registries or pull Secrets, and has a default.
+//! The settings other than registries and pull Secrets, all of which have defaults.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -12,21 +12,21 @@ use super::{
     Lowering,
 };
 
-/// A token is replaced at half its life, unless the config says otherwise.
+/// By default a token is replaced at half its life.
 const AT_FRACTION: f64 = 0.5;
-/// The copies of a new token are written over this time, unless the config says otherwise.
+/// The default time over which the copies of a new token are written.
 const SPREAD: Duration = Duration::from_mins(5);
 /// Beyond this a spread would reach into the last part of a token's 12 hours.
 const LONGEST_SPREAD: Duration = Duration::from_hours(1);
-/// A copy that is wanted no more is deleted after this, unless the config says otherwise.
+/// The default grace period of a copy that is no longer wanted.
 const PRUNE_AFTER: Duration = Duration::from_mins(10);
-/// How many writes may be under way, unless the config says otherwise.
+/// The default number of jobs that may run at once.
 const CONCURRENCY: u64 = 32;
 /// More connections than this gain nothing from one API server.
 const MOST_CONCURRENCY: u64 = 256;
-/// Where metrics and probes are served, unless the config says otherwise.
+/// The default address of metrics and probes.
 const LISTEN: &str = "0.0.0.0:8080";
-/// The times of the leader election, unless the config says otherwise: those of Kubernetes' own
+/// The default times of the leader election: those of Kubernetes' own
 /// components (k8s.io/component-base, `config/v1alpha1/defaults.go`).
 const LEASE_DURATION: Duration = Duration::from_secs(15);
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
@@ -61,7 +61,7 @@ impl Lowering<'_> {
         (at_fraction, spread.unwrap_or(SPREAD))
     }
 
-    /// After how long what is wanted no more is deleted; `None` for never.
+    /// The grace period of a copy that is no longer wanted; `None` if it is never deleted.
     pub(super) fn prune(&mut self, raw: &RawPrune) -> Option<Duration> {
         let after = raw.after.as_deref().map_or(Some(PRUNE_AFTER), parse_duration);
         if after.is_none() {
@@ -75,7 +75,7 @@ impl Lowering<'_> {
     pub(super) fn concurrency(&mut self, raw: &RawWriter) -> usize {
         let concurrency = raw.concurrency.unwrap_or(CONCURRENCY);
         if !(1..=MOST_CONCURRENCY).contains(&concurrency) {
-            let message = format!("{concurrency} writes cannot be under way at once");
+            let message = format!("invalid value `{concurrency}` for `writer.concurrency`");
             let help = format!("choose 1 to {MOST_CONCURRENCY}; {CONCURRENCY} is usual");
             self.report(&["writer", "concurrency"], message, help);
         }
