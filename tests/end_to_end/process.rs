@@ -120,7 +120,10 @@ async fn variables_override(_: Arc<ControlPlane>) -> Result<()> {
     };
     ensure!(check("ECR_REFRESHER__REFRESH__AT_FRACTION", "0.4")?.0 == Some(0));
     let (code, words) = check("ECR_REFRESHER__WRITER__CONCURRENCY", "0")?;
-    ensure!(code == Some(2) && words.contains("0 writes cannot be under way"), "{words}");
+    ensure!(
+        code == Some(2) && words.contains("invalid value `0` for `writer.concurrency`"),
+        "{words}"
+    );
     let (code, words) = check("ECR_REFRESHER__WRITER__CONCURENCY", "7")?;
     let expected = "ECR_REFRESHER__WRITER__CONCURENCY: unknown key `concurency`; did you mean \
                     `concurrency`?\n";
