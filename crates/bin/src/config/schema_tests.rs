@@ -220,7 +220,7 @@ fn the_defaults_are_those_of_the_program() {
     assert_eq!(format!("{:?}", read(&full).unwrap()), format!("{:?}", read(&least).unwrap()));
 }
 
-/// A config with another value in a location, which may be new in its mapping.
+/// A config with another value at a location, which may be new in its mapping.
 fn with(config: &Value, location: &str, value: Value) -> Value {
     let mut config = config.clone();
     match location.rsplit_once('/') {
@@ -233,7 +233,7 @@ fn with(config: &Value, location: &str, value: Value) -> Value {
     config
 }
 
-/// Values that differ from one in a single location.
+/// Values that differ from it at a single location.
 fn mutations(value: &Value) -> Vec<Value> {
     let others = [
         json!(null),

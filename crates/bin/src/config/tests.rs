@@ -14,10 +14,10 @@ secrets:
 ";
 
 fn parse_text(text: &str) -> Result<Config, ConfigError> {
-    parse_with_places(text).map(|(config, _)| config)
+    parse_with_locations(text).map(|(config, _)| config)
 }
 
-fn parse_with_places(text: &str) -> Result<(Config, Locations), ConfigError> {
+fn parse_with_locations(text: &str) -> Result<(Config, Locations), ConfigError> {
     parse(Path::new("config.yaml"), text, Env::prefixed("NO_SUCH_PREFIX_"))
 }
 
@@ -198,16 +198,17 @@ fn service_accounts_are_checked_by_name() {
     let text = format!("{MINIMUM}    serviceAccounts: [Default, builder, builder]\n");
     let problems = problems(&text);
     assert!(problems.contains("`Default` cannot name a ServiceAccount"), "{problems}");
+    assert!(problems.contains("use lower-case letters, digits, `-` and `.`"), "{problems}");
     assert!(problems.contains("the ServiceAccount `builder` is named twice"), "{problems}");
 }
 
 #[test]
 fn every_pattern_and_selector_has_its_place() {
-    let (_, locations) = parse_with_places(MINIMUM).unwrap();
+    let (_, locations) = parse_with_locations(MINIMUM).unwrap();
     assert_eq!(locations.allow(0, 1).to_string(), "config.yaml:7:28");
     let mapping = "{ allow: [a, b], deny: [c], selector: { matchLabels: { tier: prod } } }";
     let text = with("[\"team-*\", payments]", mapping);
-    let (_, locations) = parse_with_places(&text).unwrap();
+    let (_, locations) = parse_with_locations(&text).unwrap();
     assert_eq!(locations.allow(0, 1).to_string(), "config.yaml:7:30");
     assert_eq!(locations.deny(0, 0).to_string(), "config.yaml:7:41");
     assert_eq!(locations.selector(0).to_string(), "config.yaml:7:45");

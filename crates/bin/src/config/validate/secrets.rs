@@ -23,6 +23,8 @@ use super::{
 
 /// GitOps tools take what carries this label for theirs, and delete it.
 const INSTANCE: &str = "app.kubernetes.io/instance";
+/// The remedy for a name that is no DNS subdomain.
+const SUBDOMAIN_HELP: &str = "use lower-case letters, digits, `-` and `.`";
 
 impl Lowering<'_> {
     pub(super) fn secrets(&mut self, raw: Vec<RawSecret>, registries: &[&str]) -> Vec<PullSecret> {
@@ -39,7 +41,7 @@ impl Lowering<'_> {
             let path = ["secrets", &index, "name"];
             if !is_subdomain(&raw.name) {
                 let message = format!("`{}` cannot name a Secret", raw.name);
-                self.report(&path, message, "use validate-case letters, digits, `-` and `.`");
+                self.report(&path, message, SUBDOMAIN_HELP);
             }
             if !names.insert(raw.name.clone()) {
                 let message = format!("there are two pull Secrets named `{}`", raw.name);
@@ -161,11 +163,11 @@ impl Lowering<'_> {
     /// The ServiceAccounts that name the Secret.
     fn service_accounts(&mut self, accounts: &[String], secret: &str) {
         for (index, account) in accounts.iter().enumerate() {
-            let location = index.to_string();
-            let path = ["secrets", secret, "serviceAccounts", &location];
+            let position = index.to_string();
+            let path = ["secrets", secret, "serviceAccounts", &position];
             if !is_subdomain(account) {
                 let message = format!("`{account}` cannot name a ServiceAccount");
-                self.report(&path, message, "use validate-case letters, digits, `-` and `.`");
+                self.report(&path, message, SUBDOMAIN_HELP);
             } else if accounts[..index].contains(account) {
                 let message = format!("the ServiceAccount `{account}` is named twice");
                 self.report(&path, message, "name it once");
