@@ -41,8 +41,8 @@ impl Tasks {
         self.spawn(name, task);
     }
 
-    /// Waits for `signal`, which names a signal, and then for the tasks that end in good order. All others
-    /// are dropped with them.
+    /// Waits for a signal, whose name `signal` returns, and then for the tasks that end in good order. All
+    /// others are dropped with them.
     ///
     /// # Errors
     /// When a task ends by itself, or badly.

@@ -3,6 +3,7 @@
 use ecr_refresher_sync::report::CopyState;
 use jiff::Timestamp;
 use serde::Serialize;
+use strum::VariantArray;
 
 use super::{Inspection, counts::Counts, inspect, left::Left, table::Table};
 use crate::{
@@ -14,8 +15,6 @@ use crate::{
 
 /// A copy that is ours where none is wanted any more.
 const UNWANTED: &str = "unwanted";
-/// All states that a copy can be in without a token, in the order in which they are counted.
-const STATES: [&str; 6] = ["fresh", "stale", "expired", "missing", "conflict", UNWANTED];
 
 /// Prints the state of all copies.
 pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
@@ -109,7 +108,10 @@ impl Status {
     }
 
     fn counts(&self) -> Counts {
-        Counts::new(&STATES, self.rows.iter().map(|row| row.state))
+        // No job has run, so none has failed.
+        let states = CopyState::VARIANTS.iter().filter(|&&state| state != CopyState::Failed);
+        let states: Vec<_> = states.map(|state| state.as_str()).chain([UNWANTED]).collect();
+        Counts::new(&states, self.rows.iter().map(|row| row.state))
     }
 }
 

@@ -87,9 +87,9 @@ impl Explanation {
             .secrets
             .iter()
             .enumerate()
-            .map(|(location, secret)| {
-                let view = copies.iter().find(|view| view.position() == location);
-                About::of(inspection, location, secret, namespace, view)
+            .map(|(position, secret)| {
+                let view = copies.iter().find(|view| view.position() == position);
+                About::of(inspection, position, secret, namespace, view)
             })
             .collect();
         Self {
@@ -107,14 +107,14 @@ impl Explanation {
 impl About {
     fn of(
         inspection: &Inspection,
-        location: usize,
+        position: usize,
         secret: &PullSecret,
         namespace: &str,
         view: Option<&CopyView<'_>>,
     ) -> Self {
         let none = BTreeMap::new();
         let labels = view.map_or(&none, |view| view.labels);
-        let config = Verdict::of(&inspection.locations, location, secret, namespace, labels);
+        let config = Verdict::of(&inspection.locations, position, secret, namespace, labels);
         Self {
             secret: secret.name.clone(),
             wanted: config.is_wanted(),

@@ -41,10 +41,10 @@ pub(super) struct Pattern {
 }
 
 impl Verdict {
-    /// What the pull Secret at a location of the config says of a namespace with these labels.
+    /// What the pull Secret at a position of the config says of a namespace with these labels.
     pub(super) fn of(
         locations: &Locations,
-        location: usize,
+        position: usize,
         secret: &PullSecret,
         namespace: &str,
         labels: &BTreeMap<String, String>,
@@ -54,15 +54,15 @@ impl Verdict {
             pattern: all.get(number).cloned().unwrap_or_default(),
             source,
         };
-        let allowing = |number| pattern(list.patterns(), number, locations.allow(location, number));
+        let allowing = |number| pattern(list.patterns(), number, locations.allow(position, number));
         match list.decide(namespace, labels) {
             Decision::Allowed(number) => Self::Allowed { by: allowing(number) },
             Decision::Denied(number) => Self::Denied {
-                by: pattern(list.deny_patterns(), number, locations.deny(location, number)),
+                by: pattern(list.deny_patterns(), number, locations.deny(position, number)),
             },
             Decision::NotSelected(number) => Self::NotSelected {
                 by: allowing(number),
-                selector: locations.selector(location),
+                selector: locations.selector(position),
                 unmet: list.unmet(labels),
             },
             Decision::NotListed => {

@@ -108,24 +108,24 @@ impl Plan {
         let report = inspection.snapshot.report();
         let secrets = report.secrets.iter().enumerate();
         let unmatched =
-            secrets.flat_map(|(location, secret)| unmatched(inspection, location, secret));
+            secrets.flat_map(|(position, secret)| unmatched(inspection, position, secret));
         Self { at, rows, unmatched: unmatched.collect() }
     }
 }
 
 /// The patterns of a pull Secret that match nothing: each is probably a typo.
-fn unmatched(inspection: &Inspection, location: usize, secret: &SecretReport) -> Vec<Unmatched> {
+fn unmatched(inspection: &Inspection, position: usize, secret: &SecretReport) -> Vec<Unmatched> {
     let patterns = secret.patterns.iter().enumerate();
     let unmatched = patterns.filter(|(_, (_, namespaces))| *namespaces == 0);
     unmatched
         .map(|(number, (pattern, _))| {
             let copies = inspection.snapshot.copies();
-            let namespaces = copies.filter(|view| view.position() == location);
+            let namespaces = copies.filter(|view| view.position() == position);
             let nearest = nearest(pattern, namespaces.map(|view| view.namespace));
             Unmatched {
                 secret: secret.name.clone(),
                 pattern: pattern.clone(),
-                source: inspection.locations.allow(location, number),
+                source: inspection.locations.allow(position, number),
                 nearest: nearest.map(str::to_owned),
             }
         })
