@@ -57,9 +57,9 @@ pub struct Runner {
     pub(super) watches: Watches,
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Input>>,
     tokens: SharedTokenStore,
-    pub(super) leadership: Leadership,
+    leadership: Leadership,
     restores: watch::Receiver<u64>,
-    pub(super) clock: Clock,
+    clock: Clock,
     pub(super) metrics: SyncMetrics,
     pub(super) notices: Option<Notices>,
     requests: mpsc::Receiver<Request>,
@@ -241,11 +241,7 @@ impl Runner {
     }
 
     pub(super) fn until_due(&self) -> Duration {
-        let (now, term) = (self.clock.now(), self.leadership.term());
-        let are_namespaces_current = self.watches.are_namespaces_current();
-        self.tokens.read(|tokens| {
-            self.engine.until_due(&Facts { now, term, tokens, are_namespaces_current })
-        })
+        self.engine.until_due(self.clock.uptime(), self.watches.are_namespaces_current())
     }
 
     /// Whether a pass has nothing left to do.

@@ -239,7 +239,7 @@ impl Engine {
     }
 
     fn start_jobs(&mut self, facts: &Facts<'_>, effects: &mut Vec<Effect>) {
-        let last = last_class(facts);
+        let last = last_class(facts.are_namespaces_current);
         while !self.is_stopping
             && self.running < self.concurrency.limit()
             && let Some(job) = self.index.next_job(facts.now, last)
@@ -256,9 +256,9 @@ impl Engine {
     }
 
     /// How long until a job is due, at most [`POLL_INTERVAL`].
-    pub(super) fn until_due(&self, facts: &Facts<'_>) -> Duration {
-        let due = self.index.next_due(last_class(facts));
-        let left = due.map(|due| due.saturating_sub(facts.now.uptime));
+    pub(super) fn until_due(&self, uptime: Duration, are_namespaces_current: bool) -> Duration {
+        let due = self.index.next_due(last_class(are_namespaces_current));
+        let left = due.map(|due| due.saturating_sub(uptime));
         // A job that is due waits for another one to end, which is an input.
         left.filter(|left| !left.is_zero()).map_or(POLL_INTERVAL, |left| left.min(POLL_INTERVAL))
     }
@@ -307,6 +307,6 @@ impl Engine {
 }
 
 /// The last class of jobs that may start.
-fn last_class(facts: &Facts<'_>) -> JobClass {
-    if facts.are_namespaces_current { JobClass::Delete } else { JobClass::Patch }
+fn last_class(are_namespaces_current: bool) -> JobClass {
+    if are_namespaces_current { JobClass::Delete } else { JobClass::Patch }
 }

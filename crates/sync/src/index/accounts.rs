@@ -90,7 +90,7 @@ impl Index {
         now: Now,
     ) -> Option<Ticket> {
         let record = self.namespaces.get(namespace)?.account(account);
-        let retry_at = record.failure().map_or(Duration::ZERO, |failure| failure.retry_at);
+        let retry_at = FailureRecord::retry_at(record.failure());
         let (patch, due) = self.patch(namespace, account, now)?;
         let not_before = record.repairs.not_before(patch.names);
         let due = due.max(retry_at).max(not_before);
@@ -188,9 +188,8 @@ impl Index {
             (_, Ok(_)) => record.account.end_job(),
             (_, Err(failure)) => {
                 record.account.end_job();
-                let failure = FailureRecord::after(record.failure(), failure, now, random);
-                outcome.failure = Some(Arc::clone(&failure.failure));
-                record.failure = Some(Box::new(failure));
+                let failures = &mut record.failure;
+                outcome.failure = FailureRecord::record(failures, Some(failure), now, random);
             }
         }
         Some(outcome)

@@ -10,6 +10,7 @@ use ecr_refresher_core::{
 use super::{
     Index, SecretState,
     copy::{Spread, spread_position},
+    failure::FailureRecord,
     namespaces::Presence,
 };
 use crate::{
@@ -131,7 +132,7 @@ impl Index {
                 Some(failure)
             }
         };
-        outcome.failure = copy.record_failure(failure, now, random);
+        outcome.failure = FailureRecord::record(&mut copy.failure, failure, now, random);
         Some(outcome)
     }
 }

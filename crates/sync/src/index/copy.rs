@@ -2,7 +2,6 @@
 
 use std::{
     hash::{DefaultHasher, Hasher},
-    sync::Arc,
     time::Duration,
 };
 
@@ -17,7 +16,6 @@ use crate::{
     desired::{manifest::Manifest, settings::OnConflict},
     job::{
         Deletion, JobClass,
-        failure::{RepeatedFailure, WriteFailure},
         queue::{Deadline, Ticket},
     },
     moment::Moment,
@@ -186,20 +184,6 @@ impl CopyRecord {
         }
     }
 
-    /// Records how a job ended. `random` in 0..1 is for the backoff.
-    pub(super) fn record_failure(
-        &mut self,
-        failure: Option<WriteFailure>,
-        now: Now,
-        random: f64,
-    ) -> Option<Arc<RepeatedFailure>> {
-        let previous = self.failure.take();
-        let record = FailureRecord::after(previous.as_deref(), failure?, now, random);
-        let failure = Arc::clone(&record.failure);
-        self.failure = Some(Box::new(record));
-        Some(failure)
-    }
-
     /// When it must be applied, and with which priority.
     pub(super) fn plan_apply(
         &mut self,
@@ -249,7 +233,7 @@ impl CopyRecord {
     }
 
     fn retry_at(&self) -> Duration {
-        self.failure.as_ref().map_or(Duration::ZERO, |failure| failure.retry_at)
+        FailureRecord::retry_at(self.failure.as_deref())
     }
 
     /// Its state. Without a manifest, what is there counts as up to date until it expires.

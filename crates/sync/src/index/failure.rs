@@ -15,21 +15,30 @@ pub(super) struct FailureRecord {
     /// Shared with every report that shows it.
     pub(super) failure: Arc<RepeatedFailure>,
     /// By the uptime.
-    pub(super) retry_at: Duration,
+    retry_at: Duration,
 }
 
 impl FailureRecord {
-    /// The next failure after `previous`. `random` in 0..1 is for the backoff.
-    pub(super) fn after(
-        previous: Option<&Self>,
-        failure: WriteFailure,
+    /// Records how a job ended: with a failure, or without one, which ends the row. Returns the failure.
+    /// `random` in 0..1 is for the backoff.
+    pub(super) fn record(
+        record: &mut Option<Box<Self>>,
+        failure: Option<WriteFailure>,
         now: Now,
         random: f64,
-    ) -> Self {
+    ) -> Option<Arc<RepeatedFailure>> {
+        let (previous, failure) = (record.take(), failure?);
         let count = previous.map_or(0, |previous| previous.failure.count).saturating_add(1);
         let delay = backoff::delay(count, failure.retry_after, random);
         let retry_at = now.uptime.saturating_add(delay);
-        Self { failure: Arc::new(RepeatedFailure { failure, count, delay }), retry_at }
+        let failure = Arc::new(RepeatedFailure { failure, count, delay });
+        *record = Some(Box::new(Self { failure: Arc::clone(&failure), retry_at }));
+        Some(failure)
+    }
+
+    /// When a job may be tried, by the uptime: at once if none has failed.
+    pub(super) fn retry_at(record: Option<&Self>) -> Duration {
+        record.map_or(Duration::ZERO, |record| record.retry_at)
     }
 
     /// Whether the Secret that is there is the cause, and not a fault.

@@ -185,12 +185,6 @@ impl Index {
         self.secrets.iter().map(|(slot, state)| (slot, &state.secret))
     }
 
-    /// The pull Secret in a slot.
-    #[must_use]
-    pub fn secret(&self, slot: SecretSlot) -> Option<&PullSecret> {
-        self.secrets.get(slot).map(|state| &state.secret)
-    }
-
     /// The names of ServiceAccounts by slot.
     pub fn accounts(&self) -> impl Iterator<Item = (AccountSlot, &str)> {
         self.accounts.iter().map(|(slot, state)| (slot, &*state.name))

@@ -29,8 +29,11 @@ impl Index {
         self.follow_accounts(&account_names(settings));
         self.namespaces.make_room(self.secrets.len(), self.accounts.len());
         for id in self.namespaces.touched(Touched::All) {
-            self.count_matches(id, 1);
-            self.decide(id, now);
+            let exists = |entry: &Entry| entry.presence() != Presence::Absent;
+            if self.namespaces.get(id).is_some_and(exists) {
+                self.count(id, 1);
+                self.decide(id, now);
+            }
         }
         self.requeue(now);
         labels_are_missing
@@ -114,7 +117,7 @@ impl Index {
             _ => entry.copies.iter_mut().for_each(|copy| copy.failure = None),
         }
         if before == Presence::Absent {
-            self.count_matches(id, 1);
+            self.count(id, 1);
         } else if presence == Presence::Absent {
             // It does not count as present any more.
             self.count(id, -1);
@@ -141,14 +144,7 @@ impl Index {
         }
     }
 
-    /// Counts a namespace that exists for the patterns that match its name.
-    fn count_matches(&mut self, id: u32, difference: i64) {
-        let exists = |entry: &Entry| entry.presence() != Presence::Absent;
-        if self.namespaces.get(id).is_some_and(exists) {
-            self.count(id, difference);
-        }
-    }
-
+    /// Counts a namespace for the patterns that match its name.
     fn count(&mut self, id: u32, difference: i64) {
         let Some(entry) = self.namespaces.get(id) else { return };
         for state in self.secrets.values_mut() {
