@@ -8,3 +8,5 @@ mod notify;
 pub mod once;
 pub mod runner;
 pub mod step;
+#[cfg(test)]
+mod tests;

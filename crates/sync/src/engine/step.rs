@@ -140,7 +140,7 @@ impl Engine {
     /// Takes one step: settles the term, merges the input, renders new tokens, and starts what is due.
     pub fn step(&mut self, input: Input, facts: &Facts<'_>) -> Vec<Effect> {
         let mut effects = Vec::new();
-        self.settle_term(facts, &mut effects);
+        let has_begun = self.settle_term(facts, &mut effects);
         match input {
             Input::Wake => {}
             Input::Observed(event) => self.index.apply(event, facts.now),
@@ -156,7 +156,9 @@ impl Engine {
             effects.extend(
                 conflicts.map(|(secret, namespace)| Effect::ReportConflict { secret, namespace }),
             );
-            self.start_jobs(facts, &mut effects);
+            // The lists of before the term may be too old to decide that a copy is not wanted.
+            let may_delete = facts.are_namespaces_current && !has_begun;
+            self.start_jobs(last_class(may_delete), facts.now, &mut effects);
         }
         effects
     }
@@ -166,9 +168,10 @@ impl Engine {
         self.index.suspended(duration, now);
     }
 
-    fn settle_term(&mut self, facts: &Facts<'_>, effects: &mut Vec<Effect>) {
+    /// Follows the term. Returns whether one has begun.
+    fn settle_term(&mut self, facts: &Facts<'_>, effects: &mut Vec<Effect>) -> bool {
         if self.term == facts.term {
-            return;
+            return false;
         }
         if self.term.is_some() && !is_planted(Bug::WritesOutliveTerm) {
             effects.push(Effect::CancelJobs);
@@ -179,6 +182,7 @@ impl Engine {
             effects.push(Effect::ListOutdated);
         }
         (self.term, self.rendered) = (facts.term, None);
+        self.term.is_some()
     }
 
     fn job_done(
@@ -238,11 +242,11 @@ impl Engine {
         }
     }
 
-    fn start_jobs(&mut self, facts: &Facts<'_>, effects: &mut Vec<Effect>) {
-        let last = last_class(facts.are_namespaces_current);
+    /// Starts due jobs of the classes up to `last`.
+    fn start_jobs(&mut self, last: JobClass, now: Now, effects: &mut Vec<Effect>) {
         while !self.is_stopping
             && self.running < self.concurrency.limit()
-            && let Some(job) = self.index.next_job(facts.now, last)
+            && let Some(job) = self.index.next_job(now, last)
         {
             self.running += 1;
             let ordinal = self.concurrency.start();
@@ -307,6 +311,6 @@ impl Engine {
 }
 
 /// The last class of jobs that may start.
-fn last_class(are_namespaces_current: bool) -> JobClass {
-    if are_namespaces_current { JobClass::Delete } else { JobClass::Patch }
+fn last_class(may_delete: bool) -> JobClass {
+    if may_delete { JobClass::Delete } else { JobClass::Patch }
 }
