@@ -121,7 +121,7 @@ async fn variables_override(_: Arc<ControlPlane>) -> Result<()> {
     ensure!(check("ECR_REFRESHER__REFRESH__AT_FRACTION", "0.4")?.0 == Some(0));
     let (code, words) = check("ECR_REFRESHER__WRITER__CONCURRENCY", "0")?;
     ensure!(
-        code == Some(2) && words.contains("invalid value `0` for `writer.concurrency`"),
+        code == Some(2) && words.contains("`0` is not a valid number for `writer.concurrency`"),
         "{words}"
     );
     let (code, words) = check("ECR_REFRESHER__WRITER__CONCURENCY", "7")?;

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{
     environment,
+    key_path::KeyPath,
     problem::{Location, LocationIn},
     yaml::Tree,
 };
@@ -42,36 +43,35 @@ impl Locations {
 
     /// The location of an allow pattern. Pull Secrets and patterns are counted from 0.
     pub(crate) fn allow(&self, secret: usize, pattern: usize) -> SourceLocation {
-        let pattern = pattern.to_string();
-        let listed = path(secret, &["allow", &pattern]);
+        let namespaces = namespaces(secret);
+        let listed = namespaces.key("allow").index(pattern);
         // A plain list is short for `allow`.
-        let plain = path(secret, &[&pattern]);
+        let plain = namespaces.index(pattern);
         self.source(if self.tree.contains(&listed) { &listed } else { &plain })
     }
 
     /// The location of a deny pattern.
     pub(crate) fn deny(&self, secret: usize, pattern: usize) -> SourceLocation {
-        self.source(&path(secret, &["deny", &pattern.to_string()]))
+        self.source(&namespaces(secret).key("deny").index(pattern))
     }
 
     /// The location of the label selector.
     pub(crate) fn selector(&self, secret: usize) -> SourceLocation {
-        self.source(&path(secret, &["selector"]))
+        self.source(&namespaces(secret).key("selector"))
     }
 
-    fn source(&self, path: &[String]) -> SourceLocation {
+    fn source(&self, path: &KeyPath) -> SourceLocation {
         if self.overridden {
-            let variable = environment::variable(&[SECRETS.to_owned()]);
+            let variable = environment::variable(&KeyPath::default().key(SECRETS));
             return SourceLocation { file: None, location: Location::Variable { variable } };
         }
         SourceLocation { file: Some(self.file.clone()), location: self.tree.location(path) }
     }
 }
 
-/// The path of something below the `namespaces` of a pull Secret.
-fn path(secret: usize, keys: &[&str]) -> Vec<String> {
-    let secret = secret.to_string();
-    [&[SECRETS, &secret, "namespaces"], keys].concat().into_iter().map(str::to_owned).collect()
+/// The path of the `namespaces` of a pull Secret.
+fn namespaces(secret: usize) -> KeyPath {
+    KeyPath::default().key(SECRETS).index(secret).key("namespaces")
 }
 
 impl fmt::Display for SourceLocation {

@@ -1,15 +1,18 @@
 //! The config file: read, checked, and turned into settings.
 //!
-//! The file is read three times over: as text into a tree that knows its lines (`yaml`), merged with
-//! the environment into the types that mirror the file (`raw`), and lowered into the settings that
-//! the rest of the program uses (`validate`). Each problem is reported with its location.
+//! The text becomes a tree that knows its lines (`yaml`); the tree and the environment become the types
+//! that mirror the file (`raw`); these become the settings of the program (`validate`). Each value owns its
+//! rule (`rules`): parser, schema, default, remedy. Each problem is reported with its location.
 
 mod environment;
 mod follow;
+mod key_path;
 mod locations;
 mod names;
 mod problem;
 mod raw;
+mod rule;
+mod rules;
 mod schema;
 mod validate;
 mod yaml;
@@ -38,12 +41,12 @@ pub(crate) use self::{
 };
 use self::{raw::RawConfig, yaml::Tree};
 
-/// A config that makes sense.
+/// A valid config.
 #[derive(Debug)]
 pub struct Config {
     /// Where credentials come from.
     pub(crate) registries: Arc<[RegistrySettings]>,
-    /// At which fraction of a token's life the next is fetched.
+    /// The fraction of a token's life after which the next one is fetched.
     pub(crate) at_fraction: f64,
     /// The settings of the engine.
     pub(crate) sync: Settings,

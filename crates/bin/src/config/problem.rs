@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{environment, yaml::Tree};
 use crate::words::nearest;
 
-/// A config that makes no sense: everything that is wrong with it.
+/// An invalid config: all its problems.
 #[derive(Debug, Serialize)]
 pub struct ConfigError {
     file: PathBuf,
@@ -133,16 +133,16 @@ fn explain_one(error: &figment::Error, tree: &Tree) -> Problem {
             problem(format!("unknown key `{field}`")).help(suggest(field, known))
         }
         Kind::UnknownVariant(value, known) => {
-            problem(format!("`{value}` is no value of `{key}`")).help(suggest(value, known))
+            problem(format!("invalid value `{value}` for `{key}`")).help(suggest(value, known))
         }
         Kind::MissingField(field) => problem(format!("`{field}` is missing")),
         Kind::InvalidType(Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_), expected)
             if expected.contains("string") =>
         {
-            problem(format!("`{key}` is a number where a text belongs")).help("put it in quotes")
+            problem(format!("`{key}` is a number, but must be a text")).help("put it in quotes")
         }
         Kind::InvalidType(actual, expected) => {
-            problem(format!("`{key}` is {}, where {expected} belongs", kind_of(actual)))
+            problem(format!("`{key}` is {}, but must be {expected}", kind_of(actual)))
         }
         kind => problem(kind.to_string()),
     }

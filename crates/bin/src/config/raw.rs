@@ -3,8 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt, path::PathBuf};
 
 use ecr_refresher_core::ecr::Variant;
-use ecr_refresher_sync::desired::settings::PerNamespace;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
+use ecr_refresher_sync::desired::settings::{OnConflict, PerNamespace};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
@@ -14,7 +13,15 @@ use serde::{
     },
 };
 
-use super::schema;
+use super::{
+    rule::{Choice, Unchecked},
+    rules::{
+        Account, AtFraction, Concurrency, CredentialsDirectory, EndpointUrl, ExternalId,
+        LeaseDuration, Listen, ObjectName, PruneAfter, Region, RenewDeadline, RetryPeriod, RoleArn,
+        SessionName, Spread,
+    },
+    schema,
+};
 
 /// The config file of ecr-refresher.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -45,8 +52,7 @@ pub(super) struct RawConfig {
     #[serde(default)]
     pub(super) metrics: RawMetrics,
     /// Where metrics and probes are served.
-    #[schemars(regex(pattern = schema::ADDRESS), extend("default" = "0.0.0.0:8080"))]
-    pub(super) listen: Option<String>,
+    pub(super) listen: Option<Unchecked<Listen>>,
 }
 
 /// A source of credentials: exactly one of `ecr`, `ecrPublic` and `file`.
@@ -69,33 +75,22 @@ pub(super) struct RawRegistry {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawEcr {
     /// The region; by default `AWS_REGION`, or whatever else the AWS SDK finds.
-    #[schemars(regex(pattern = schema::REGION))]
-    pub(super) region: Option<String>,
-    /// Whose hosts to write; by default the host that ECR returns.
+    pub(super) region: Option<Unchecked<Region>>,
+    /// The accounts whose hosts are written; by default the host that ECR returns.
     #[serde(default)]
-    #[schemars(inner(regex(pattern = schema::ACCOUNT)))]
-    pub(super) accounts: Vec<String>,
+    #[schemars(extend("default" = []))]
+    pub(super) accounts: Vec<Unchecked<Account>>,
     /// Forms of hosts to write. All three are four hosts.
     #[serde(default)]
     #[schemars(extend("default" = ["standard"]))]
-    pub(super) variants: Vec<RawVariant>,
+    pub(super) variants: Vec<Choice<Variant>>,
     /// The role to assume; by default none.
     pub(super) assume_role: Option<RawAssumeRole>,
     /// A folder with the files `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (and
     /// `AWS_SESSION_TOKEN`), read for each token; by default the AWS SDK's credentials chain.
-    #[schemars(regex(pattern = schema::ABSOLUTE_PATH))]
-    pub(super) credentials_directory: Option<PathBuf>,
+    pub(super) credentials_directory: Option<Unchecked<CredentialsDirectory>>,
     /// By default the region's own.
-    #[schemars(regex(pattern = schema::HTTP_URL))]
-    pub(super) endpoint_url: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum RawVariant {
-    Standard,
-    Fips,
-    DualStack,
+    pub(super) endpoint_url: Option<Unchecked<EndpointUrl>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -104,25 +99,20 @@ pub(super) struct RawEcrPublic {
     /// The role to assume; by default none.
     pub(super) assume_role: Option<RawAssumeRole>,
     /// A folder of key files, as for `ecr`; by default whatever the AWS SDK finds.
-    #[schemars(regex(pattern = schema::ABSOLUTE_PATH))]
-    pub(super) credentials_directory: Option<PathBuf>,
+    pub(super) credentials_directory: Option<Unchecked<CredentialsDirectory>>,
     /// By default that of us-east-1.
-    #[schemars(regex(pattern = schema::HTTP_URL))]
-    pub(super) endpoint_url: Option<String>,
+    pub(super) endpoint_url: Option<Unchecked<EndpointUrl>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawAssumeRole {
     /// Such as `arn:aws:iam::123456789012:role/puller`.
-    #[schemars(regex(pattern = schema::ROLE_ARN))]
-    pub(super) role_arn: String,
+    pub(super) role_arn: Unchecked<RoleArn>,
     /// The `sts:ExternalId` that the role's trust policy requires; by default none.
-    #[schemars(regex(pattern = schema::EXTERNAL_ID))]
-    pub(super) external_id: Option<String>,
+    pub(super) external_id: Option<Unchecked<ExternalId>>,
     /// The session name in AWS's logs.
-    #[schemars(regex(pattern = schema::SESSION_NAME), extend("default" = "ecr-refresher"))]
-    pub(super) session_name: Option<String>,
+    pub(super) session_name: Option<Unchecked<SessionName>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -137,8 +127,7 @@ pub(super) struct RawFile {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawSecret {
     /// The name of the Secret, in every namespace.
-    #[schemars(regex(pattern = schema::SUBDOMAIN), length(max = 253))]
-    pub(super) name: String,
+    pub(super) name: Unchecked<ObjectName>,
     /// The names of the registries that it is for; by default all.
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub(super) registries: Option<Vec<String>>,
@@ -148,29 +137,18 @@ pub(super) struct RawSecret {
     pub(super) namespaces: RawNamespaces,
     /// ServiceAccounts that get the Secret in their `imagePullSecrets`; by default none.
     #[serde(default)]
-    #[schemars(
-        inner(regex(pattern = schema::SUBDOMAIN), length(max = 253)),
-        extend("uniqueItems" = true)
-    )]
-    pub(super) service_accounts: Vec<String>,
+    #[schemars(extend("default" = [], "uniqueItems" = true))]
+    pub(super) service_accounts: Vec<Unchecked<ObjectName>>,
     /// A foreign Secret of that name: `skip` leaves it alone, `adopt` takes it over.
     #[serde(default)]
     #[schemars(extend("default" = "skip"))]
-    pub(super) on_conflict: RawOnConflict,
+    pub(super) on_conflict: Choice<OnConflict>,
     /// Additional labels of the copies; by default none.
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,
     /// Additional annotations of the copies; by default none.
     #[serde(default)]
     pub(super) annotations: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum RawOnConflict {
-    #[default]
-    Skip,
-    Adopt,
 }
 
 /// Which namespaces; a plain list is short for `allow`.
@@ -200,13 +178,15 @@ pub(super) struct RawExpression {
     /// The label.
     pub(super) key: String,
     /// How the label's value and `values` relate.
-    pub(super) operator: RawOperator,
+    pub(super) operator: Choice<Operator>,
     /// For `In` and `NotIn` only.
     pub(super) values: Option<Vec<String>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(super) enum RawOperator {
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::EnumString, strum::VariantNames,
+)]
+pub(super) enum Operator {
     In,
     NotIn,
     Exists,
@@ -217,11 +197,9 @@ pub(super) enum RawOperator {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawRefresh {
     /// Fetch the next token at this fraction of the life of the current one.
-    #[schemars(range(min = 0.05, max = 0.95), extend("default" = 0.5))]
-    pub(super) at_fraction: Option<f64>,
+    pub(super) at_fraction: Option<Unchecked<AtFraction>>,
     /// Write the copies of a new token over this time, up to `1h`.
-    #[schemars(regex(pattern = schema::TIME), extend("default" = "5m"))]
-    pub(super) spread: Option<String>,
+    pub(super) spread: Option<Unchecked<Spread>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -231,16 +209,14 @@ pub(super) struct RawPrune {
     #[schemars(extend("default" = true))]
     pub(super) enabled: Option<bool>,
     /// But not before this has passed: an edit undone in time costs nothing.
-    #[schemars(regex(pattern = schema::TIME), extend("default" = "10m"))]
-    pub(super) after: Option<String>,
+    pub(super) after: Option<Unchecked<PruneAfter>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawWriter {
     /// The maximum number of concurrent writes.
-    #[schemars(range(min = 1, max = 256), extend("default" = 32))]
-    pub(super) concurrency: Option<u64>,
+    pub(super) concurrency: Option<Unchecked<Concurrency>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -250,14 +226,11 @@ pub(super) struct RawLeaderElection {
     #[schemars(extend("default" = true))]
     pub(super) enabled: Option<bool>,
     /// When the leader is gone, another one leads after this.
-    #[schemars(regex(pattern = schema::TIME), extend("default" = "15s"))]
-    pub(super) lease_duration: Option<String>,
+    pub(super) lease_duration: Option<Unchecked<LeaseDuration>>,
     /// A leader that cannot renew its lease stops after this.
-    #[schemars(regex(pattern = schema::TIME), extend("default" = "10s"))]
-    pub(super) renew_deadline: Option<String>,
+    pub(super) renew_deadline: Option<Unchecked<RenewDeadline>>,
     /// How often the lease is renewed.
-    #[schemars(regex(pattern = schema::TIME), extend("default" = "2s"))]
-    pub(super) retry_period: Option<String>,
+    pub(super) retry_period: Option<Unchecked<RetryPeriod>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -266,48 +239,7 @@ pub(super) struct RawMetrics {
     /// For which copies there is a series each.
     #[serde(default)]
     #[schemars(extend("default" = "failing"))]
-    pub(super) per_namespace: RawPerNamespace,
-}
-
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) enum RawPerNamespace {
-    Off,
-    #[default]
-    Failing,
-    All,
-}
-
-impl From<RawVariant> for Variant {
-    fn from(raw: RawVariant) -> Self {
-        match raw {
-            RawVariant::Standard => Self::Standard,
-            RawVariant::Fips => Self::Fips,
-            RawVariant::DualStack => Self::DualStack,
-        }
-    }
-}
-
-impl From<RawPerNamespace> for PerNamespace {
-    fn from(raw: RawPerNamespace) -> Self {
-        match raw {
-            RawPerNamespace::Off => Self::Off,
-            RawPerNamespace::Failing => Self::Failing,
-            RawPerNamespace::All => Self::All,
-        }
-    }
-}
-
-impl From<RawExpression> for LabelSelectorRequirement {
-    fn from(raw: RawExpression) -> Self {
-        let operator = match raw.operator {
-            RawOperator::In => "In",
-            RawOperator::NotIn => "NotIn",
-            RawOperator::Exists => "Exists",
-            RawOperator::DoesNotExist => "DoesNotExist",
-        };
-        Self { key: raw.key, operator: operator.to_owned(), values: raw.values }
-    }
+    pub(super) per_namespace: Choice<PerNamespace>,
 }
 
 /// By hand and not as an untagged enum, which would lose the location of a problem inside.

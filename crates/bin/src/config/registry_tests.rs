@@ -1,4 +1,4 @@
-//! What the config file may say of registries, and what is said when it is wrong.
+//! Valid and invalid registries in the config file.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ fn problem(kind: &str) -> String {
 }
 
 #[test]
-fn all_that_a_private_registry_can_say_is_understood() {
+fn all_settings_of_a_private_registry_are_read() {
     let kind = "ecr: { region: eu-west-1, accounts: [\"111111111111\"], variants: [dualStack, fips], \
                 assumeRole: { roleArn: \"arn:aws:iam::111111111111:role/a/puller\", externalId: \"a:b\" }, \
                 credentialsDirectory: /var/run/secrets/aws }";
@@ -43,7 +43,7 @@ fn all_that_a_private_registry_can_say_is_understood() {
 }
 
 #[test]
-fn ecr_public_needs_to_say_nothing() {
+fn ecr_public_needs_no_settings() {
     let config = parse_kind("ecrPublic: {}").unwrap();
     assert!(matches!(config.registries[0].source, SourceSettings::EcrPublic(_)));
     assert!(problem("ecrPublic: { region: us-east-1 }").contains("unknown key `region`"));
@@ -65,11 +65,11 @@ fn a_registry_is_of_one_kind() {
 }
 
 #[test]
-fn an_unknown_variant_is_named_with_the_nearest() {
+fn an_unknown_variant_is_reported_with_the_nearest_word() {
     let problem = problem("ecr: { variants: [standard, dualstack] }");
     assert_eq!(
         problem,
-        "config.yaml:4:33: `dualstack` is no value of `variants[1]`; did you mean `dualStack`?"
+        "config.yaml:4:33: invalid value `dualstack` for `variants[1]`; did you mean `dualStack`?"
     );
 }
 
@@ -81,18 +81,18 @@ fn a_variant_that_the_region_does_not_have_is_refused() {
 }
 
 #[test]
-fn what_is_wrong_with_a_role_is_named_with_its_place() {
+fn an_invalid_role_is_reported_with_its_location() {
     let role =
         |role: &str| problem(&format!("ecr: {{ region: eu-west-1, assumeRole: {{ {role} }} }}"));
     let good = "roleArn: \"arn:aws:iam::111111111111:role/puller\"";
     for (text, expected) in [
-        ("roleArn: puller".to_owned(), "config.yaml:4:45: `puller` is no ARN of a role"),
-        (format!("{good}, sessionName: a b"), "`a b` cannot name a session of a role"),
-        (format!("{good}, externalId: hunter 2"), "this is no external id"),
+        ("roleArn: puller".to_owned(), "config.yaml:4:45: `puller` is not a valid ARN of a role"),
+        (format!("{good}, sessionName: a b"), "`a b` is not a valid name of a role session"),
+        (format!("{good}, externalId: hunter 2"), "this is not a valid external ID"),
         ("externalId: abc".to_owned(), "`roleArn` is missing"),
         (
             "roleArn: \"arn:aws-cn:iam::111111111111:role/puller\"".to_owned(),
-            "the role is of the partition `aws-cn`, but the region `eu-west-1` is of `aws`",
+            "the role is in the partition `aws-cn`, but the region `eu-west-1` is in `aws`",
         ),
     ] {
         let problem = role(&text);
@@ -103,7 +103,10 @@ fn what_is_wrong_with_a_role_is_named_with_its_place() {
 #[test]
 fn a_credentials_directory_has_an_absolute_path() {
     let problem = problem("ecr: { credentialsDirectory: secrets }");
-    assert!(problem.starts_with("config.yaml:4:12: `secrets` is no absolute path"), "{problem}");
+    assert!(
+        problem.starts_with("config.yaml:4:12: `secrets` is not a valid absolute path"),
+        "{problem}"
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the config file may say, and what is said when it is wrong.
+//! Valid and invalid config files.
 
 use figment::providers::Env;
 
@@ -45,7 +45,7 @@ fn the_least_config_has_sane_defaults() {
 }
 
 #[test]
-fn the_annotated_example_is_a_good_config_and_holds_every_key() {
+fn the_annotated_example_is_valid_and_has_every_key() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/config.yaml");
     let text = std::fs::read_to_string(path).unwrap();
     let config = parse_text(&text).unwrap_or_else(|error| panic!("{error}"));
@@ -56,7 +56,7 @@ fn the_annotated_example_is_a_good_config_and_holds_every_key() {
 }
 
 #[test]
-fn an_unknown_key_is_named_with_its_place_and_the_nearest_word() {
+fn an_unknown_key_is_reported_with_its_location_and_the_nearest_word() {
     assert_eq!(
         problems(&with("{ region: eu-west-1 }", "{ regoin: eu-west-1 }")),
         "config.yaml:4:12: unknown key `regoin`; did you mean `region`?"
@@ -75,7 +75,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_word() {
 }
 
 #[test]
-fn broken_yaml_is_refused_with_its_place() {
+fn broken_yaml_is_refused_with_its_location() {
     let message = problems(&with("[\"team-*\", payments]", "[\"team-*\", payments"));
     assert!(
         message.starts_with("config.yaml:8:1: ") || message.starts_with("config.yaml:7:"),
@@ -87,7 +87,7 @@ fn broken_yaml_is_refused_with_its_place() {
 }
 
 #[test]
-fn an_empty_config_is_refused_with_what_is_missing() {
+fn an_empty_config_is_refused() {
     let message = problems("");
     assert!(
         message.contains("there is no registry") && message.contains("there is no pull Secret"),
@@ -104,7 +104,7 @@ fn an_empty_allow_list_is_refused() {
 }
 
 #[test]
-fn a_registry_that_is_not_there_is_named_with_the_nearest() {
+fn an_unknown_registry_is_reported_with_the_nearest_name() {
     let text = with("  - name: ecr-pull", "  - name: ecr-pull\n    registries: [mian]");
     assert_eq!(
         problems(&text),
@@ -113,7 +113,7 @@ fn a_registry_that_is_not_there_is_named_with_the_nearest() {
 }
 
 #[test]
-fn a_bad_glob_is_named_with_its_place() {
+fn an_invalid_glob_is_reported_with_its_location() {
     let message = problems(&with("payments]", "\"team-[a\"]"));
     assert!(message.starts_with("config.yaml:7:28: invalid pattern \"team-[a\""), "{message}");
     let message = problems(&with("[\"team-*\", payments]", "{ allow: [a], deny: [b, \"{\"] }"));
@@ -129,11 +129,11 @@ fn names_must_differ() {
 }
 
 #[test]
-fn a_number_where_a_text_belongs_is_to_be_quoted() {
+fn a_number_instead_of_a_text_needs_quotes() {
     let text = with("{ region: eu-west-1 }", "{ accounts: [123456789012] }");
     assert_eq!(
         problems(&text),
-        "config.yaml:4:23: `accounts[0]` is a number where a text belongs; put it in quotes"
+        "config.yaml:4:23: `accounts[0]` is a number, but must be a text; put it in quotes"
     );
 }
 
@@ -179,14 +179,17 @@ fn the_times_of_the_leader_election_are_kubernetes_own_unless_it_is_off() {
 }
 
 #[test]
-fn times_that_make_no_leader_election_are_refused_with_their_place() {
+fn invalid_times_of_the_leader_election_are_refused_with_their_location() {
     let with = |times: &str| problems(&format!("{MINIMUM}leaderElection: {{ {times} }}\n"));
     for (times, expected) in [
         ("leaseDuration: 10s", "keep to `retryPeriod` < `renewDeadline` < `leaseDuration`"),
         ("retryPeriod: 10s", "keep to `retryPeriod` < `renewDeadline` < `leaseDuration`"),
-        ("retryPeriod: 500ms", "`500ms` is no time for a lease"),
-        ("leaseDuration: 2h", "`2h` is no time for a lease"),
-        ("renewDeadline: soon", "`soon` is no time for a lease"),
+        ("retryPeriod: 500ms", "`500ms` is not a valid duration for `leaderElection.retryPeriod`"),
+        ("leaseDuration: 2h", "`2h` is not a valid duration for `leaderElection.leaseDuration`"),
+        (
+            "renewDeadline: soon",
+            "`soon` is not a valid duration for `leaderElection.renewDeadline`",
+        ),
     ] {
         let problems = with(times);
         assert!(problems.contains(expected) && problems.contains(":8:"), "{times}: {problems}");
@@ -197,13 +200,16 @@ fn times_that_make_no_leader_election_are_refused_with_their_place() {
 fn service_accounts_are_checked_by_name() {
     let text = format!("{MINIMUM}    serviceAccounts: [Default, builder, builder]\n");
     let problems = problems(&text);
-    assert!(problems.contains("`Default` cannot name a ServiceAccount"), "{problems}");
+    assert!(
+        problems.contains("`Default` is not a valid name of a Kubernetes object"),
+        "{problems}"
+    );
     assert!(problems.contains("use lower-case letters, digits, `-` and `.`"), "{problems}");
     assert!(problems.contains("the ServiceAccount `builder` is named twice"), "{problems}");
 }
 
 #[test]
-fn every_pattern_and_selector_has_its_place() {
+fn each_pattern_and_selector_has_a_location() {
     let (_, locations) = parse_with_locations(MINIMUM).unwrap();
     assert_eq!(locations.allow(0, 1).to_string(), "config.yaml:7:28");
     let mapping = "{ allow: [a, b], deny: [c], selector: { matchLabels: { tier: prod } } }";
@@ -217,7 +223,7 @@ fn every_pattern_and_selector_has_its_place() {
 }
 
 #[test]
-fn what_a_variable_says_has_its_name_for_a_place() {
+fn the_location_of_an_override_is_its_variable() {
     let tree = Tree::parse(MINIMUM).unwrap();
     let locations = Locations::new(Path::new("config.yaml"), tree, true);
     assert_eq!(locations.allow(0, 0).to_string(), "ECR_REFRESHER__SECRETS");

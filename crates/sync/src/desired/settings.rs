@@ -19,8 +19,9 @@ pub struct Settings {
     pub per_namespace: PerNamespace,
 }
 
-/// What to do about a foreign Secret with the name of a pull Secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What happens to a foreign Secret with the name of a pull Secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "camelCase")]
 pub enum OnConflict {
     /// Leave it unchanged, and report it.
     #[default]
@@ -31,7 +32,8 @@ pub enum OnConflict {
 
 /// The copies that have a metric series each. Kubernetes had to remove a label with the namespace from
 /// such a metric (of its root CA publisher), so it is a choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "camelCase")]
 pub enum PerNamespace {
     /// None.
     Off,
@@ -53,7 +55,7 @@ pub struct PullSecret {
     pub allow_list: AllowList,
     /// The ServiceAccounts in these namespaces that get the Secret in their `imagePullSecrets`.
     pub service_accounts: Vec<String>,
-    /// What to do about a foreign Secret of this name.
+    /// What happens to a foreign Secret of this name.
     pub on_conflict: OnConflict,
     /// Additional labels of the copies.
     pub labels: BTreeMap<String, String>,

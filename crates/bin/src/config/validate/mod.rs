@@ -1,53 +1,110 @@
-//! From what the file says to what the program uses. All that is wrong is found in one go.
+//! From the file to the settings of the program. All problems are found at once.
 
 mod identity;
 mod registries;
 mod secrets;
-mod tuning;
 
 use ecr_refresher_sync::desired::settings::Settings;
 
 use super::{
-    Config,
+    Config, LeaderElection,
+    key_path::KeyPath,
     problem::{Location, Problem},
-    raw::RawConfig,
+    raw::{RawConfig, RawLeaderElection},
+    rule::{Rule, Unchecked},
     yaml::Tree,
 };
 
 /// Checks a config and turns it into settings.
 pub(super) fn validate(raw: RawConfig, tree: &Tree) -> Result<Config, Vec<Problem>> {
-    let mut lowering = Lowering { tree, problems: Vec::new() };
-    let registries = lowering.registries(raw.registries);
-    let names: Vec<_> = registries.iter().map(|registry| &*registry.name).collect();
-    let secrets = lowering.secrets(raw.secrets, &names);
-    let (at_fraction, spread) = lowering.refresh(&raw.refresh);
-    let sync = Settings {
-        secrets,
-        spread,
-        prune_after: lowering.prune(&raw.prune),
-        concurrency: lowering.concurrency(&raw.writer),
-        per_namespace: raw.metrics.per_namespace.into(),
-    };
-    let leader_election = lowering.leader_election(&raw.leader_election);
-    match lowering.listen(raw.listen.as_deref()) {
-        Some(listen) if lowering.problems.is_empty() => {
-            Ok(Config { registries: registries.into(), at_fraction, sync, leader_election, listen })
-        }
-        _ => Err(lowering.problems),
-    }
+    let mut validation = Validation { tree, problems: Vec::new() };
+    let config = validation.config(raw);
+    config.filter(|_| validation.problems.is_empty()).ok_or(validation.problems)
 }
 
-/// Collects what is wrong.
-struct Lowering<'a> {
+/// Collects problems.
+struct Validation<'a> {
     tree: &'a Tree,
     problems: Vec<Problem>,
 }
 
-impl Lowering<'_> {
-    /// Records a problem of the value at a path of keys.
-    fn report(&mut self, path: &[&str], message: impl Into<String>, help: impl Into<String>) {
-        let path: Vec<_> = path.iter().map(|&key| key.to_owned()).collect();
-        self.problems.push(Problem::new(self.tree.location(&path), message).help(help));
+impl Validation<'_> {
+    /// `None` only after a problem was reported; the same holds for all parts.
+    fn config(&mut self, raw: RawConfig) -> Option<Config> {
+        let root = KeyPath::default();
+        let names: Vec<_> = raw.registries.iter().map(|registry| registry.name.clone()).collect();
+        let registries = self.registries(raw.registries);
+        let secrets = self.secrets(raw.secrets, &names);
+        let at_fraction =
+            self.value(raw.refresh.at_fraction, &root.key("refresh").key("atFraction"));
+        let spread = self.value(raw.refresh.spread, &root.key("refresh").key("spread"));
+        let prune_after = self.value(raw.prune.after, &root.key("prune").key("after"));
+        let concurrency =
+            self.value(raw.writer.concurrency, &root.key("writer").key("concurrency"));
+        let leader_election = self.leader_election(raw.leader_election);
+        let listen = self.value(raw.listen, &root.key("listen"));
+        Some(Config {
+            registries: registries.into(),
+            at_fraction: at_fraction?,
+            sync: Settings {
+                secrets,
+                spread: spread?,
+                prune_after: prune_after.filter(|_| raw.prune.enabled.unwrap_or(true)),
+                concurrency: concurrency?,
+                per_namespace: raw.metrics.per_namespace.0,
+            },
+            leader_election,
+            listen: listen?,
+        })
+    }
+
+    fn leader_election(&mut self, raw: RawLeaderElection) -> Option<LeaderElection> {
+        let path = KeyPath::default().key("leaderElection");
+        let lease_duration = self.value(raw.lease_duration, &path.key("leaseDuration"));
+        let renew_deadline = self.value(raw.renew_deadline, &path.key("renewDeadline"));
+        let retry_period = self.value(raw.retry_period, &path.key("retryPeriod"));
+        let (lease_duration, renew_deadline, retry_period) =
+            (lease_duration?, renew_deadline?, retry_period?);
+        if !(retry_period < renew_deadline && renew_deadline < lease_duration) {
+            self.report(
+                &path,
+                "a leader must retry its renewal, and stop, before its Lease is over",
+                "keep to `retryPeriod` < `renewDeadline` < `leaseDuration`",
+            );
+        }
+        raw.enabled.unwrap_or(true).then_some(LeaderElection {
+            lease_duration,
+            renew_deadline,
+            retry_period,
+        })
+    }
+
+    /// The valid value, or the default where the file has none. An invalid one is reported.
+    fn value<R: Rule>(&mut self, raw: Option<Unchecked<R>>, path: &KeyPath) -> Option<R::Valid> {
+        match raw {
+            Some(Unchecked(raw)) => self.check::<R>(&raw, path),
+            None => R::default().and_then(|default| R::parse(&default)),
+        }
+    }
+
+    /// The valid value. An invalid one is reported.
+    fn check<R: Rule>(&mut self, raw: &R::Raw, path: &KeyPath) -> Option<R::Valid> {
+        let valid = R::parse(raw);
+        if valid.is_none() {
+            let name = R::NAME;
+            let message = if R::IS_SECRET {
+                format!("this is not a valid {name}")
+            } else {
+                format!("`{raw}` is not a valid {name}")
+            };
+            self.report(path, message, R::HELP);
+        }
+        valid
+    }
+
+    /// Records a problem of the value at a path.
+    fn report(&mut self, path: &KeyPath, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.push(Problem::new(self.tree.location(path), message).help(help));
     }
 
     /// Records a problem of the file as a whole.

@@ -4,223 +4,204 @@ use std::{collections::HashSet, sync::Arc};
 
 use ecr_refresher_sync::{
     CONTENT_HASH, EXPIRES_AT, MANAGED_BY,
-    desired::{
-        allow_list::AllowList,
-        settings::{OnConflict, PullSecret},
-    },
+    desired::{allow_list::AllowList, settings::PullSecret},
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use kube::core::Selector;
 
 use super::{
     super::{
-        names::{is_label_value, is_qualified_name, is_subdomain},
+        key_path::KeyPath,
         problem::suggest,
-        raw::{RawNamespaces, RawOnConflict, RawOperator, RawSecret, RawSelector},
+        raw::{Operator, RawExpression, RawNamespaces, RawSecret, RawSelector},
+        rule::Unchecked,
+        rules::{AnnotationKey, LabelKey, LabelValue, ObjectName},
     },
-    Lowering,
+    Validation,
 };
 
-/// GitOps tools take what carries this label for theirs, and delete it.
+/// GitOps tools track objects by this label, and delete those that are not in their repository.
 const INSTANCE: &str = "app.kubernetes.io/instance";
-/// The remedy for a name that is no DNS subdomain.
-const SUBDOMAIN_HELP: &str = "use lower-case letters, digits, `-` and `.`";
 
-impl Lowering<'_> {
-    pub(super) fn secrets(&mut self, raw: Vec<RawSecret>, registries: &[&str]) -> Vec<PullSecret> {
+impl Validation<'_> {
+    /// `registries` are the names of all registries.
+    pub(super) fn secrets(
+        &mut self,
+        raw: Vec<RawSecret>,
+        registries: &[String],
+    ) -> Vec<PullSecret> {
         if raw.is_empty() {
             self.report_file(
                 "there is no pull Secret to write",
-                "the least is `secrets: [{name: ecr-pull, namespaces: [\"team-*\"]}]`",
+                "add one: `secrets: [{name: ecr-pull, namespaces: [\"team-*\"]}]`",
             );
         }
         let mut names = HashSet::new();
         let mut secrets = Vec::new();
         for (index, raw) in raw.into_iter().enumerate() {
-            let index = index.to_string();
-            let path = ["secrets", &index, "name"];
-            if !is_subdomain(&raw.name) {
-                let message = format!("`{}` cannot name a Secret", raw.name);
-                self.report(&path, message, SUBDOMAIN_HELP);
+            let path = KeyPath::default().key("secrets").index(index);
+            if !names.insert(raw.name.0.clone()) {
+                let message = format!("there are two pull Secrets named `{}`", raw.name.0);
+                let help = "names must differ; one pull Secret may have several patterns";
+                self.report(&path.key("name"), message, help);
             }
-            if !names.insert(raw.name.clone()) {
-                let message = format!("there are two pull Secrets named `{}`", raw.name);
-                self.report(&path, message, "names must differ; one may have several patterns");
-            }
-            self.marks(&raw, &index);
-            self.service_accounts(&raw.service_accounts, &index);
-            let references = self.references(raw.registries, registries, &index);
-            if let Some(allow_list) = self.allow_list(raw.namespaces, &index) {
-                secrets.push(PullSecret {
-                    name: raw.name,
-                    registries: references,
-                    allow_list,
-                    service_accounts: raw.service_accounts,
-                    on_conflict: match raw.on_conflict {
-                        RawOnConflict::Skip => OnConflict::Skip,
-                        RawOnConflict::Adopt => OnConflict::Adopt,
-                    },
-                    labels: raw.labels,
-                    annotations: raw.annotations,
-                });
-            }
+            secrets.extend(self.secret(raw, registries, &path));
         }
         secrets
+    }
+
+    fn secret(
+        &mut self,
+        raw: RawSecret,
+        registries: &[String],
+        path: &KeyPath,
+    ) -> Option<PullSecret> {
+        self.labels(&raw, &path.key("labels"));
+        self.annotations(&raw, &path.key("annotations"));
+        let name = self.value(Some(raw.name), &path.key("name"));
+        let accounts = path.key("serviceAccounts");
+        let service_accounts = self.service_accounts(raw.service_accounts, &accounts);
+        let registries = self.references(raw.registries, registries, &path.key("registries"));
+        Some(PullSecret {
+            allow_list: self.allow_list(raw.namespaces, &path.key("namespaces"))?,
+            name: name?,
+            registries,
+            service_accounts,
+            on_conflict: raw.on_conflict.0,
+            labels: raw.labels,
+            annotations: raw.annotations,
+        })
     }
 
     /// The registries that a pull Secret names; all of them if it names none.
     fn references(
         &mut self,
         named: Option<Vec<String>>,
-        known: &[&str],
-        secret: &str,
+        known: &[String],
+        path: &KeyPath,
     ) -> Vec<Arc<str>> {
         let Some(named) = named else {
-            return known.iter().map(|&name| name.into()).collect();
+            return known.iter().map(|name| name.as_str().into()).collect();
         };
         if named.is_empty() {
-            let path = ["secrets", secret, "registries"];
             let help = "leave the key out for all of them";
-            self.report(&path, "the list of registries is empty", help);
+            self.report(path, "the list of registries is empty", help);
         }
-        let mut references: Vec<Arc<str>> = Vec::new();
         for (index, name) in named.iter().enumerate() {
-            let index = index.to_string();
-            let path = ["secrets", secret, "registries", &index];
-            if !known.contains(&name.as_str()) {
+            let path = path.index(index);
+            if !known.contains(name) {
+                let known: Vec<_> = known.iter().map(String::as_str).collect();
                 let message = format!("there is no registry named `{name}`");
-                self.report(&path, message, suggest(name, known));
-            } else if references.iter().any(|other| **other == **name) {
+                self.report(&path, message, suggest(name, &known));
+            } else if named[..index].contains(name) {
                 self.report(&path, format!("the registry `{name}` is named twice"), "name it once");
-            } else {
-                references.push(name.as_str().into());
             }
         }
-        references
+        named.into_iter().map(Into::into).collect()
     }
 
-    fn allow_list(&mut self, raw: RawNamespaces, secret: &str) -> Option<AllowList> {
-        let base = ["secrets", secret, "namespaces"];
+    fn allow_list(&mut self, raw: RawNamespaces, path: &KeyPath) -> Option<AllowList> {
         if raw.allow.is_empty() {
-            self.report(&base, "the allow-list is empty", "name a namespace, or \"*\" for all");
+            self.report(path, "the allow-list is empty", "name a namespace, or \"*\" for all");
             return None;
         }
-        let selector = self.selector(raw.selector, secret)?;
-        match AllowList::new(raw.allow, raw.deny, selector) {
-            Ok(list) => Some(list),
-            Err(error) => {
-                let index = error.index.to_string();
-                let path = match (raw.is_list, error.denied) {
-                    (true, _) => vec![index.as_str()],
-                    (false, denied) => vec![if denied { "deny" } else { "allow" }, &index],
+        let selector = self.selector(raw.selector, &path.key("selector"))?;
+        AllowList::new(raw.allow, raw.deny, selector)
+            .inspect_err(|error| {
+                let list = match (raw.is_list, error.denied) {
+                    (true, _) => path.clone(),
+                    (false, denied) => path.key(if denied { "deny" } else { "allow" }),
                 };
                 let help = "globs know `*`, `?`, `[a-z]` and `{a,b}`";
-                self.report(&[&base[..], &path].concat(), error.to_string(), help);
-                None
-            }
-        }
+                self.report(&list.index(error.index), error.to_string(), help);
+            })
+            .ok()
     }
 
-    fn selector(&mut self, raw: RawSelector, secret: &str) -> Option<Selector> {
-        let base = ["secrets", secret, "namespaces", "selector"];
+    fn selector(&mut self, raw: RawSelector, path: &KeyPath) -> Option<Selector> {
         let before = self.problems.len();
         for (key, value) in &raw.match_labels {
-            self.label(key, value, &[&base[..], &["matchLabels", key]].concat());
+            let path = path.key("matchLabels").key(key);
+            self.check::<LabelKey>(key, &path);
+            self.check::<LabelValue>(value, &path);
         }
         for (index, expression) in raw.match_expressions.iter().enumerate() {
-            let index = index.to_string();
-            let path = [&base[..], &["matchExpressions", &index]].concat();
-            let values = expression.values.as_deref().unwrap_or_default();
-            let wants_values = matches!(expression.operator, RawOperator::In | RawOperator::NotIn);
-            if wants_values && values.is_empty() {
-                self.report(&path, "`In` and `NotIn` want `values`", "name at least one");
-            }
-            if !wants_values && !values.is_empty() {
-                self.report(
-                    &path,
-                    "`Exists` and `DoesNotExist` want no `values`",
-                    "leave them out",
-                );
-            }
-            for value in values.iter().map(String::as_str).chain([""]) {
-                self.label(&expression.key, value, &path);
-            }
+            self.expression(expression, &path.key("matchExpressions").index(index));
         }
+        let requirement = |RawExpression { key, operator, values }| LabelSelectorRequirement {
+            key,
+            operator: operator.0.to_string(),
+            values,
+        };
         let selector = LabelSelector {
             match_labels: Some(raw.match_labels),
-            match_expressions: Some(raw.match_expressions.into_iter().map(Into::into).collect()),
+            match_expressions: Some(raw.match_expressions.into_iter().map(requirement).collect()),
         };
-        match Selector::try_from(selector) {
-            Ok(selector) if self.problems.len() == before => Some(selector),
-            Ok(_) => None,
-            Err(error) => {
-                self.report(&base, error.to_string(), "write it as in Kubernetes");
-                None
+        Selector::try_from(selector)
+            .inspect_err(|error| self.report(path, error.to_string(), "write it as in Kubernetes"))
+            .ok()
+            .filter(|_| self.problems.len() == before)
+    }
+
+    fn expression(&mut self, expression: &RawExpression, path: &KeyPath) {
+        let values = expression.values.as_deref().unwrap_or_default();
+        match expression.operator.0 {
+            Operator::In | Operator::NotIn if values.is_empty() => {
+                self.report(path, "`In` and `NotIn` need `values`", "name at least one");
             }
+            Operator::Exists | Operator::DoesNotExist if !values.is_empty() => {
+                let message = "`Exists` and `DoesNotExist` have no `values`";
+                self.report(path, message, "leave them out");
+            }
+            _ => {}
+        }
+        self.check::<LabelKey>(&expression.key, path);
+        for value in values {
+            self.check::<LabelValue>(value, path);
         }
     }
 
     /// The ServiceAccounts that name the Secret.
-    fn service_accounts(&mut self, accounts: &[String], secret: &str) {
-        for (index, account) in accounts.iter().enumerate() {
-            let position = index.to_string();
-            let path = ["secrets", secret, "serviceAccounts", &position];
-            if !is_subdomain(account) {
-                let message = format!("`{account}` cannot name a ServiceAccount");
-                self.report(&path, message, SUBDOMAIN_HELP);
-            } else if accounts[..index].contains(account) {
+    fn service_accounts(&mut self, raw: Vec<Unchecked<ObjectName>>, path: &KeyPath) -> Vec<String> {
+        let mut accounts = Vec::new();
+        for (index, account) in raw.into_iter().enumerate() {
+            let path = path.index(index);
+            let Some(account) = self.value(Some(account), &path) else { continue };
+            if accounts.contains(&account) {
                 let message = format!("the ServiceAccount `{account}` is named twice");
                 self.report(&path, message, "name it once");
             }
+            accounts.push(account);
         }
+        accounts
     }
 
-    /// The extra labels and annotations of the copies.
-    fn marks(&mut self, raw: &RawSecret, secret: &str) {
+    /// The additional labels of the copies.
+    fn labels(&mut self, raw: &RawSecret, path: &KeyPath) {
         for (key, value) in &raw.labels {
-            let path = ["secrets", secret, "labels", key];
-            self.label(key, value, &path);
+            let path = path.key(key);
+            self.check::<LabelKey>(key, &path);
+            self.check::<LabelValue>(value, &path);
             if key == INSTANCE {
-                let help = "GitOps tools would take the copies for theirs and delete them";
+                let help = "GitOps tools would take the copies for their own and delete them";
                 self.report(&path, format!("copies must not carry the label `{key}`"), help);
             }
             if key == MANAGED_BY {
-                self.report(
-                    &path,
-                    format!("the label `{key}` marks the copies as ours"),
-                    "leave it out",
-                );
-            }
-        }
-        for key in raw.annotations.keys() {
-            let path = ["secrets", secret, "annotations", key];
-            if !is_qualified_name(&key.to_lowercase()) {
-                self.report(
-                    &path,
-                    format!("`{key}` cannot be the key of an annotation"),
-                    "write it as `example.com/key`",
-                );
-            }
-            if key == EXPIRES_AT || key == CONTENT_HASH {
-                self.report(&path, format!("the annotation `{key}` is ours"), "leave it out");
+                let message = format!("the label `{key}` is set by ecr-refresher");
+                self.report(&path, message, "leave it out");
             }
         }
     }
 
-    fn label(&mut self, key: &str, value: &str, path: &[&str]) {
-        if !is_qualified_name(key) {
-            self.report(
-                path,
-                format!("`{key}` cannot be the key of a label"),
-                "write it as `tier` or `example.com/tier`",
-            );
-        }
-        if !is_label_value(value) {
-            self.report(
-                path,
-                format!("`{value}` cannot be the value of a label"),
-                "use letters, digits, `-`, `_` and `.`, at most 63",
-            );
+    /// The additional annotations of the copies.
+    fn annotations(&mut self, raw: &RawSecret, path: &KeyPath) {
+        for key in raw.annotations.keys() {
+            let path = path.key(key);
+            self.check::<AnnotationKey>(key, &path);
+            if key == EXPIRES_AT || key == CONTENT_HASH {
+                let message = format!("the annotation `{key}` is set by ecr-refresher");
+                self.report(&path, message, "leave it out");
+            }
         }
     }
 }

@@ -1,0 +1,106 @@
+//! The rule of a value, which its type in [`raw`](super::raw) names: what is valid, what the schema says,
+//! the default, and the remedy.
+
+use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error, Visitor},
+};
+use serde_json::Value;
+use strum::VariantNames;
+
+/// The rule of one kind of value.
+pub(super) trait Rule {
+    /// The value in the file: a text or a number.
+    type Raw: DeserializeOwned + JsonSchema + fmt::Display + fmt::Debug + Into<Value>;
+    /// The value in the program.
+    type Valid;
+    /// What an invalid value is not: "`EU` is not a valid AWS region".
+    const NAME: &'static str;
+    /// The remedy for an invalid value.
+    const HELP: &'static str;
+    /// Whether messages keep an invalid value to themselves.
+    const IS_SECRET: bool = false;
+
+    /// The keywords of the JSON Schema, beside the type. They accept all that `parse` accepts.
+    fn schema() -> Value;
+
+    /// The value where the file has none.
+    fn default() -> Option<Self::Raw> {
+        None
+    }
+
+    /// The value in the program; `None` if it is invalid.
+    fn parse(raw: &Self::Raw) -> Option<Self::Valid>;
+}
+
+/// A value of the file, not yet checked.
+#[derive(Debug)]
+pub(super) struct Unchecked<R: Rule>(pub(super) R::Raw);
+
+impl<'de, R: Rule> Deserialize<'de> for Unchecked<R> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        R::Raw::deserialize(deserializer).map(Self)
+    }
+}
+
+impl<R: Rule> JsonSchema for Unchecked<R> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        R::NAME.into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = R::Raw::json_schema(generator);
+        let Value::Object(keywords) = R::schema() else { return schema };
+        schema.ensure_object().extend(keywords);
+        if let Some(default) = R::default() {
+            schema.insert("default".to_owned(), default.into());
+        }
+        schema
+    }
+}
+
+/// One of a few words.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Choice<T>(pub(super) T);
+
+impl<'de, T: FromStr + VariantNames> Deserialize<'de> for Choice<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ChoiceVisitor(PhantomData))
+    }
+}
+
+impl<T: VariantNames> JsonSchema for Choice<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Choice".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": T::VARIANTS })
+    }
+}
+
+struct ChoiceVisitor<T>(PhantomData<T>);
+
+impl<T: FromStr + VariantNames> Visitor<'_> for ChoiceVisitor<T> {
+    type Value = Choice<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "one of {}", T::VARIANTS.join(", "))
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<Choice<T>, E> {
+        let unknown = |_| E::unknown_variant(word, T::VARIANTS);
+        word.parse().map(Choice).map_err(unknown)
+    }
+}
