@@ -1,8 +1,8 @@
-# The image: one static binary, and the certificates of the authorities that it trusts. `make image` puts both into `dist` first, so
-# that nothing is pulled here, and what is released is what was tested.
+# The image: one static binary and the CA certificates that it trusts. `make image` first writes both to `dist`, so this build pulls
+# nothing, and the released binary is the tested binary.
 FROM scratch
 
-# `amd64` or `arm64`; BuildKit, podman and buildah set it.
+# `amd64` or `arm64`. BuildKit, podman and buildah set it.
 ARG TARGETARCH
 ARG VERSION=dev
 ARG REVISION=unknown
@@ -13,11 +13,11 @@ LABEL org.opencontainers.image.title="ecr-refresher" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 
-# Where rustls looks of its own accord, as on Debian. To trust others too, such as that of a proxy that breaks TLS open, mount their file
-# into this folder; to trust others instead, name their file in SSL_CERT_FILE.
+# The default path of rustls, as on Debian. To trust additional CAs, such as the CA of a TLS-intercepting proxy, mount their file into
+# this directory. To trust other CAs instead, set SSL_CERT_FILE to their file.
 COPY dist/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY dist/$TARGETARCH/ecr-refresher /ecr-refresher
 
-# As in the chart: a number, which the kubelet can tell from root.
+# The same user as in the chart. It is a number, so that the kubelet can verify `runAsNonRoot`.
 USER 65532:65532
 ENTRYPOINT ["/ecr-refresher"]

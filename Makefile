@@ -1,18 +1,18 @@
-# `make help` lists the targets. All they need is Rust, Go 1.26 or newer, a C compiler and make.
+# `make help` lists the targets. They need Rust, Go 1.26 or newer, a C compiler and make.
 
 .DEFAULT_GOAL := help
 
-# What is built once and used by every checkout: control-plane programs and linters.
+# Control-plane programs and linters are built once here, and shared by all checkouts.
 CACHE := $(or $(ECR_REFRESHER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ecr-refresher)
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo/bin/cargo-deny
 
-# The image, and the one binary in it: static, for this machine's architecture.
+# The image holds one static binary, for the architecture of this machine.
 IMAGE ?= ecr-refresher:dev
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 ARCH := $(subst aarch64,arm64,$(subst x86_64,amd64,$(shell uname -m)))
 MUSL := $(subst arm64,aarch64,$(subst amd64,x86_64,$(ARCH)))-unknown-linux-musl
-# Whose certificates the image trusts: those that this machine does.
+# The CA certificates of the image. The default is the CA bundle of this machine.
 CA_BUNDLE ?= /etc/ssl/certs/ca-certificates.crt
 TOOLS := cargo run --locked --quiet --package ecr-refresher-tests --bin tools --
 HELM_DOCS := go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 --log-level warning --chart-search-root helm/ecr-refresher \
@@ -23,45 +23,45 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: ## Show the daemon at work on a local control plane
-	@echo "Building the demo: about 3 minutes the first time. It then says what else it needs and how long that takes."
+demo: ## Run a demo of the daemon on a local control plane
+	@echo "Building the demo: about 3 minutes the first time. The demo then lists its other requirements and the time that they take."
 	cargo run --locked --quiet --package ecr-refresher-tests --bin demo
 
 .PHONY: test
 test: ## Run all tests
-	@echo "The first time, building the tests takes about 8 minutes, and the programs that they run about 15."
+	@echo "The first build takes about 8 minutes for the tests, and about 15 minutes for the programs that they run."
 	$(TOOLS) build
 	cargo test --locked --workspace --exclude ecr-refresher-simulation
 	cargo test $(SIMULATION)
 
 .PHONY: test-fast
-test-fast: ## Run the unit tests alone, without Go
+test-fast: ## Run only the unit tests, without Go
 	cargo test --locked $(UNITS)
 
 .PHONY: test-end-to-end
-test-end-to-end: ## Run the daemon on a local control plane and nodes
+test-end-to-end: ## Run the end-to-end tests on a local control plane and nodes
 	$(TOOLS) build
 	cargo test --locked --workspace $(patsubst --package,--exclude,$(UNITS)) --exclude ecr-refresher-simulation
 
 UNITS := --package ecr-refresher-core --package ecr-refresher-sync --package ecr-refresher
 
 .PHONY: test-simulation
-test-simulation: ## Run the tests of the simulation alone
+test-simulation: ## Run only the tests of the simulation
 	cargo test $(SIMULATION)
 
-# Apart from the rest: it plants bugs in the product, is optimised, and gives tokio a seed.
+# Not part of the other builds: the simulation plants bugs in the product, is optimised, and seeds tokio.
 SIMULATION := --locked --profile simulation --package ecr-refresher-simulation --config 'build.rustflags=["--cfg","tokio_unstable"]'
 
 .PHONY: simulate
-simulate: ## Run random histories of the whole daemon: SEEDS=20000 for as many, SEED=7 for all of one
+simulate: ## Run random histories of the whole daemon: SEEDS=20000 sets the number, SEED=7 shows one in full
 	cargo run --quiet $(SIMULATION) --bin simulate -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
 
 .PHONY: planted
-planted: ## Plant bugs in the daemon, and count the histories that it takes to find each
+planted: ## Plant bugs in the daemon, and count the histories until each is found
 	cargo run --quiet $(SIMULATION) --bin simulate -- --plant --seeds $(or $(SEEDS),600)
 
 .PHONY: soak
-soak: ## Run two replicas under random faults: SOAK=2m for how long, SOAK_SEED=7 to replay
+soak: ## Run two replicas under random faults: SOAK=2m sets the duration, SOAK_SEED=7 replays the order of the faults
 	@echo "Building the soak: about 3 minutes the first time."
 	cargo run --locked --quiet --package ecr-refresher-tests --bin soak
 
@@ -76,40 +76,40 @@ lint: $(CARGO_DENY) ## Check format, lints, docs, dependencies and the chart
 	$(HELM_DOCS) --dry-run | diff docs/values.md - || { echo "docs/values.md is out of date: run \`make values\`"; exit 1; }
 
 .PHONY: values
-values: ## Write docs/values.md out of the chart's comments
+values: ## Generate docs/values.md from the comments in values.yaml
 	$(HELM_DOCS) --output-file ../../docs/values.md
 
 .PHONY: advisories
-advisories: $(CARGO_DENY) ## Look for known vulnerabilities (asks github.com)
+advisories: $(CARGO_DENY) ## Check the dependencies for known vulnerabilities (needs github.com)
 	$(CARGO_DENY) --locked check advisories
 
-# The benchmark of whole clusters, as an optimised build of it and of the daemon.
+# The benchmark of whole clusters. The benchmark and the daemon are optimised builds.
 SCALE := cargo run --locked --release --package ecr-refresher-benches --bin scale --
 
 .PHONY: bench
 bench: ## Measure the daemon in clusters of up to 50,000 namespaces
-	@echo "This takes up to an hour, and is worth little on a machine that does anything else."
+	@echo "This takes up to an hour. The results are only reliable on an otherwise idle machine."
 	status=0; for shape in sizes many hostile; do $(SCALE) --shape $$shape --output docs/benchmarks || status=1; done; exit $$status
 
 .PHONY: bench-check
-bench-check: ## Measure it at 1,000 namespaces, against bounds for a busy machine
+bench-check: ## Measure the daemon at 1,000 namespaces, and check the results against limits for a busy machine
 	$(SCALE) --check
 
 .PHONY: bench-index
-bench-index: ## Measure the index alone
+bench-index: ## Measure only the index
 	cargo bench --locked --package ecr-refresher-benches
 
 .PHONY: binary
-binary: ## Build the static binary, optimised, into dist: about 10 minutes
+binary: ## Build the optimised static binary in dist (about 10 minutes)
 	@rustup target list --installed | grep -qx $(MUSL) || rustup target add $(MUSL)
-	@command -v musl-gcc >/dev/null || { echo "there is no musl-gcc here: install it, on Debian with \`apt-get install musl-tools\`" >&2; exit 1; }
+	@command -v musl-gcc >/dev/null || { echo "musl-gcc is missing. Install it, on Debian with \`apt-get install musl-tools\`" >&2; exit 1; }
 	CC_$(subst -,_,$(MUSL))=musl-gcc cargo $(if $(shell command -v cargo-auditable),auditable) build \
 		--locked --release --package ecr-refresher --target $(MUSL)
 	install -D -m 755 -t dist/$(ARCH) $(or $(CARGO_TARGET_DIR),target)/$(MUSL)/release/ecr-refresher
 
 .PHONY: image
 image: binary ## Build the image with docker, podman or buildah
-	@test -r $(CA_BUNDLE) || { echo "there are no certificates at $(CA_BUNDLE): name a bundle in CA_BUNDLE" >&2; exit 1; }
+	@test -r $(CA_BUNDLE) || { echo "cannot read the CA bundle $(CA_BUNDLE). Set CA_BUNDLE to the path of a bundle" >&2; exit 1; }
 	install -m 644 $(CA_BUNDLE) dist/ca-certificates.crt
 	@for builder in docker podman buildah; do \
 		if $$builder info >/dev/null 2>&1; then \
@@ -118,11 +118,11 @@ image: binary ## Build the image with docker, podman or buildah
 				--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .; \
 		fi; \
 	done; \
-	echo "neither docker nor podman nor buildah works here: install one of them, on Debian with \`apt-get install buildah\`" >&2; \
+	echo "docker, podman and buildah are missing or do not work. Install one of them, on Debian with \`apt-get install buildah\`" >&2; \
 	exit 1
 
 .PHONY: schema
-schema: ## Write the JSON Schema of the config file, also into that of the chart's values
+schema: ## Generate the JSON Schema of the config file, and update values.schema.json
 	schema="$$(cargo run --locked --quiet --package ecr-refresher -- schema)" && \
 		printf '%s\n' "$$schema" >config/schema.json
 	cargo run --locked --quiet --package ecr-refresher-tests --bin chart-schema
@@ -132,5 +132,5 @@ fmt: ## Format the code
 	cargo fmt --all
 
 $(CARGO_DENY):
-	@echo "Building cargo-deny $(CARGO_DENY_VERSION), once: about 5 minutes."
+	@echo "Building cargo-deny $(CARGO_DENY_VERSION). This happens only once and takes about 5 minutes."
 	cargo install --locked --quiet --root $(CACHE)/cargo cargo-deny@$(CARGO_DENY_VERSION)

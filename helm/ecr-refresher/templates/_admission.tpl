@@ -1,4 +1,4 @@
-{{/* "true" if the policies of admission are to be there. */}}
+{{/* "true" if the chart has the admission policies. */}}
 {{- define "ecr-refresher.hasAdmissionPolicy" -}}
 {{- $enabled := toString .Values.admissionPolicy.enabled }}
 {{- if eq $enabled "auto" }}
@@ -6,7 +6,10 @@
 {{- else if eq $enabled "true" }}true{{ end }}
 {{- end }}
 
-{{/* Who is judged and where, so that nobody else pays for it. At home there is the token cache, of another type. */}}
+{{/*
+Limits the policies to the requests of this ServiceAccount outside the home namespace, so that other requests have no cost. The
+home namespace has the token cache, a Secret of another type.
+*/}}
 {{- define "ecr-refresher.admissionConditions" -}}
 - name: is-ecr-refresher
   expression: >-
@@ -16,7 +19,7 @@
   expression: request.namespace != '{{ .Release.Namespace }}'
 {{- end }}
 
-{{/* A list of names, given as YAML, as one of CEL. */}}
+{{/* Converts a YAML list of names to a CEL list. */}}
 {{- define "ecr-refresher.celList" -}}
 {{- $quoted := list }}
 {{- range fromYamlArray . }}

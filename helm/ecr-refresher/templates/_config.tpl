@@ -1,4 +1,7 @@
-{{/* The config file: that of the values, with the folder of the static keys where a registry at AWS names none. */}}
+{{/*
+The config file: `config` of the values. An `ecr` or `ecrPublic` registry without a `credentialsDirectory` gets the directory of the
+static keys.
+*/}}
 {{- define "ecr-refresher.config" -}}
 {{- $config := deepCopy .Values.config }}
 {{- if include "ecr-refresher.credentialsSecret" . }}
@@ -13,7 +16,9 @@
 {{- toYaml $config }}
 {{- end }}
 
-{{/* The names of the pull Secrets, sorted and each once: the only Secrets that the daemon may touch outside its namespace. */}}
+{{/*
+The names of the pull Secrets, sorted and unique. Outside the home namespace, the daemon has permissions for these Secrets only.
+*/}}
 {{- define "ecr-refresher.pullSecretNames" -}}
 {{- include "ecr-refresher.validate" . }}
 {{- $names := list }}
@@ -23,7 +28,7 @@
 {{- $names | sortAlpha | uniq | toYaml }}
 {{- end }}
 
-{{/* The names of the pull Secrets that may be taken over from others, sorted and each once; nothing if there are none. */}}
+{{/* The names of the pull Secrets with `onConflict: adopt`, sorted and unique. Empty if there are none. */}}
 {{- define "ecr-refresher.adoptedSecretNames" -}}
 {{- $names := list }}
 {{- range (.Values.config).secrets }}
@@ -36,7 +41,7 @@
 {{- end }}
 {{- end }}
 
-{{/* The names of the ServiceAccounts that get a pull Secret, sorted and each once; nothing if there are none. */}}
+{{/* The names of the ServiceAccounts that get a pull Secret, sorted and unique. Empty if there are none. */}}
 {{- define "ecr-refresher.patchedServiceAccountNames" -}}
 {{- $names := list }}
 {{- range (.Values.config).secrets }}
@@ -47,14 +52,14 @@
 {{- end }}
 {{- end }}
 
-{{/* "true" unless the config turns leader election off. */}}
+{{/* "true" unless the config disables leader election. */}}
 {{- define "ecr-refresher.electsLeader" -}}
 {{- if dig "enabled" true ((.Values.config).leaderElection | default dict) }}true{{ end }}
 {{- end }}
 
 {{/*
-"true" unless the config turns pruning off. One pass cannot tell since when a copy is not wanted: it deletes only where
-there is no grace.
+"true" unless the config disables pruning. A CronJob does not know since when a copy is no longer wanted, so it prunes only without
+a grace period.
 */}}
 {{- define "ecr-refresher.prunes" -}}
 {{- $prune := (.Values.config).prune | default dict }}
@@ -65,12 +70,12 @@ there is no grace.
 {{- define "ecr-refresher.port" -}}
 {{- $listen := (.Values.config).listen | default "0.0.0.0:8080" | toString }}
 {{- if not (regexMatch `:[0-9]+$` $listen) }}
-{{- fail (printf "config.listen: %q is not an address and a port, such as 0.0.0.0:8080" $listen) }}
+{{- fail (printf "config.listen: invalid value %q; set an address and a port, such as 0.0.0.0:8080" $listen) }}
 {{- end }}
 {{- regexFind `[0-9]+$` $listen }}
 {{- end }}
 
-{{/* Changes with what the daemon reads only at its start; it follows all else. */}}
+{{/* Checksum of the keys that the daemon reads only at startup. It reloads all other keys at runtime. */}}
 {{- define "ecr-refresher.restartChecksum" -}}
 {{- pick .Values.config "leaderElection" "listen" | toJson | sha256sum }}
 {{- end }}

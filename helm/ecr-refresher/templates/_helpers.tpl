@@ -2,7 +2,7 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The name of every namespaced resource; cut to fit a label, which a Service's name must be. */}}
+{{/* The name of every namespaced resource, truncated to 63 characters: the name of a Service must be a valid DNS label. */}}
 {{- define "ecr-refresher.fullname" -}}
 {{- $name := include "ecr-refresher.name" . }}
 {{- if .Values.fullnameOverride }}
@@ -15,9 +15,9 @@
 {{- end }}
 
 {{/*
-The name of every cluster-scoped resource. The same release name may be used in another namespace, so the namespace is
-part of it. It comes last and after a dot, which no namespace contains: with a hyphen, "a" in "b-c" and "a-b" in "c" would
-be one name. Never cut: such a name may have 253 characters.
+The name of every cluster-scoped resource. Another namespace can have a release with the same name, so the name contains the
+namespace. The separator is a dot, because a namespace contains no dots: with a hyphen, "a" in "b-c" and "a-b" in "c" would have
+the same name. The name is not truncated, because it can have 253 characters.
 */}}
 {{- define "ecr-refresher.clusterName" -}}
 {{- printf "%s.%s" (include "ecr-refresher.fullname" .) .Release.Namespace }}
@@ -28,7 +28,7 @@ app.kubernetes.io/name: {{ include "ecr-refresher.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{/* Labels of every resource. Ours win: a selector counts on them. */}}
+{{/* Labels of every resource. The labels of the chart override `commonLabels`, because selectors depend on them. */}}
 {{- define "ecr-refresher.labels" -}}
 {{- $labels := fromYaml (include "ecr-refresher.selectorLabels" .) }}
 {{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
@@ -52,7 +52,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 {{- end }}
 
-{{/* The pull Secrets of the daemon's own image, each once, as a Pod lists them; nothing if there are none. */}}
+{{/* `imagePullSecrets` of the Pod, without duplicates. Empty if there are none. */}}
 {{- define "ecr-refresher.imagePullSecrets" -}}
 {{- $secrets := list }}
 {{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets }}
@@ -63,12 +63,12 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 {{- end }}
 
-{{/* Where the config file is, and the docker config files beside it. */}}
+{{/* The directory of the config file and of the docker config files. */}}
 {{- define "ecr-refresher.configDirectory" -}}
 /etc/ecr-refresher
 {{- end }}
 
-{{/* The Secret with static keys; nothing if there are none. */}}
+{{/* The name of the Secret with the static keys. Empty if there are none. */}}
 {{- define "ecr-refresher.credentialsSecret" -}}
 {{- with .Values.aws.credentials }}
 {{- if .existingSecret }}
@@ -79,7 +79,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 {{- end }}
 
-{{/* Where the static keys are mounted, each as a file. */}}
+{{/* The mount path of the static keys, one file per key. */}}
 {{- define "ecr-refresher.credentialsDirectory" -}}
 /var/run/secrets/aws
 {{- end }}

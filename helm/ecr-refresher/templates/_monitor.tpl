@@ -1,8 +1,8 @@
-{{/* What ServiceMonitor and PodMonitor have in common: how to scrape. Takes the values of one of them. */}}
+{{/* The endpoint fields that ServiceMonitor and PodMonitor share. The argument is `.Values.serviceMonitor` or `.Values.podMonitor`. */}}
 {{- define "ecr-refresher.scrape" -}}
 port: http
 path: /metrics
-# The label `namespace` of a copy's metrics is the copy's, and not that of the Pod.
+# Metrics of copies have their own label `namespace`: the namespace of the copy, not of the Pod.
 honorLabels: true
 {{- with .interval }}
 interval: {{ . }}

@@ -1,4 +1,4 @@
-{{/* The template of the Pod, for the Deployment and the CronJob. */}}
+{{/* The Pod template of the Deployment and the CronJob. */}}
 {{- define "ecr-refresher.podTemplate" -}}
 {{- $isDaemon := eq .Values.mode "daemon" -}}
 metadata:
@@ -15,7 +15,7 @@ metadata:
 spec:
   serviceAccountName: {{ include "ecr-refresher.serviceAccountName" . }}
   automountServiceAccountToken: true
-  # The config can be overridden by variables; the namespace's Services should have no say in it.
+  # Environment variables override config keys, so the variables of Services must not be set.
   enableServiceLinks: false
   {{- with include "ecr-refresher.imagePullSecrets" . }}
   imagePullSecrets:
@@ -54,7 +54,7 @@ spec:
           valueFrom:
             fieldRef:
               fieldPath: metadata.namespace
-        # Who holds the Lease: a container that starts again is the same replica.
+        # The holder identity of the Lease: a restarted container is the same replica.
         - name: POD_NAME
           valueFrom:
             fieldRef:
@@ -98,7 +98,7 @@ spec:
       securityContext:
         {{- toYaml .Values.securityContext | nindent 8 }}
       volumeMounts:
-        # Whole directories: a file mounted by subPath would never change.
+        # Mount whole directories: the kubelet does not update a file that is mounted with subPath.
         - name: config
           mountPath: {{ include "ecr-refresher.configDirectory" . }}
           readOnly: true
@@ -111,8 +111,8 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
-    # A Secret that is gone does not keep the Pod from starting: the token cache may have what is needed, and if not, the
-    # daemon says which registry misses what.
+    # Secrets are optional, so that the Pod starts without them: the token cache can still have valid tokens. Otherwise the daemon
+    # reports which registry has no credentials.
     - name: config
       projected:
         sources:
@@ -155,7 +155,7 @@ spec:
   {{- end }}
 {{- end }}
 
-{{/* How the Pods are spread; nothing for a single one. During a roll-out the old Pods do not count. */}}
+{{/* The topology spread constraints. The default is empty for a single replica, and ignores the old Pods during a rollout. */}}
 {{- define "ecr-refresher.topologySpreadConstraints" -}}
 {{- $constraints := .Values.topologySpreadConstraints }}
 {{- if and (not $constraints) (gt (int .Values.replicas) 1) }}

@@ -1,7 +1,7 @@
 {{/*
-Refuses values without which the chart cannot be rendered, or that contradict each other. The schema checks each by itself,
-and the daemon checks the rest of the config. A Secret's name is needed here because a rule with an empty `resourceNames`
-would grant every Secret of the cluster.
+Fails if required values are missing or if values contradict each other. The schema checks each value on its own, and the daemon
+checks the rest of the config. The name of each pull Secret is required here, because an RBAC rule with empty `resourceNames` would
+grant access to every Secret in the cluster.
 */}}
 {{- define "ecr-refresher.validate" -}}
 {{- $config := .Values.config | default dict }}
@@ -20,9 +20,9 @@ would grant every Secret of the cluster.
 {{- if $missing }}
 {{- fail (printf `
 
-missing in the values: %s
+required values are missing: %s
 
-The least that works:
+Minimal values:
 
 config:
   registries:
@@ -34,17 +34,17 @@ config:
 ` (join ", " $missing)) }}
 {{- end }}
 {{- if and (gt (int .Values.replicas) 1) (eq .Values.mode "daemon") (not (include "ecr-refresher.electsLeader" .)) }}
-{{- fail "replicas: more than one Pod needs config.leaderElection, or all of them would write" }}
+{{- fail "replicas: more than one Pod needs config.leaderElection; without it every Pod writes" }}
 {{- end }}
 {{- with .Values.aws.credentials }}
 {{- if and .existingSecret (or .accessKeyId .secretAccessKey) }}
-{{- fail "aws.credentials: give either existingSecret, or accessKeyId and secretAccessKey" }}
+{{- fail "aws.credentials: set either existingSecret, or accessKeyId and secretAccessKey" }}
 {{- end }}
 {{- if ne (empty .accessKeyId) (empty .secretAccessKey) }}
-{{- fail "aws.credentials: accessKeyId and secretAccessKey need each other" }}
+{{- fail "aws.credentials: set both accessKeyId and secretAccessKey" }}
 {{- end }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
-{{- fail "serviceMonitor, podMonitor: enable one of them, or every Pod is scraped twice" }}
+{{- fail "serviceMonitor, podMonitor: enable only one of them; with both, every Pod is scraped twice" }}
 {{- end }}
 {{- end }}
