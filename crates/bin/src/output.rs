@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::failure::Failure;
 
-/// Prints a result. Whoever reads may have read enough, as `head` does: that is no failure.
+/// Prints a result. A reader that closes early, as `head` does, is not a failure.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Failure> {
     let mut stdout = stdout().lock();
     match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {

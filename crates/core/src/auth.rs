@@ -51,7 +51,7 @@ impl Auth {
         Ok(Self(Zeroizing::new(STANDARD.encode(plain.as_bytes()))))
     }
 
-    /// The encoded value. Whoever calls this holds a secret.
+    /// The encoded value. The caller then holds a secret.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

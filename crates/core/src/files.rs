@@ -15,7 +15,7 @@ impl Files {
         Self::new(|path| fs::read(path))
     }
 
-    /// Files whose content comes from a function.
+    /// Files with their content from a function.
     pub fn new(read: impl Fn(&Path) -> io::Result<Vec<u8>> + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }

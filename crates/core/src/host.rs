@@ -5,7 +5,7 @@ use std::fmt;
 /// A bare registry host, with its port if it has one: no scheme, no path, in lower case.
 ///
 /// kubelet compares it label by label with an image's host, each label as a glob (its
-/// `pkg/credentialprovider/keyring.go`), so nothing but the exact host belongs here.
+/// `pkg/credentialprovider/keyring.go`), so only an exact host is valid here.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct Host(String);
 

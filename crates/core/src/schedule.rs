@@ -16,7 +16,7 @@ const LONGEST_RETRY_EXPIRED: Duration = Duration::from_secs(10);
 const SHARE_OF_REMAINING_LIFE: u32 = 20;
 
 /// A moment by both clocks, reached as soon as either has passed it: a machine may be paused with all
-/// its clocks, and learn the date only afterwards; and a date may be set back.
+/// its clocks, and learn the date only afterwards; and a date may be set to an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Due {
     pub(crate) uptime: Duration,

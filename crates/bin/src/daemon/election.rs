@@ -33,7 +33,7 @@ use tracing::{info, warn};
 use super::lease::{Action, Candidate, Lease};
 use crate::{config::LeaderElection, home::Home};
 
-/// Stands for election until the shutdown.
+/// Takes part in the election until the shutdown.
 pub(crate) struct Election {
     api: Api<ApiLease>,
     name: String,

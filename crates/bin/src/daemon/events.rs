@@ -80,7 +80,7 @@ impl Publisher {
     /// Publishes until there is nothing left that could send a notice.
     pub(crate) async fn run(mut self) -> Result<()> {
         loop {
-            let notice = self.notices.recv().await.context("there are no notices any more")?;
+            let notice = self.notices.recv().await.context("the notices have ended")?;
             if self.leadership.is_held() {
                 self.publish(notice).await;
                 sleep(PACE).await;

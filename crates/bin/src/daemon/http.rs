@@ -88,7 +88,7 @@ async fn serve_connection(stream: TcpStream, pages: Arc<Pages>) {
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
-        debug!("a connection ended badly: {error}");
+        debug!("a connection ended with an error: {error}");
     }
 }
 

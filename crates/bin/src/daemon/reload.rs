@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct Reload {
     pub(crate) follower: Follower,
     pub(crate) engine: EngineHandle,
-    /// Tells the others which config is in force.
+    /// Publishes the config in use.
     pub(crate) config: watch::Sender<Arc<Config>>,
     pub(crate) metrics: ConfigMetrics,
     pub(crate) home: Home,
@@ -50,14 +50,14 @@ impl Reload {
         self.config.send_replace(Arc::clone(&config));
         self.engine.configure(config.sync.clone()).await?;
         self.metrics.accepted(self.clock.wall());
-        info!("the config has changed, and the new one is in force");
+        info!("the config has changed; using the new one");
         Ok(())
     }
 
     fn reject(&self, error: &ConfigError) {
         self.metrics.rejected();
         for problem in error.to_string().lines() {
-            error!("the config is wrong, and the last good one stays in force: {problem}");
+            error!("the config is invalid; keeping the last valid one: {problem}");
         }
         self.notices.send(about_tokens(&self.home, "ConfigRejected", error.to_string()));
     }
@@ -70,7 +70,7 @@ fn warn_of_restart(started: &Config, config: &Config) {
         ("leaderElection", config.leader_election != started.leader_election),
     ] {
         if changed {
-            warn!(key, "a change of `{key}` is in force after a restart only");
+            warn!(key, "a change of `{key}` takes effect only after a restart");
         }
     }
 }

@@ -41,7 +41,7 @@ impl Tasks {
         self.spawn(name, task);
     }
 
-    /// Waits for a signal, whose name `signal` returns, and then for the tasks that end in good order. All
+    /// Waits for `signal`, which returns the name of a signal, and then for the tasks that end in good order. All
     /// others are dropped with them.
     ///
     /// # Errors

@@ -150,7 +150,7 @@ impl Tokens {
         self.store.read(|store| {
             for (registry, _, expires_at) in store.times() {
                 if let Some(expires_at) = expires_at {
-                    info!(registry, %expires_at, "took the token from the token cache");
+                    info!(registry, %expires_at, "using the token of the token cache");
                 }
             }
         });

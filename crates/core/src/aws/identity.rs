@@ -190,7 +190,8 @@ impl Identity {
         (!is_same(&others, refused)).then_some(others)
     }
 
-    /// Begins a session of the role. AWS may know the base credentials no longer, as others are there.
+    /// Begins a session of the role. AWS may no longer accept the base credentials, because they were
+    /// replaced.
     async fn assume(&self, role: &RoleSettings) -> Result<Credentials, FetchError> {
         let base = self.base.credentials().await?;
         match role::assume(&self.with(&base), role, &self.clock).await {

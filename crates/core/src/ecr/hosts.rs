@@ -27,7 +27,7 @@ use crate::{Host, is_account};
 pub enum Variant {
     /// The usual hosts.
     Standard,
-    /// Those whose cryptography is validated by FIPS 140.
+    /// Hosts with cryptography that is validated by FIPS 140.
     Fips,
     /// Those with IPv6 addresses too.
     DualStack,

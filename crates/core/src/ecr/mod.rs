@@ -12,7 +12,7 @@ use crate::aws::IdentitySettings;
 pub struct EcrSettings {
     /// The region to call; `None` for that of the AWS SDK's chain.
     pub region: Option<String>,
-    /// The AWS accounts whose hosts are written; empty for the account that ECR answers for.
+    /// The AWS accounts that hosts are written for; empty for the account in ECR's reply.
     pub accounts: Vec<String>,
     /// The forms of the hosts that are written; empty for the standard one.
     pub variants: Vec<Variant>,

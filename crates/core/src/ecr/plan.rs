@@ -22,13 +22,13 @@ pub(crate) enum HostPlan {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PrivatePlan {
-    /// Whose hosts are written; empty for those of the account that ECR answered for.
+    /// The accounts that hosts are written for; empty for the account in ECR's reply.
     pub(crate) accounts: Vec<String>,
     /// In which forms; empty for the standard one, or for the host that ECR returned.
     pub(crate) variants: Vec<Variant>,
     /// The account of the role that asks, if one does.
     pub(crate) role_account: Option<String>,
-    /// Whether an endpoint of its own is asked, whose hosts may have any form.
+    /// Whether the endpoint is a custom one, with hosts of any form.
     pub(crate) own_endpoint: bool,
 }
 

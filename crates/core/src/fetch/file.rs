@@ -38,7 +38,7 @@ struct FileEntry {
 /// Reads a docker `config.json`, as `docker login` writes it: `{"auths": {"HOST": {"auth": "…"}}}`.
 ///
 /// # Errors
-/// When it cannot be read, is no docker config, or holds an entry that cannot be used.
+/// When it cannot be read, is not a docker config, or has an unusable entry.
 pub(crate) fn read(path: &Path, files: &Files) -> Result<Token, FetchError> {
     let bytes = files.read(path).map(Zeroizing::new).map_err(FileError::from);
     let entries = bytes.and_then(|bytes| parse(&bytes));

@@ -70,7 +70,7 @@ fn parts(
     Ok((auth, lifetime))
 }
 
-/// The SDK's time as ours, cut to whole seconds: a token is never taken for living longer.
+/// The SDK's time as ours, cut to whole seconds, so that a token never seems to live longer.
 fn timestamp(time: DateTime) -> Option<Timestamp> {
     Timestamp::from_second(time.secs()).ok()
 }

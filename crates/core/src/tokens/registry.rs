@@ -38,7 +38,7 @@ enum Hosts {
 /// The hosts of the ECR registries, each with the name of its registry.
 pub(super) type EcrHosts = BTreeMap<Host, Arc<str>>;
 
-/// The entries of a registry, and what is wrong with its token.
+/// The entries of a registry, and the problem of its token.
 #[derive(Debug, Default)]
 pub(super) struct Derived {
     pub(super) entries: BTreeMap<Host, Auth>,

@@ -36,7 +36,7 @@ impl SharedTokenStore {
         updated
     }
 
-    /// Tells when to read again. It carries no fact but that.
+    /// Wakes readers when there is something new to read. It carries no other fact.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.version.subscribe()

@@ -33,7 +33,7 @@ use crate::{
 pub struct TokenStore {
     random: Random,
     at_fraction: f64,
-    /// The term of leadership whose tokens these are; `None` before the first.
+    /// The term of leadership of these tokens; `None` before the first.
     term: Option<u64>,
     registries: BTreeMap<Arc<str>, RegistryState>,
     /// Those of all registries, and some that were left by a former config.
@@ -156,7 +156,7 @@ impl TokenStore {
         self.cache_version += 1;
     }
 
-    /// The term whose tokens these are.
+    /// The term of these tokens.
     #[must_use]
     pub fn term(&self) -> Option<u64> {
         self.term
@@ -230,7 +230,7 @@ impl TokenStore {
         problem.map_or(Ok(token), Err)
     }
 
-    /// The same result for each registry of a source, but for those that cannot use the token.
+    /// The same result for each registry of a source. Registries that cannot use the token have an error.
     fn outcomes(&self, key: &SourceKey, result: &Result<Fetched, Failed>) -> Vec<Outcome> {
         let ecr_hosts = self.ecr_hosts();
         let state = &self.sources[key];

@@ -32,7 +32,7 @@ pub struct PatternError {
     pub index: usize,
     /// The pattern.
     pub pattern: String,
-    /// What is wrong with it.
+    /// The problem.
     pub problem: String,
 }
 

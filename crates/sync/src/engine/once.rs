@@ -15,7 +15,7 @@ use crate::{
     report::{CopyState, Report},
 };
 
-/// How often a job is tried whose failure is temporary: over about 15 s.
+/// The number of attempts at a job with temporary failures: over about 15 s.
 const ATTEMPTS: u32 = 5;
 
 /// The result of one pass.

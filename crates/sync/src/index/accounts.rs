@@ -1,4 +1,4 @@
-//! ServiceAccounts whose Pods pull with a pull Secret: which patches they need, and their results.
+//! ServiceAccounts with a pull Secret: the patches that they need, and the results of these.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},

@@ -13,7 +13,7 @@ pub(super) trait Record {
     fn merge(&mut self, change: Change<Self::Value>);
 }
 
-/// The namespaces whose records may have changed.
+/// The namespaces with records that may have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Touched {
     None,

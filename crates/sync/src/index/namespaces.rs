@@ -194,7 +194,7 @@ impl Namespaces {
         self.touched(Touched::All).for_each(|id| self.forget_if_empty(id));
     }
 
-    /// All labels are to be observed again.
+    /// All labels must be observed again.
     pub(super) fn invalidate_labels(&mut self) {
         self.iter_mut().for_each(|entry| entry.namespace.misses_labels = true);
     }

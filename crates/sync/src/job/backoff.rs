@@ -1,4 +1,4 @@
-//! The delay of an object whose job failed. Pure: random numbers are passed in.
+//! The delay of an object after a failed job. Pure: random numbers are passed in.
 
 use std::time::Duration;
 

@@ -83,7 +83,7 @@ impl Concurrency {
     }
 
     fn was_throttled(&mut self, namespace: &Arc<str>) {
-        // Always the same namespace: a webhook throttles it, which is no reason to slow down others.
+        // Always the same namespace: a webhook throttles it, which must not slow down others.
         if self.throttled.as_ref() == Some(namespace) {
             return;
         }

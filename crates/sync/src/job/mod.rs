@@ -49,8 +49,8 @@ pub enum Action {
 pub struct Apply {
     /// The content.
     pub manifest: Arc<Manifest>,
-    /// The UID of the Secret whose fields are taken over from other managers: one that is ours, or
-    /// that is adopted. Without it the apply is not forced, so that the API server refuses to
+    /// The UID of the Secret to take fields over from other managers: one of ours, or one that is
+    /// adopted. Without it the apply is not forced, so that the API server refuses to
     /// overwrite a foreign Secret; with it, the API server refuses to overwrite another Secret that
     /// has replaced this one.
     pub replaces: Option<Uid>,

@@ -1,8 +1,8 @@
-//! Slots: small numbers that stand for the names of the config, and the keys made of them.
+//! Slots: small numbers for the names of the config, and the keys made of them.
 
 use std::{collections::HashMap, marker::PhantomData};
 
-/// A number of one kind, so that a slot of a pull Secret cannot be taken for one of a ServiceAccount.
+/// A number of one kind, so that a slot of a pull Secret cannot be used as one of a ServiceAccount.
 pub(crate) trait Slot: Copy + Eq {
     fn new(number: u16) -> Self;
     fn index(self) -> usize;
@@ -115,7 +115,7 @@ impl<S: Slot, T> Slots<S, T> {
     }
 
     /// Gives a name a slot: its former one, so that a job of before still belongs to it; or else an
-    /// empty one that `is_idle`, so that a late result is never taken for that of another name.
+    /// empty one that `is_idle`, so that a late result never counts for another name.
     pub(crate) fn insert(&mut self, name: &str, value: T, is_idle: impl Fn(S) -> bool) -> S {
         let is_free = |&slot: &usize| self.values[slot].is_none() && is_idle(Self::slot(slot));
         let former = self.names.get(name).copied();

@@ -18,11 +18,11 @@ pub struct ObservedCopy {
     pub resource_version: u64,
     /// Its UID; `None` if that is not a UUID.
     pub uid: Option<Uid>,
-    /// Who owns it.
+    /// The owner.
     pub ownership: Ownership,
 }
 
-/// Who owns a Secret.
+/// The owner of a Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
     /// Another client: it is not written.

@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 /// After that long without a failure, the next one is the first again.
 const FORGETS_AFTER: Duration = Duration::from_mins(2);
 
-/// Delays that double. kube's own backoff resets with each event; but a watch whose list is refused
+/// Delays that double. kube's own backoff resets with each event; but a watch with a list that is refused
 /// yields an event each time that the list begins.
 #[derive(Debug)]
 pub(crate) struct WatchBackoff {

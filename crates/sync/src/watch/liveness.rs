@@ -94,7 +94,7 @@ impl WatchLiveness {
     }
 
     /// A client over the shared one. It records all that the API server sends, also the bookmarks that
-    /// a watcher hides, and fails a request whose answer falls silent.
+    /// a watcher hides, and fails a request when its answer is silent.
     ///
     /// Not kube's `read_timeout`: it has no hook for the bookmarks.
     fn client(&self, client: &Client) -> Client {

@@ -90,7 +90,7 @@ async fn is_allowed(client: &Client, right: &Right) -> Result<bool> {
     };
     let api: Api<SelfSubjectAccessReview> = Api::all(client.clone());
     let answer = api.create(&PostParams::default(), &review).await;
-    let answer = answer.context("the API server does not say which rights there are")?;
+    let answer = answer.context("the API server does not list the rights of this user")?;
     Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
@@ -135,7 +135,7 @@ impl Findings {
             let Identified { registry, arn, account, reason, message } = found;
             let _ = match (arn, account, reason, message) {
                 (Some(arn), Some(account), ..) => {
-                    writeln!(text, "registry {registry}: asked as {arn} (account {account})")
+                    writeln!(text, "registry {registry}: AWS identity {arn} (account {account})")
                 }
                 (_, _, Some(reason), Some(message)) => {
                     writeln!(text, "registry {registry}: {reason}: {message}")
@@ -149,7 +149,7 @@ impl Findings {
         let rights = plural(self.rights as u64, "right", "rights");
         let missing = self.missing_rights.len();
         let _ = match missing {
-            0 => writeln!(text, "all {rights} in the cluster are there"),
+            0 => writeln!(text, "all {rights} in the cluster are granted"),
             _ => writeln!(text, "{missing} of {rights} in the cluster are missing"),
         };
         text

@@ -37,7 +37,7 @@ pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
         Output::Json => format!("{}\n", as_json(&config, findings.as_ref())),
         Output::Text => {
             let found = findings.as_ref().map(Findings::text).unwrap_or_default();
-            format!("{} is right: {}\n{found}", path.display(), summary(&config))
+            format!("{} is valid: {}\n{found}", path.display(), summary(&config))
         }
     })?;
     if findings.is_none_or(|findings| findings.is_good()) { Ok(()) } else { Err(Failure::Reported) }

@@ -39,12 +39,12 @@ impl fmt::Display for Right {
     }
 }
 
-/// Who needs them.
+/// The mode that needs them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Runs {
     /// The daemon.
     Always,
-    /// One pass. It tells no Events, elects no leader, and has no grace to wait for.
+    /// One pass: without Events, leader election and grace periods.
     Once,
 }
 

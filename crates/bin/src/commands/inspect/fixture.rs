@@ -48,7 +48,7 @@ pub(super) fn inspect(config: &str, namespaces: &[&str], copies: &[Value]) -> In
     Inspection { config, locations, snapshot }
 }
 
-/// The metadata of a copy that nobody has touched, and whose token has so many minutes left.
+/// The metadata of an unchanged copy with a token that has this many minutes left.
 pub(super) fn copy(namespace: &str, minutes: i64) -> Value {
     let expires_at = now() + SignedDuration::from_mins(minutes);
     json!({
@@ -76,7 +76,7 @@ pub(super) fn copy(namespace: &str, minutes: i64) -> Value {
     })
 }
 
-/// The same after somebody has edited its data.
+/// The same after a tenant has edited its data.
 pub(super) fn edited(namespace: &str, minutes: i64) -> Value {
     let mut copy = copy(namespace, minutes);
     copy["managedFields"][0]["fieldsV1"].as_object_mut().unwrap().remove("f:data");
@@ -85,7 +85,7 @@ pub(super) fn edited(namespace: &str, minutes: i64) -> Value {
     copy
 }
 
-/// The same after somebody has taken our label away.
+/// The same after a tenant has removed our label.
 pub(super) fn unlabelled(namespace: &str, minutes: i64) -> Value {
     let mut copy = copy(namespace, minutes);
     copy["labels"] = json!({});

@@ -9,7 +9,7 @@ use crate::words;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Left {
-    /// None when there is no copy, or it does not say.
+    /// `None` without a copy, or without the annotation.
     pub(super) expires_at: Option<Timestamp>,
     /// Negative once it has expired.
     pub(super) seconds_left: Option<i64>,

@@ -8,14 +8,14 @@ use ecr_refresher_sync::{
 /// Why a copy that is ours, and has not expired, is written all the same.
 pub(super) fn drift(drift: Drift, managers: &[String]) -> String {
     match drift {
-        Drift::Unlabelled => "the label that marks it as ours was removed".to_owned(),
+        Drift::Unlabelled => "its managed-by label was removed".to_owned(),
         Drift::Edited if managers.is_empty() => "another client has changed it".to_owned(),
         Drift::Edited => format!("it was changed by {}", managers.join(", ")),
-        Drift::Outdated => "the config asks for other labels or annotations".to_owned(),
+        Drift::Outdated => "the config has other labels or annotations".to_owned(),
     }
 }
 
-/// Whose a Secret is that is not ours.
+/// The owner of a foreign Secret.
 pub(super) fn foreign(managers: &[String]) -> String {
     if managers.is_empty() {
         "a foreign Secret".to_owned()

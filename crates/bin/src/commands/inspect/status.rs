@@ -13,7 +13,7 @@ use crate::{
     runtime::runtime,
 };
 
-/// A copy that is ours where none is wanted any more.
+/// A copy of ours that is no longer wanted.
 const UNWANTED: &str = "unwanted";
 
 /// Prints the state of all copies.
@@ -208,7 +208,7 @@ ecr-pull   team-i      fresh      -
             let good = matches!(state, CopyState::Fresh | CopyState::Stale);
             assert_eq!(status(&[("team-a", Some(state), None)]).is_good(), good, "{state:?}");
         }
-        assert!(status(&[("team-a", None, Some(-60))]).is_good(), "nobody wants it");
+        assert!(status(&[("team-a", None, Some(-60))]).is_good(), "it is not wanted");
         assert!(status(&[]).is_good());
         assert_eq!(status(&[]).render(TableOutput::Table, false), "0 copies\n");
     }

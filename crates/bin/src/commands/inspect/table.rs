@@ -18,7 +18,7 @@ impl<const N: usize> Table<N> {
         self.rows.push(row);
     }
 
-    /// The text, in which columns are as wide as what is in them; nothing if there is no row.
+    /// The text, with columns as wide as their widest cell; empty without rows.
     pub(super) fn render(&self) -> String {
         if self.rows.len() == 1 {
             return String::new();

@@ -16,7 +16,7 @@ const ATTEMPTS: u32 = 3;
 /// The registries that gave no new credentials, each with its last failure.
 pub(super) type FailedRegistries = BTreeMap<Arc<str>, FetchError>;
 
-/// Asks each source whose token is missing or past the fraction of its life. What a failing one has
+/// Asks each source with a token that is missing or past its fraction of life. What a failing one has
 /// held before stays in the store, so that nothing is lost.
 pub(super) async fn get_all(
     dependencies: &Dependencies,

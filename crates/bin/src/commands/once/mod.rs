@@ -97,7 +97,7 @@ pub async fn pass(
     };
     let summary = Summary::new(&failed);
 
-    // There is no later to spread writes over.
+    // One pass spreads no writes.
     config.sync.spread = Duration::ZERO;
     let metrics = SyncMetrics::register(&prometheus::Registry::new())?;
     let dependencies = EngineDependencies {

@@ -117,7 +117,7 @@ impl Summary {
             );
         }
         if !self.complete {
-            text += "the pass ended before everything was done: increase --timeout\n";
+            text += "the pass ended before all jobs were done: increase --timeout\n";
         }
         let Self { written, deleted, failed, .. } = self;
         let copies = plural(self.copies, "copy", "copies");
@@ -175,8 +175,8 @@ impl FailedCopy {
 fn why(state: CopyState) -> &'static str {
     match state {
         CopyState::Conflict => "a foreign Secret has this name: see `onConflict`",
-        CopyState::Missing | CopyState::Expired => "none of its registries gave credentials",
-        _ => "there was no time left to write it",
+        CopyState::Missing | CopyState::Expired => "its registries gave no credentials",
+        _ => "the pass ended before it was written",
     }
 }
 
@@ -228,7 +228,7 @@ mod tests {
         assert!(
             text.starts_with(
                 "ecr-pull in a: conflict: a foreign Secret has this name: see `onConflict`\n\
-                 ecr-pull in b: missing: none of its registries gave credentials\n"
+                 ecr-pull in b: missing: its registries gave no credentials\n"
             ),
             "{text}"
         );

@@ -14,14 +14,14 @@ use crate::words;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CopyFound {
-    /// That of a copy; or `unwanted`, `foreign` or `none` where no copy is to be.
+    /// The state of a copy; or `unwanted`, `foreign` or `none` where no copy is wanted.
     pub(super) state: &'static str,
     /// What follows from that, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Whether it is ours; none if there is no Secret of that name.
+    /// Whether it is ours; `None` if there is no Secret of that name.
     ours: Option<bool>,
-    /// Who has written to it, but for our applies.
+    /// The managers that have written to it, other than our applies.
     managers: Vec<String>,
     #[serde(flatten)]
     left: Left,
@@ -68,8 +68,8 @@ fn wanted(inspection: &Inspection, view: &CopyView<'_>) -> (&'static str, Option
         CopyState::Conflict => {
             let foreign = reasons::foreign(view.managers());
             Some(match view.secret.on_conflict {
-                OnConflict::Skip => format!("{foreign}, which is left alone (`onConflict: skip`)"),
-                OnConflict::Adopt => format!("{foreign}, to be taken over (`onConflict: adopt`)"),
+                OnConflict::Skip => format!("{foreign}; it is not changed (`onConflict: skip`)"),
+                OnConflict::Adopt => format!("{foreign}; it will be adopted (`onConflict: adopt`)"),
             })
         }
         CopyState::Stale => {
@@ -89,9 +89,9 @@ fn unwanted(inspection: &Inspection, view: &CopyView<'_>) -> (&'static str, Opti
         return ("foreign", Some(reasons::foreign(view.managers())));
     }
     let fate = match inspection.config.sync.prune_after {
-        None => "it stays, as `prune` is off".to_owned(),
+        None => "it is kept, because `prune` is off".to_owned(),
         Some(_) if !view.is_deletable() => {
-            "it stays, as the label that marks it as ours was removed".to_owned()
+            "it is kept, because its managed-by label was removed".to_owned()
         }
         Some(after) => {
             let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);

@@ -34,7 +34,7 @@ pub(super) async fn last_event(
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
     let about = format!("regarding.kind=Secret,regarding.name={secret}");
     let about = ListParams::default().fields(&about);
-    // It is an extra: who may not read Events still gets all the rest.
+    // Without the right to read Events, the rest is still shown.
     let listed = timeout(TIMEOUT, events.list(&about)).await.ok()?.ok()?;
     newest(listed.items)
 }

@@ -27,7 +27,7 @@ use crate::{
     runtime::runtime,
 };
 
-/// Prints what is to be in a namespace, why, and what is there.
+/// Prints the desired copies of a namespace, the reasons, and the observed state.
 pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     let namespace = &args.namespace;
     let explanation = runtime()?.block_on(async {
@@ -70,7 +70,7 @@ struct About {
     config: Verdict,
     /// None when there is no such namespace.
     copy: Option<CopyFound>,
-    /// None also when who asks may not read Events.
+    /// `None` also without the right to read Events.
     last_event: Option<LastEvent>,
 }
 

@@ -90,7 +90,7 @@ fn what_is_there_is_said_with_whose_it_is() {
     }
     let adopt = config(&format!("{CONFIG}\nonConflict: adopt"));
     let said = explain_with(&adopt, "team-a", &prod, &[foreign("team-a")]);
-    assert!(copy_line(said).ends_with("to be taken over (`onConflict: adopt`)"));
+    assert!(copy_line(said).ends_with("it will be adopted (`onConflict: adopt`)"));
 }
 
 #[test]
@@ -103,12 +103,12 @@ fn what_is_there_though_it_is_not_wanted_is_said_with_what_becomes_of_it() {
             copy("x", 60),
             format!("unwanted, ours, {left}: it is deleted once it has been unwanted for 10m"),
         ),
-        (off, copy("x", 60), format!("unwanted, ours, {left}: it stays, as `prune` is off")),
+        (off, copy("x", 60), format!("unwanted, ours, {left}: it is kept, because `prune` is off")),
         (
             config(CONFIG),
             unlabelled("x", 60),
             format!(
-                "unwanted, ours, {left}: it stays, as the label that marks it as ours was removed"
+                "unwanted, ours, {left}: it is kept, because its managed-by label was removed"
             ),
         ),
         (

@@ -26,7 +26,7 @@ impl Explanation {
             return "there is no such namespace".to_owned();
         }
         if self.terminating {
-            return "the namespace is being deleted, and nothing is written there".to_owned();
+            return "the namespace is being deleted, so nothing is written to it".to_owned();
         }
         let labels: Vec<_> =
             self.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::words;
 
-/// Decides, and says why; `None` where nothing is to be and nothing of ours is there. `expires`
+/// The decision and its reason; `None` where no copy is wanted and none of ours exists. `expires`
 /// says whether the content of the pull Secret does.
 pub(super) fn decide(
     view: &CopyView<'_>,
@@ -48,7 +48,7 @@ pub(super) fn decide(
     })
 }
 
-/// What would be done where no copy is to be.
+/// The decision where no copy is wanted.
 fn unwanted(
     view: &CopyView<'_>,
     prune_after: Option<Duration>,
@@ -64,7 +64,7 @@ fn unwanted(
     Some(match prune_after {
         None => (Action::Leave, format!("{refusal}; `prune` is off")),
         Some(_) if !view.is_deletable() => {
-            (Action::Leave, format!("{refusal}; the label that marks it as ours was removed"))
+            (Action::Leave, format!("{refusal}; its managed-by label was removed"))
         }
         Some(after) => {
             let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);

@@ -21,7 +21,7 @@ const ACTIONS: [&str; 7] = [
 ];
 
 impl Plan {
-    /// The plan; what is kept is only counted unless `all` is to be shown.
+    /// The plan. Unchanged copies are only counted, unless `all` is set.
     pub(super) fn render(&self, output: TableOutput, all: bool) -> String {
         let rows = self.rows.iter().filter(|row| all || row.action != Action::Keep);
         match output {

@@ -43,7 +43,7 @@ SECRET     NAMESPACE       ACTION    WHY
 ecr-pull   team-missing    create    it is missing
 ecr-pull   team-edited     replace   it was changed by kubectl-edit
 ecr-pull   team-expired    replace   expired 3m ago
-ecr-pull   team-stripped   replace   the label that marks it as ours was removed
+ecr-pull   team-stripped   replace   its managed-by label was removed
 ecr-pull   other           prune     no pattern matches it; after 10m
 ecr-pull   team-sandbox    prune     `team-sandbox` denies it; after 10m
 ecr-pull   team-deleted    skip      the namespace is being deleted
@@ -72,7 +72,7 @@ fn what_is_wanted_no_more_is_left_where_it_is_not_ours_to_delete() {
     let table = |config: &str| table(config, &namespaces, &copies);
     assert!(
         table(&selected).contains(
-            "other       leave    `other` denies it; the label that marks it as ours was removed"
+            "other       leave    `other` denies it; its managed-by label was removed"
         ),
         "{}",
         table(&selected)
