@@ -45,8 +45,8 @@ async fn good(control_plane: Arc<ControlPlane>) -> Result<()> {
     let text = check(&installation, &aws, "text").await?;
     let said = String::from_utf8(text.stdout)?;
     ensure!(text.status.code() == Some(0), "{said}{}", String::from_utf8_lossy(&text.stderr));
-    ensure!(said.contains("registry main: asked as arn:aws:"), "{said}");
-    ensure!(said.ends_with("rights in the cluster are there\n"), "{said}");
+    ensure!(said.contains("registry main: AWS identity arn:aws:"), "{said}");
+    ensure!(said.ends_with("rights in the cluster are granted\n"), "{said}");
     ensure!(aws.count(Operation::GetCallerIdentity) == 1, "both registries have one identity");
     ensure!(aws.count(Operation::GetAuthorizationToken) == 0);
     Ok(())

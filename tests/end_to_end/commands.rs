@@ -226,7 +226,7 @@ async fn plan(control_plane: Arc<ControlPlane>) -> Result<()> {
 SECRET      NAMESPACE   ACTION    WHY
 plan-pull   plan-g      create    it is missing
 plan-pull   plan-b      replace   it was changed by unknown
-plan-pull   plan-c      replace   the label that marks it as ours was removed
+plan-pull   plan-c      replace   its managed-by label was removed
 plan-pull   plan-d      prune     `plan-d` denies it; after 10m
 plan-pull   plan-f      skip      a foreign Secret, written by unknown
 7 copies: 1 create, 2 replace, 1 prune, 1 skip, 2 keep

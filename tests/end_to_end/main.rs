@@ -15,6 +15,7 @@ mod chart_side_by_side;
 mod chart_uninstall;
 mod chart_values;
 mod check;
+mod clock;
 mod commands;
 mod control_plane;
 mod credentials;
@@ -99,6 +100,7 @@ fn scenarios() -> Vec<Scenario> {
         replicas::tests(),
         once::tests(),
         check::tests(),
+        clock::tests(),
         events::tests(),
         service_accounts::tests(),
         restarts::tests(),

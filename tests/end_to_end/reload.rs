@@ -34,6 +34,7 @@ pub(crate) fn tests() -> Vec<Scenario> {
         ),
         Scenario::new("an edit that needs a restart says so", restart_needed),
         Scenario::new("a new registry, pull Secret and selector are followed", everything_else),
+        Scenario::new("an edit of the registries that is undone leaves all in use", undone),
     ]
 }
 
@@ -140,7 +141,7 @@ async fn restart_needed(control_plane: Arc<ControlPlane>) -> Result<()> {
     replace(&installation.config(), &edited.to_string())?;
     eventually("the warning", PATIENCE, async || {
         let log = daemon.log()?;
-        ensure!(log.contains("a change of `leaderElection` is in force after a restart only"));
+        ensure!(log.contains("a change of `leaderElection` takes effect only after a restart"));
         ensure!(!log.contains("a change of `listen`"));
         Ok(())
     })
@@ -251,4 +252,56 @@ async fn everything_else(control_plane: Arc<ControlPlane>) -> Result<()> {
         Ok(())
     })
     .await
+}
+
+/// Tokens live for 8 s, so that an entry which is no longer refreshed is noticed.
+async fn undone(control_plane: Arc<ControlPlane>) -> Result<()> {
+    const HOSTS: [&str; 2] = [
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+        "123456789012.dkr.ecr.us-east-1.amazonaws.com",
+    ];
+    let client = control_plane.admin_client();
+    create_namespace(&client, "undo-a", &[]).await?;
+    let aws = FakeAws::start().await?;
+    aws.set_token_life(Duration::from_secs(8));
+    let config = |registries: Value| {
+        json!({
+            "registries": [
+                { "name": "main", "ecr": { "region": "eu-west-1" } },
+                { "name": "other", "ecr": { "region": "us-east-1" } },
+            ],
+            "secrets": [
+                { "name": "undo-pull", "namespaces": ["undo-?"], "registries": registries }
+            ],
+            "refresh": { "spread": "0s" },
+        })
+    };
+    let both = json!(["main", "other"]);
+    let installation = Installation::new(&control_plane, "undo", config(both.clone())).await?;
+    let _daemon = installation.start_ready(&aws).await?;
+    replace(&installation.config(), &config(json!(["main"])).to_string())?;
+    eventually_secret(&client, "undo-a", "undo-pull", PATIENCE, |copy| {
+        ensure!(cluster::password(copy, HOSTS[1]).is_err(), "the edit is not in force");
+        Ok(())
+    })
+    .await?;
+    replace(&installation.config(), &config(both).to_string())?;
+
+    // Three times, each host gets another token that works.
+    let mut last = [const { String::new() }; 2];
+    for _ in 0..3 {
+        let copy = eventually_secret(&client, "undo-a", "undo-pull", PATIENCE, |copy| {
+            for (host, last) in HOSTS.iter().zip(&last) {
+                let password = cluster::password(copy, host)?;
+                ensure!(password != *last, "{host} has the same token");
+                ensure!(aws.accepts(&password), "{host} has a dead token");
+            }
+            Ok(())
+        })
+        .await?;
+        for (host, last) in HOSTS.iter().zip(&mut last) {
+            *last = cluster::password(&copy, host)?;
+        }
+    }
+    Ok(())
 }

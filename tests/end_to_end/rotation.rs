@@ -4,22 +4,30 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use ecr_refresher_tests::{
-    cluster, control_plane::ControlPlane, daemon::Installation, fake_aws::FakeAws, wait::eventually,
+    cluster::{self, create_namespace},
+    control_plane::ControlPlane,
+    daemon::Installation,
+    fake_aws::FakeAws,
+    wait::eventually,
 };
 use kube::{Client, ResourceExt};
 use serde_json::json;
 
-use crate::{rollout::HOST, scenario::Scenario};
+use crate::{process::FILE_PASSWORD, rollout::HOST, scenario::Scenario};
 
 const NAMESPACES: usize = 20;
 const ROTATIONS: usize = 10;
 const LIFE: Duration = Duration::from_secs(6);
 
 pub(crate) fn tests() -> Vec<Scenario> {
-    vec![Scenario::new(
-        "over 10 rotations every copy holds a token that works at every moment, in place",
-        ten_rotations,
-    )]
+    vec![
+        Scenario::new(
+            "over 10 rotations every copy holds a token that works at every moment, in place",
+            ten_rotations,
+        ),
+        Scenario::new("a refresh beside a dead registry is no repair, and in time", dead_registry),
+        Scenario::new("a file that changes all the time postpones no copy", changing_file),
+    ]
 }
 
 async fn ten_rotations(control_plane: Arc<ControlPlane>) -> Result<()> {
@@ -84,4 +92,76 @@ fn failed_writes(metrics: &str) -> Vec<&str> {
         line.starts_with("ecr_refresher_copy_writes_total{") && line.contains("result=\"failure\"")
     });
     failures.filter(|line| !line.ends_with(" 0")).collect()
+}
+
+async fn dead_registry(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let client = control_plane.admin_client();
+    create_namespace(&client, "beside-a", &[]).await?;
+    let aws = FakeAws::start().await?;
+    aws.set_token_life(LIFE);
+    let config = json!({
+        "registries": [
+            { "name": "main", "ecr": { "region": "eu-west-1" } },
+            { "name": "dead", "file": { "path": "/there/is/no/such/file.json" } },
+        ],
+        "secrets": [{ "name": "beside-pull", "namespaces": ["beside-?"] }],
+    });
+    let installation = Installation::new(&control_plane, "beside", config).await?;
+    let daemon = installation.start_ready(&aws).await?;
+    let mut dead = false;
+    eventually("six refreshes", LIFE * 12, async || {
+        let copy = cluster::secret(&client, "beside-a", "beside-pull").await?.context("no copy")?;
+        dead |= !aws.accepts(&cluster::password(&copy, HOST)?);
+        ensure!(dead || aws.issued().len() > 6, "{} tokens were issued", aws.issued().len());
+        Ok(())
+    })
+    .await?;
+    ensure!(!dead, "the copy held a dead token");
+    ensure!(!daemon.log()?.contains("another client keeps changing"), "a refresh is no repair");
+    Ok(())
+}
+
+/// The file is read every 5 s, so each reading is another one.
+async fn changing_file(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let client = control_plane.admin_client();
+    let names = (0..NAMESPACES).map(|number| format!("restless-{number}"));
+    cluster::create_namespaces(&client, names).await?;
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("hub.json");
+    let write = |version: u64| {
+        let password = format!("{FILE_PASSWORD}-{version}");
+        let entry = json!({ "username": "me", "password": password });
+        let next = path.with_extension("next");
+        std::fs::write(&next, json!({ "auths": { "hub.example.com": entry } }).to_string())?;
+        anyhow::Ok(std::fs::rename(next, &path)?)
+    };
+    write(0)?;
+    let aws = FakeAws::start().await?;
+    let config = json!({
+        "registries": [{ "name": "hub", "file": { "path": path } }],
+        "secrets": [{ "name": "restless-pull", "namespaces": ["restless-*"] }],
+        "refresh": { "spread": "15s" },
+    });
+    let installation = Installation::new(&control_plane, "restless", config).await?;
+    let _daemon = installation.start_ready(&aws).await?;
+    let first = versions(&client).await?;
+    ensure!(first.len() == NAMESPACES, "{} copies", first.len());
+
+    let mut version = 0;
+    eventually("each copy to be written", Duration::from_secs(30), async || {
+        version += 1;
+        write(version)?;
+        let now = versions(&client).await?;
+        let waiting = first.iter().filter(|(name, version)| now.get(*name) == Some(*version));
+        let waiting = waiting.count();
+        ensure!(waiting == 0, "{waiting} copies were not written");
+        Ok(())
+    })
+    .await
+}
+
+/// The resourceVersion of each copy, by namespace.
+async fn versions(client: &Client) -> Result<BTreeMap<String, Option<String>>> {
+    let copies = cluster::secrets(client, "restless-pull").await?.into_iter();
+    copies.map(|it| Ok((it.namespace().context("no namespace")?, it.resource_version()))).collect()
 }

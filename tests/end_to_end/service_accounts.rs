@@ -8,6 +8,7 @@ use ecr_refresher_tests::{
     control_plane::{ControlPlane, Filter},
     daemon::Installation,
     fake_aws::FakeAws,
+    fault_proxy::NetworkFault,
     wait::eventually,
 };
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -19,13 +20,14 @@ use serde_json::{Value, json};
 
 use crate::scenario::Scenario;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
         Scenario::new("service accounts get our name beside others, and late ones too", linked),
         Scenario::new("with a pruned copy our name goes from its service account", taken_back),
         Scenario::new("without service accounts in the config, none is asked for", costs_nothing),
+        Scenario::new("an edit during a patch links the account that it names", edited_meanwhile),
     ]
 }
 
@@ -146,5 +148,32 @@ async fn costs_nothing(control_plane: Arc<ControlPlane>) -> Result<()> {
     ensure!(daemon.stop().await?.success());
     let accounts = Filter::default().resource("serviceaccounts");
     ensure!(control_plane.audit().count(&installation.user(), accounts)? == 0);
+    Ok(())
+}
+
+async fn edited_meanwhile(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let client = control_plane.admin_client();
+    create_namespace(&client, "swap-a", &[("tier", "prod")]).await?;
+    let builder = json!({ "metadata": { "name": "builder" } });
+    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), "swap-a");
+    api.create(&PostParams::default(), &serde_json::from_value(builder)?).await?;
+    set_names(&client, "swap-a", "default", &["theirs"]).await?;
+    let aws = FakeAws::start().await?;
+    // The rights are those of both accounts.
+    let both = config("swap", &json!(["default", "builder"]));
+    let installation = Installation::new(&control_plane, "swap", both).await?;
+    let only = |account: &str| config("swap", &json!([account])).to_string();
+    std::fs::write(installation.config(), only("default"))?;
+    let (installation, proxy) = installation.through_proxy().await?;
+    let _daemon = installation.start_ready(&aws).await?;
+    eventually_names(&client, "swap-a", "default", &["theirs", "swap-pull"]).await?;
+
+    // The answer to a patch takes 2 s, and the edit is in force before it arrives.
+    proxy.set(NetworkFault::Slow(Duration::from_secs(2)));
+    set_names(&client, "swap-a", "default", &["theirs"]).await?;
+    eventually_names(&client, "swap-a", "default", &["theirs", "swap-pull"]).await?;
+    std::fs::write(installation.config(), only("builder"))?;
+    eventually_names(&client, "swap-a", "builder", &["swap-pull"]).await?;
+    proxy.set(NetworkFault::None);
     Ok(())
 }

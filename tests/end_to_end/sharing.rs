@@ -38,6 +38,8 @@ async fn one_call(control_plane: Arc<ControlPlane>) -> Result<()> {
     let (installation, daemon) = start(&control_plane, &aws, "shared", registries).await?;
     let calls = || aws.count(Operation::GetAuthorizationToken);
     ensure!(calls() == 1, "{} calls", calls());
+    let observed = r#"ecr_refresher_token_request_duration_seconds_count{api="ecr"}"#;
+    daemon.metric_becomes(observed, 1.0).await?;
     let hosts = [
         host("111111111111"),
         format!("222222222222.dkr.ecr-fips.{REGION}.amazonaws.com"),

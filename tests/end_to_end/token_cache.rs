@@ -7,7 +7,7 @@ use ecr_refresher_tests::{
     cluster::{self, create_namespace, delete_secret, eventually_secret},
     control_plane::{ControlPlane, Filter},
     daemon::Installation,
-    fake_aws::{FakeAws, Fault, Operation},
+    fake_aws::{FakeAws, Fault, Operation, Rule},
     wait::eventually,
 };
 use k8s_openapi::api::core::v1::Secret;
@@ -15,7 +15,7 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{rollout::HOST, scenario::Scenario};
 
@@ -28,6 +28,10 @@ pub(crate) fn tests() -> Vec<Scenario> {
         Scenario::new("deleting the token cache forces a refresh", deleted),
         Scenario::new("a damaged or foreign token cache is ignored and replaced", damaged),
         Scenario::new("a registry that fails after a restart takes no entry away", nothing_is_lost),
+        Scenario::new(
+            "a registry that fails with new settings after a restart keeps its former entries",
+            new_settings_fail,
+        ),
     ]
 }
 
@@ -186,5 +190,55 @@ async fn nothing_is_lost(control_plane: Arc<ControlPlane>) -> Result<()> {
     let series =
         r#"ecr_refresher_token_requests_total{reason="file",registry="hub",result="failure"}"#;
     ensure!(second.metric(series).await? > 0.0, "the broken file is reported");
+    Ok(())
+}
+
+async fn new_settings_fail(control_plane: Arc<ControlPlane>) -> Result<()> {
+    const OTHER: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+    let client = control_plane.admin_client();
+    create_namespace(&client, "former-a", &[]).await?;
+    let aws = FakeAws::start().await?;
+    let config = |other: Value| {
+        json!({
+            "registries": [
+                { "name": "main", "ecr": { "region": "eu-west-1" } },
+                { "name": "other", "ecr": other },
+            ],
+            "secrets": [{ "name": "former-pull", "namespaces": ["former-?"] }],
+            "refresh": { "spread": "0s" },
+        })
+    };
+    let before = config(json!({ "region": "us-east-1" }));
+    let installation = Installation::new(&control_plane, "former", before).await?;
+    let first = installation.start_ready(&aws).await?;
+    let passwords =
+        |copy: &Secret| Ok((cluster::password(copy, HOST)?, cluster::password(copy, OTHER)?));
+    let copy = eventually_secret(&client, "former-a", "former-pull", PATIENCE, |copy| {
+        passwords(copy).map(drop)
+    })
+    .await?;
+    let (main, other) = passwords(&copy)?;
+    ensure!(first.stop().await?.success());
+
+    // The new role is denied, and the token of `main` is replaced.
+    let role = "arn:aws:iam::123456789012:role/puller";
+    let after = config(json!({ "region": "us-east-1", "assumeRole": { "roleArn": role } }));
+    std::fs::write(installation.config(), after.to_string())?;
+    aws.fail(Rule::always(Fault::AccessDenied).on(Operation::AssumeRole));
+    let second = installation.start_ready(&aws).await?;
+    let failed = r#"ecr_refresher_token_requests_total{reason="access_denied",registry="other",result="failure"}"#;
+    eventually("the new settings to fail", PATIENCE, async || {
+        ensure!(second.metric(failed).await? > 0.0, "they have not");
+        Ok(())
+    })
+    .await?;
+    // A deleted token cache makes each registry fetch a token.
+    delete_secret(&client, installation.home(), &installation.token_cache()).await?;
+    let copy = eventually_secret(&client, "former-a", "former-pull", PATIENCE, |copy| {
+        ensure!(cluster::password(copy, HOST)? != main, "`main` was not refreshed");
+        Ok(())
+    })
+    .await?;
+    ensure!(passwords(&copy)?.1 == other, "the former entry of `other` is lost");
     Ok(())
 }

@@ -33,3 +33,4 @@ pub mod soak;
 pub mod tls_front;
 pub mod tools;
 pub mod wait;
+pub mod wall_clock;

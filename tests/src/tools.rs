@@ -47,6 +47,8 @@ pub enum Tool {
     DockerRegistry,
     /// A client of registries.
     Skopeo,
+    /// Sets the wall clock of a process.
+    Faketime,
     /// Builds images.
     Buildah,
     /// A C compiler for static programs.

@@ -71,7 +71,7 @@ pub(super) struct GoProgram {
     pub(super) in_assets: bool,
 }
 
-pub(super) const RECIPES: [Recipe; 20] = [
+pub(super) const RECIPES: [Recipe; 21] = [
     Recipe {
         tool: Tool::Etcd,
         name: "etcd",
@@ -179,6 +179,11 @@ pub(super) const RECIPES: [Recipe; 20] = [
         tool: Tool::DockerRegistry,
         name: "docker-registry",
         source: Source::Debian { package: "docker-registry" },
+    },
+    Recipe {
+        tool: Tool::Faketime,
+        name: "faketime",
+        source: Source::Debian { package: "faketime" },
     },
     Recipe { tool: Tool::Skopeo, name: "skopeo", source: Source::Debian { package: "skopeo" } },
     Recipe { tool: Tool::Buildah, name: "buildah", source: Source::Debian { package: "buildah" } },

@@ -41,7 +41,7 @@ pub(super) async fn leader_dies(scene: &Scene<'_>) -> Result<String> {
     let took = killed.elapsed().as_secs_f64();
     is_good(&copy(stage, NEWCOMER).await?, stage)?;
     let log = stage.log_path(LEADER).context("no daemon runs")?;
-    let has_cached = std::fs::read_to_string(log)?.contains("took the token from the token cache");
+    let has_cached = std::fs::read_to_string(log)?.contains("using the token of the token cache");
     ensure!(has_cached, "the other replica did not use the token cache");
     let after = copies(stage).await?;
     check_same(&before, &after)?;
