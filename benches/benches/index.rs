@@ -1,4 +1,4 @@
-//! How long the index takes for a cluster of 10,000 namespaces, without any I/O.
+//! The time that the index takes for a cluster of 10,000 namespaces, without I/O.
 
 #![expect(clippy::expect_used, reason = "a benchmark may stop at what it does not expect")]
 

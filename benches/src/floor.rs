@@ -136,7 +136,7 @@ where
     }
 }
 
-/// A copy as the daemon renders it, with a password that nobody had before.
+/// A copy as the daemon renders it, with a new password.
 pub(crate) fn pull_secret(name: &str) -> Result<Secret> {
     let random = std::iter::repeat_with(fastrand::alphanumeric);
     let password = PASSWORD_MARKER.chars().chain(random).take(PASSWORD_LENGTH).collect::<String>();

@@ -44,7 +44,7 @@ struct Arguments {
     #[arg(long)]
     rounds: Option<usize>,
     /// How many seconds the daemon is watched at rest: longer than the 90 after which the API server
-    /// closes connections that nobody uses.
+    /// closes unused connections.
     #[arg(long, default_value_t = 100)]
     rest: u64,
     /// How many new namespaces are waited for.
@@ -69,7 +69,7 @@ impl Arguments {
 /// What the cluster is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Shape {
-    /// One pull Secret in ever more namespaces.
+    /// One pull Secret in more and more namespaces.
     Sizes,
     /// Three pull Secrets of twenty patterns each, in 5,000 namespaces.
     Many,

@@ -13,7 +13,7 @@ use kube::{
 
 use crate::{progress::Progress, stage::Stage};
 
-/// More at once are no quicker.
+/// A higher number is not faster.
 const CONCURRENCY: usize = 32;
 /// Where other Secrets are, and how large each is.
 const SECRETS_PER_NAMESPACE: usize = 1000;

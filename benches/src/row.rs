@@ -6,7 +6,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Bound {
-    /// No more than this.
+    /// At most this.
     AtMost(f64),
     /// This, and nothing else.
     Exactly(f64),
@@ -37,7 +37,7 @@ pub(crate) enum Unit {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Row {
-    /// Of how many namespaces; none where that is no matter.
+    /// The number of namespaces; `None` where it does not matter.
     pub(crate) namespaces: Option<usize>,
     pub(crate) what: String,
     pub(crate) unit: Unit,

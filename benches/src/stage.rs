@@ -28,11 +28,11 @@ const WRITES: &str = r#"ecr_refresher_copy_writes_total{reason="",result="succes
 const PATIENCE: Duration = Duration::from_mins(20);
 /// How often progress is looked at, at the most: each look costs the daemon something, and in a first
 /// rollout has it show each copy that is missing.
-const GLANCE: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How long each copy that is still to be written puts off the next look. A copy takes longer.
-const GLANCE_OF_COPY: Duration = Duration::from_micros(200);
+const COPY_POLL_INTERVAL: Duration = Duration::from_micros(200);
 /// How often it is asked whether it is ready: what is measured is about as exact.
-const READY_GLANCE: Duration = Duration::from_millis(5);
+const READY_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Everything that runs but the daemon.
 pub(crate) struct Stage {
@@ -80,14 +80,14 @@ impl Stage {
 
     /// Starts the daemon, and says how long it was until it was ready.
     pub(crate) async fn start_ready(&self) -> Result<(Daemon, Duration)> {
-        // Free at this moment; it is known before the daemon's log tells it.
+        // Free at this moment; it is known before the daemon logs it.
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string();
         let mut command = self.installation.command(&self.aws)?;
         command.env("ECR_REFRESHER__LISTEN", &address);
         let begun = Instant::now();
         let ready = async {
             while !matches!(http_client::get(&address, "/readyz").await, Ok((200, _))) {
-                sleep(READY_GLANCE).await;
+                sleep(READY_POLL_INTERVAL).await;
             }
             Ok(begun.elapsed())
         };
@@ -131,13 +131,13 @@ pub(crate) async fn written(daemon: &Daemon, wanted: usize) -> Result<()> {
         if Instant::now() > end {
             bail!("the daemon has written {written} of {wanted} copies: {}", daemon.log()?);
         }
-        sleep(until_glance(wanted - written)).await;
+        sleep(poll_interval(wanted - written)).await;
     }
 }
 
-fn until_glance(missing: usize) -> Duration {
+fn poll_interval(missing: usize) -> Duration {
     let missing = u32::try_from(missing).unwrap_or(u32::MAX);
-    GLANCE.max(GLANCE_OF_COPY.saturating_mul(missing))
+    POLL_INTERVAL.max(COPY_POLL_INTERVAL.saturating_mul(missing))
 }
 
 /// How many copies it has written since it started.

@@ -10,7 +10,7 @@ use crate::stage::SECRET;
 /// A namespace that is on no list: where single writes go that are measured beside the daemon's.
 pub(crate) const ELSEWHERE: &str = "default";
 
-/// The requests of the daemon's ServiceAccount, but for those single writes.
+/// The requests of the daemon's ServiceAccount, without those single writes.
 pub(crate) struct Traffic(Vec<Request>);
 
 impl Traffic {

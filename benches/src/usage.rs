@@ -1,4 +1,4 @@
-//! What a process has used of the machine, as Linux tells it.
+//! The resource usage of a process, by Linux.
 
 use std::{fs, time::Duration};
 
@@ -18,13 +18,13 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration> {
 pub(crate) fn exact_cpu(pid: u32) -> Result<Duration> {
     let (mut nanoseconds, mut threads) = (0, 0);
     for task in fs::read_dir(format!("/proc/{pid}/task")).context("its threads")? {
-        // One that has ended meanwhile tells nothing.
+        // A thread that has ended meanwhile has no entry.
         let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
         let time = text.split_whitespace().next().context("its CPU time is not there")?;
         nanoseconds += time.parse::<u64>()?;
         threads += 1;
     }
-    ensure!(threads > 0, "none of its threads tells its CPU time");
+    ensure!(threads > 0, "none of its threads has a CPU time");
     Ok(Duration::from_nanos(nanoseconds))
 }
 
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_told_in_kilobytes() {
+    fn memory_is_in_kilobytes() {
         let status = "VmPeak:\t 9 kB\nVmHWM:\t   16 kB\nVmRSS:\t    8 kB\n";
         assert_eq!(bytes_in(status, "VmHWM:"), Some(16384));
         assert_eq!(bytes_in(status, "VmRSS:"), Some(8192));

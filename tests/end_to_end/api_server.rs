@@ -77,7 +77,7 @@ async fn restarted(control_plane: ControlPlane) -> Result<()> {
     notices(&daemon).await?;
     for page in ["/healthz", "/readyz"] {
         let (status, body) = daemon.get(page).await?;
-        ensure!(status == 200, "{page} answers {status}: a restart would help nobody: {body}");
+        ensure!(status == 200, "{page} answers {status}: a restart would not help: {body}");
     }
     control_plane.start_api_server().await?;
     // The daemon waits before it takes up its watches again.
@@ -116,7 +116,7 @@ async fn outlived(control_plane: ControlPlane) -> Result<()> {
     })
     .await?;
     daemon.metric_becomes("ecr_refresher_leader", 0.0).await?;
-    // Whoever may not write asks for no more tokens.
+    // A replica without the right to write fetches no tokens.
     eventually("the last token to expire", PATIENCE, async || {
         let last = aws.latest_password().context("no token")?;
         ensure!(!aws.accepts(&last), "it lives");

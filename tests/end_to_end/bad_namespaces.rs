@@ -29,10 +29,13 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
-        Scenario::new("a namespace whose quota is used up holds up no other", quota),
-        Scenario::new("a namespace that an admission policy refuses holds up no other", policy),
-        Scenario::new("a namespace whose admission webhook is down holds up no other", webhook),
-        Scenario::new("a terminating namespace is left alone and holds up no other", terminating),
+        Scenario::new("a namespace with an exhausted quota delays no other", quota),
+        Scenario::new("a namespace that an admission policy refuses delays no other", policy),
+        Scenario::new(
+            "a namespace with an admission webhook that is down delays no other",
+            webhook,
+        ),
+        Scenario::new("a terminating namespace gets no writes and delays no other", terminating),
     ]
 }
 
@@ -86,7 +89,7 @@ async fn webhook(control_plane: Arc<ControlPlane>) -> Result<()> {
         "metadata": { "name": "webhook-x" },
         "webhooks": [{
             "name": "down.example.com",
-            // Nobody listens there.
+            // Nothing listens there.
             "clientConfig": { "url": "https://127.0.0.1:1/" },
             "rules": [new_secrets()],
             "namespaceSelector": bad.selector(),
@@ -278,7 +281,7 @@ async fn terminating(control_plane: Arc<ControlPlane>) -> Result<()> {
         Ok(())
     })
     .await?;
-    // What the watches tell later comes after all that they had to tell of the namespace.
+    // Later events of the watches come after all events of the namespace.
     delete_secret(&client, "leaving-a", "leaving-pull").await?;
     create_namespace(&client, "leaving-b", &[]).await?;
     for namespace in ["leaving-a", "leaving-b"] {

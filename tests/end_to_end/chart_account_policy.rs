@@ -111,7 +111,7 @@ async fn own_names_alone(control_plane: Arc<ControlPlane>) -> Result<()> {
         edit(&PatchParams::default(), &names(own)).await?;
         eventually_names(&admin, "account-a", "builder", own).await?;
     }
-    // And nobody else is bound.
+    // The policy applies to no other client.
     let everything = json!({ "metadata": { "annotations": null }, "imagePullSecrets": null });
     api.patch("builder", &PatchParams::default(), &Patch::Merge(everything)).await?;
     Ok(())

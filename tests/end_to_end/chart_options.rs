@@ -37,7 +37,7 @@ pub(crate) fn tests() -> Vec<Scenario> {
         )
         .needing(&[Tool::Helm, Tool::PrometheusOperatorKinds]),
         Scenario::new(
-            "whatever the options, the Pod is admitted as restricted, but for hostNetwork",
+            "with any options except hostNetwork, the Pod is admitted as restricted",
             restricted,
         )
         .needing(&[Tool::Helm]),

@@ -39,13 +39,13 @@ pub(crate) fn tests() -> Vec<Scenario> {
             "with the daemon's token, a copy is made, refreshed, repaired and pruned",
             own,
         ),
-        Scenario::new("the policy binds nobody but the daemon, and not at home", nobody_else),
+        Scenario::new("the policy applies only to the daemon, and not at home", only_the_daemon),
     ]
     .map(|scenario| scenario.needing(&[Tool::Helm]))
     .into()
 }
 
-/// An installation whose policy is in force, and the daemon's identity in the namespace `NAME-a`.
+/// An installation with its policy in force, and the daemon's identity in the namespace `NAME-a`.
 struct Bound {
     installation: Installation,
     admin: Client,
@@ -222,7 +222,7 @@ async fn own(control_plane: Arc<ControlPlane>) -> Result<()> {
     Ok(())
 }
 
-async fn nobody_else(control_plane: Arc<ControlPlane>) -> Result<()> {
+async fn only_the_daemon(control_plane: Arc<ControlPlane>) -> Result<()> {
     let bound = Bound::new(&control_plane, "free", "skip").await?;
     let tenant = tenant(&control_plane, &bound).await?;
     for client in [bound.admin.clone(), tenant] {
@@ -245,7 +245,7 @@ async fn nobody_else(control_plane: Arc<ControlPlane>) -> Result<()> {
     Ok(())
 }
 
-/// Somebody who may edit all in the namespace.
+/// A tenant with the role `edit` in the namespace.
 async fn tenant(control_plane: &ControlPlane, bound: &Bound) -> Result<Client> {
     let namespace = &bound.namespace;
     let account =

@@ -1,4 +1,4 @@
-//! The rights and the policy that the chart computes from the config: no more than it needs.
+//! The chart computes minimal rights and policies from the config.
 
 use anyhow::{Result, ensure};
 use ecr_refresher_tests::{chart, tools::Tool};
@@ -35,7 +35,7 @@ async fn delete() -> Result<()> {
     for (name, prunes) in [
         ("default", true),
         ("no-leader-election", false),
-        // One pass cannot tell since when a copy is not wanted.
+        // One pass does not know since when a copy is unwanted.
         ("cronjob-least", false),
         ("cronjob", true),
     ] {
@@ -79,14 +79,14 @@ async fn names() -> Result<()> {
 }
 
 async fn leases() -> Result<()> {
-    for (name, leads, tells) in
+    for (name, leads, publishes) in
         [("default", true, true), ("no-leader-election", false, true), ("cronjob", false, false)]
     {
         let objects = example(name).await?;
         let leases = rules(&objects, "Role", "leases")?;
         let events = rules(&objects, "ClusterRole", "events")?;
         ensure!(leases.len() == if leads { 2 } else { 0 }, "{name}: {leases:?}");
-        ensure!(events.len() == usize::from(tells), "{name}: {events:?}");
+        ensure!(events.len() == usize::from(publishes), "{name}: {events:?}");
     }
     Ok(())
 }

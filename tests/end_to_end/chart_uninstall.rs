@@ -90,11 +90,11 @@ async fn leaves_nothing_else(control_plane: Arc<ControlPlane>) -> Result<()> {
     }
     let after = cluster::secret(&client, "removal-a", "another-release").await?;
     ensure!(after == Some(foreign), "another release's copy is gone");
-    // Nobody is there to take the name away; the kubelet passes over it.
+    // No daemon removes the name; the kubelet ignores it.
     eventually_names(&client, "removal-a", "default", &["removal-pull"]).await
 }
 
-/// As the page about installing says: an upgrade that wants no copy any more, and a look.
+/// The steps of docs/install.md: an upgrade that wants no copies, and a check.
 async fn taken_back(control_plane: Arc<ControlPlane>) -> Result<()> {
     let client = control_plane.admin_client();
     let helm = Helm::new(control_plane.admin_kubeconfig()).await?;

@@ -1,4 +1,4 @@
-//! Values that the chart refuses: each with its place and what is wrong there.
+//! Values that the chart refuses: each with its location and the problem.
 
 use std::path::Path;
 
@@ -35,13 +35,13 @@ async fn refused() -> Result<()> {
     Ok(())
 }
 
-/// Renders the chart with the values in a file, whose first line says `# error: ` and what the
+/// Renders the chart with the values in a file. Its first line has `# error: ` and what the
 /// reason has to contain.
 fn ensure_refused(file: &Path) -> Result<()> {
     let name = file.file_name().unwrap_or_default().display();
     let text = std::fs::read_to_string(file)?;
     let expected = text.lines().next().and_then(|line| line.strip_prefix("# error: "));
-    let expected = expected.with_context(|| format!("{name} does not say what is wrong"))?;
+    let expected = expected.with_context(|| format!("{name} does not state its problem"))?;
     let Err(error) = chart::render_file(file, "bad", "bad") else {
         bail!("{name} is rendered, and should be refused: {expected}");
     };

@@ -14,7 +14,7 @@ use crate::scenario::Scenario;
 
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
-        Scenario::new("check --cluster finds all rights of the chart, and who asks AWS", good),
+        Scenario::new("check --cluster finds all rights of the chart, and the AWS identity", good),
         Scenario::new("check --cluster names each missing right, and why AWS refuses", bad),
     ]
 }

@@ -1,4 +1,4 @@
-//! The commands that only look, run by an operator who may do no more than that.
+//! The read-only commands, run by an operator with read-only rights.
 
 use std::{
     path::{Path, PathBuf},
@@ -35,7 +35,7 @@ pub(crate) fn tests() -> Vec<Scenario> {
         Scenario::new("status shows every copy, what fails first, and writes nothing", status),
         Scenario::new("plan shows what an edited config would do, and writes nothing", plan),
         Scenario::new("explain names the line of the config and the state of the copy", explain),
-        Scenario::new("a list that is forbidden is named with who asked and the remedy", forbidden),
+        Scenario::new("a forbidden list is reported with the user and the remedy", forbidden),
     ]
 }
 
@@ -47,7 +47,7 @@ struct Stage {
     audit: AuditLog,
 }
 
-/// Who may list what the commands look at, and no more.
+/// The right to list the objects that the commands read, and no other right.
 struct Operator {
     kubeconfig: PathBuf,
     user: String,
@@ -338,21 +338,21 @@ async fn explain(control_plane: Arc<ControlPlane>) -> Result<()> {
 
 async fn forbidden(control_plane: Arc<ControlPlane>) -> Result<()> {
     let rules = json!([{ "apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"] }]);
-    let nobody = operator(&control_plane, "nobody", rules).await?;
-    let config = config("nobody", &json!(["nobody-?"])).to_string();
+    let stranger = operator(&control_plane, "stranger", rules).await?;
+    let config = config("stranger", &json!(["stranger-?"])).to_string();
     for (arguments, what) in [
-        (&["status"][..], "the Secrets named `nobody-pull` in all namespaces"),
-        (&["plan"], "the Secrets named `nobody-pull` in all namespaces"),
-        (&["explain", "nobody-a"], "the Secret `nobody-pull` in the namespace `nobody-a`"),
+        (&["status"][..], "the Secrets named `stranger-pull` in all namespaces"),
+        (&["plan"], "the Secrets named `stranger-pull` in all namespaces"),
+        (&["explain", "stranger-a"], "the Secret `stranger-pull` in the namespace `stranger-a`"),
     ] {
-        let output = run(&nobody.kubeconfig, arguments, &config).await?;
+        let output = run(&stranger.kubeconfig, arguments, &config).await?;
         let words = String::from_utf8(output.stderr.clone())?;
         ensure!(code(&output)? == 1 && output.stdout.is_empty(), "{words}");
-        let expected = format!("error: `{}` may not list {what}: allow the verb", nobody.user);
+        let expected = format!("error: `{}` may not list {what}: allow the verb", stranger.user);
         ensure!(words.starts_with(&expected), "{words}");
-        ensure!(words.contains("`resourceNames: [nobody-pull]`"), "{words}");
+        ensure!(words.contains("`resourceNames: [stranger-pull]`"), "{words}");
     }
-    let wrong = run(&nobody.kubeconfig, &["status"], "registries: []").await?;
+    let wrong = run(&stranger.kubeconfig, &["status"], "registries: []").await?;
     ensure!(code(&wrong)? == 2, "{wrong:?}");
     let output = run(Path::new("/dev/null"), &["status"], &config).await?;
     ensure!(code(&output)? == 1 && output.stderr.starts_with(b"error: "), "{output:?}");

@@ -1,4 +1,4 @@
-//! The control plane itself: what every other scenario takes for granted.
+//! The control plane itself: the assumptions of every other scenario.
 
 use std::sync::Arc;
 use std::time::Duration;

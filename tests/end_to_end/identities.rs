@@ -1,4 +1,4 @@
-//! As whom AWS is asked: roles, key files, ECR Public, and identities that registries share.
+//! The AWS identities of calls: roles, key files, ECR Public, and identities that registries share.
 
 use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc, time::Duration};
 
@@ -26,14 +26,17 @@ const SECRET_KEY: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
         Scenario::new("roles in two accounts are assumed, each once, with its external id", roles),
-        Scenario::new("a role that may not be assumed is named, with who may not", a_denied_role),
+        Scenario::new("a denied role is reported with the denied identity", a_denied_role),
         Scenario::new("a session that AWS no longer takes is replaced at once", a_dead_session),
         Scenario::new("key files that rotate are read again before the old ones fail", key_files),
         Scenario::new("ECR Public has its token beside a private registry", ecr_public),
         Scenario::new("a host of another region is reported with both", another_region),
         Scenario::new("a file's entry for a host of ECR is refused with both names", served_twice),
         Scenario::new("AWS is asked through the proxy that the environment names", through_a_proxy),
-        Scenario::new("when AWS does not say who asks, tokens come nevertheless", unknown_identity),
+        Scenario::new(
+            "without an answer about the identity, tokens are fetched nevertheless",
+            unknown_identity,
+        ),
     ]
 }
 

@@ -75,7 +75,7 @@ fn files_under(folder: &Path, root: &Path) -> Result<BTreeMap<String, Vec<u8>>> 
         }
         let name = path.strip_prefix(root)?.to_string_lossy().into_owned();
         let wanted = if name == PROGRAM { 0o555 } else { 0o444 };
-        ensure!(metadata.is_file(), "{name} is no file");
+        ensure!(metadata.is_file(), "{name} is not a file");
         ensure!(metadata.permissions().mode() & wanted == wanted, "{name} cannot be used by all");
         files.insert(name, fs::read(path)?);
     }
@@ -85,7 +85,7 @@ fn files_under(folder: &Path, root: &Path) -> Result<BTreeMap<String, Vec<u8>>> 
 /// Whether a 64-bit ELF file asks for no dynamic loader: no program header of type `PT_INTERP`.
 fn needs_no_libraries(program: &[u8]) -> Result<bool> {
     const INTERPRETER: u32 = 3;
-    ensure!(program.starts_with(b"\x7fELF\x02\x01"), "it is no 64-bit, little-endian ELF file");
+    ensure!(program.starts_with(b"\x7fELF\x02\x01"), "it is not a 64-bit, little-endian ELF file");
     let number = |at: usize, size: usize| -> Result<u64> {
         let bytes = program.get(at..at + size).context("the file is cut off")?;
         Ok(bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | u64::from(byte)))

@@ -33,14 +33,14 @@ use crate::{
     scenario::Scenario,
 };
 
-/// No other test has tokens of it: containerd is told once where its host is.
+/// No other test has tokens of it: containerd is configured once with its host.
 const ACCOUNT: &str = "666666666666";
 const ACCESS_KEY_ID: &str = "AKIAINSTALLED";
 const APPLICATION: &str = "team/installed:1";
 const LIFE: Duration = Duration::from_secs(30);
 /// Kubelet, containers, roll-outs: each on a machine that does much else.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Between two looks at a copy.
+/// Between two checks of a copy.
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) fn tests() -> Vec<Scenario> {

@@ -212,7 +212,7 @@ async fn nothing_is_sent(copy: &Secret, strangers: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The copy with a key that is no host, but a pattern.
+/// The copy with a pattern as a key, instead of a host.
 fn with_wildcard(mut copy: Secret) -> Result<Secret> {
     let mut document: Value = document(&copy)?;
     document["auths"]["*.dkr.ecr.eu-west-1.amazonaws.com"] =

@@ -1,4 +1,4 @@
-//! Somebody else's STS and ECR: moto's.
+//! The STS and ECR of moto, an independent fake.
 
 use std::{
     fs,
@@ -51,7 +51,7 @@ async fn roles(control_plane: Arc<ControlPlane>) -> Result<()> {
         let arn = format!("arn:aws:sts::{account}:assumed-role/puller/night");
         in_log(&daemon, &["AWS calls use this identity", &arn]).await?;
     }
-    // A session for each, and a word of each who it is.
+    // A session for each, and the identity of each.
     ensure!(moto.requests()? == 4, "{} requests", moto.requests()?);
     Ok(())
 }
@@ -123,7 +123,7 @@ async fn start(
     Ok((installation, daemon))
 }
 
-/// Waits for the copy, and has ECR look at what it holds for an account.
+/// Waits for the copy, and has ECR check its token for an account.
 async fn is_accepted(
     control_plane: &ControlPlane,
     aws: &FakeAws,

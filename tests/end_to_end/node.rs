@@ -22,7 +22,7 @@ use crate::{
     scenario::Scenario,
 };
 
-/// No other test has tokens of it: containerd is told once where its host is.
+/// No other test has tokens of it: containerd is configured once with its host.
 const ACCOUNT: &str = "555555555555";
 const IMAGE: &str = "team/app:1";
 const PULL_SECRET: &str = "node-pull";
@@ -96,7 +96,7 @@ fn config() -> serde_json::Value {
     })
 }
 
-/// Puts an image into the registry behind the fake, and the fake where containerd looks for ECR.
+/// Puts an image into the registry behind the fake, and the fake where containerd expects ECR.
 pub(crate) async fn serve_image(
     nodes: &Nodes,
     aws: &FakeAws,

@@ -27,7 +27,7 @@ pub(crate) fn tests() -> Vec<Scenario> {
             "one pass that AWS fails ends with exit code 1 and what is held",
             in_an_outage,
         ),
-        Scenario::new("one pass that nobody answers ends when its time is over", out_of_time),
+        Scenario::new("one pass without any answers ends after its timeout", out_of_time),
     ]
 }
 

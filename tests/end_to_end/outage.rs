@@ -101,7 +101,7 @@ async fn no_way(control_plane: Arc<ControlPlane>) -> Result<()> {
     let config = json!({
         "registries": [
             { "name": "no-region", "ecr": {} },
-            // The port of `discard`, where nobody listens.
+            // The port of `discard`, where nothing listens.
             { "name": "no-network", "ecr": {
                 "region": "eu-west-1", "endpointUrl": "http://127.0.0.1:9" } },
         ],
@@ -151,7 +151,7 @@ async fn install(control_plane: &Arc<ControlPlane>, name: &str) -> Result<Instal
     Installation::new(control_plane, name, config).await
 }
 
-/// No two calls are closer than a second, but for what a clock's tick makes of it.
+/// Two calls are at least a second apart, within the resolution of a clock.
 fn check_pace(aws: &FakeAws) -> Result<()> {
     let calls = aws.calls().into_iter();
     let asked = calls.filter(|call| call.operation == Operation::GetAuthorizationToken);

@@ -1,4 +1,4 @@
-//! Whose a Secret is: what is foreign stays as it is, and what is ours is right again.
+//! Ownership of Secrets: foreign ones are not changed, and ours are repaired.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,14 +25,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
-        Scenario::new("a foreign Secret is left alone until it goes", foreign),
-        Scenario::new("a Secret of another type is left alone until it goes", another_type),
+        Scenario::new("a foreign Secret is not changed until it is deleted", foreign),
+        Scenario::new("a Secret of another type is not changed until it is deleted", another_type),
         Scenario::new("a foreign Secret is adopted where the config says so", adopted),
         Scenario::new("a foreign Secret made between the list and the write is not lost", race),
-        Scenario::new("a copy that is deleted is there again", deleted),
-        Scenario::new("a copy that is edited is right again, in place, with one write", edited),
+        Scenario::new("a deleted copy is created again", deleted),
+        Scenario::new("an edited copy is repaired in place, with one write", edited),
         Scenario::new("a client that fights over a copy is slowed down, and reported", fight),
-        Scenario::new("a Secret in the way has the reason 409 or 422, each its own", told_apart),
+        Scenario::new(
+            "a conflict of managers (409) and another type (422) have different reasons",
+            different_reasons,
+        ),
     ]
 }
 
@@ -129,8 +132,8 @@ async fn adopted(control_plane: Arc<ControlPlane>) -> Result<()> {
     conflicts(&daemon, "adopt-pull", 0.0).await
 }
 
-/// The daemon has listed the Secrets and waits for AWS; meanwhile somebody makes one of that name,
-/// and the watch is too slow to tell: a write without force is refused by the API server.
+/// The daemon has listed the Secrets and waits for AWS; meanwhile another client creates one of that name,
+/// and the watch is too slow to show it: the API server refuses a write without force.
 async fn race(control_plane: Arc<ControlPlane>) -> Result<()> {
     let (_aws, installation) = start(&control_plane, "race").await?;
     let foreign = json!({
@@ -249,47 +252,47 @@ async fn fight(control_plane: Arc<ControlPlane>) -> Result<()> {
 
 /// A daemon that may list the copies and not watch them does not know of a Secret made later: its
 /// first write meets it.
-async fn told_apart(control_plane: Arc<ControlPlane>) -> Result<()> {
+async fn different_reasons(control_plane: Arc<ControlPlane>) -> Result<()> {
     let client = control_plane.admin_client();
-    create_namespace(&client, "told-409", &[]).await?;
-    create_namespace(&client, "told-422", &[("pulls", "yes")]).await?;
+    create_namespace(&client, "reason-409", &[]).await?;
+    create_namespace(&client, "reason-422", &[("pulls", "yes")]).await?;
     let opaque = json!({
         "metadata": {
-            "name": "told-pull",
+            "name": "reason-pull",
             "labels": { "app.kubernetes.io/managed-by": "ecr-refresher" },
         },
         "stringData": { "key": "value" },
     });
-    create_foreign(&control_plane, "told-422", &opaque).await?;
+    create_foreign(&control_plane, "reason-422", &opaque).await?;
     let config = json!({
         "registries": [{ "name": "main", "ecr": { "region": "eu-west-1" } }],
         "secrets": [{
-            "name": "told-pull",
-            "namespaces": { "allow": ["told-*"], "selector": { "matchLabels": { "pulls": "yes" } } },
+            "name": "reason-pull",
+            "namespaces": { "allow": ["reason-*"], "selector": { "matchLabels": { "pulls": "yes" } } },
         }],
     });
     let aws = FakeAws::start().await?;
-    let installation = Installation::new(&control_plane, "told", config).await?;
-    forbid_to_watch(&client, &installation, "told-pull").await?;
+    let installation = Installation::new(&control_plane, "reason", config).await?;
+    forbid_to_watch(&client, &installation, "reason-pull").await?;
     let daemon = installation.start_ready(&aws).await?;
 
     let foreign = json!({
-        "metadata": { "name": "told-pull" },
+        "metadata": { "name": "reason-pull" },
         "type": "kubernetes.io/dockerconfigjson",
         "stringData": { ".dockerconfigjson": "{\"auths\":{\"theirs\":{}}}" },
     });
-    let before = create_foreign(&control_plane, "told-409", &foreign).await?;
-    label_namespace(&client, "told-409", "pulls", Some("yes")).await?;
-    conflicts(&daemon, "told-pull", 2.0).await?;
+    let before = create_foreign(&control_plane, "reason-409", &foreign).await?;
+    label_namespace(&client, "reason-409", "pulls", Some("yes")).await?;
+    conflicts(&daemon, "reason-pull", 2.0).await?;
     for reason in ["owned_by_another", "invalid"] {
         let series = format!(
-            "ecr_refresher_copy_writes_total{{reason=\"{reason}\",result=\"failure\",secret=\"told-pull\"}}"
+            "ecr_refresher_copy_writes_total{{reason=\"{reason}\",result=\"failure\",secret=\"reason-pull\"}}"
         );
         ensure!(daemon.metric(&series).await? > 0.0, "nothing is {reason}");
     }
     let audit = control_plane.audit();
-    let patches = Filter::default().verb("patch").resource("secrets").name("told-pull");
-    for (namespace, code) in [("told-409", 409), ("told-422", 422)] {
+    let patches = Filter::default().verb("patch").resource("secrets").name("reason-pull");
+    for (namespace, code) in [("reason-409", 409), ("reason-422", 422)] {
         eventually("the refusal in the audit log", PATIENCE, async || {
             let tries = audit.matching(&installation.user(), patches.namespace(namespace))?;
             let all_refused = tries.iter().all(|request| request.code == code);
@@ -298,7 +301,8 @@ async fn told_apart(control_plane: Arc<ControlPlane>) -> Result<()> {
         })
         .await?;
     }
-    let after = cluster::secret(&client, "told-409", "told-pull").await?.context("it is gone")?;
+    let after =
+        cluster::secret(&client, "reason-409", "reason-pull").await?.context("it is gone")?;
     ensure!(before == after, "it was changed");
     Ok(())
 }

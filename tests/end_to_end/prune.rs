@@ -1,4 +1,4 @@
-//! Copies that are wanted no more go after a grace.
+//! Unwanted copies are deleted after the grace period.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,8 +19,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
-        Scenario::new("a copy that is wanted no more goes, and nothing else does", pruned),
-        Scenario::new("a namespace that comes back within the grace costs nothing", in_time),
+        Scenario::new("an unwanted copy is deleted, and nothing else", pruned),
+        Scenario::new(
+            "a namespace that is wanted again within the grace period causes no write",
+            in_time,
+        ),
     ]
 }
 
@@ -45,7 +48,7 @@ async fn pruned(control_plane: Arc<ControlPlane>) -> Result<()> {
     }
     let aws = FakeAws::start().await?;
     let installation = Installation::new(&control_plane, "prune", config("prune", "1s")).await?;
-    // Nobody is there to see the edits, so that none can come too late.
+    // No daemon runs during the edits, so that none can come too late.
     ensure!(installation.start_ready(&aws).await?.stop().await?.success());
     // A tenant has made this one his own.
     let edit = json!({ "metadata": { "labels": { "app.kubernetes.io/managed-by": "tenant" } } });

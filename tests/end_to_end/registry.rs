@@ -74,7 +74,7 @@ async fn ten_rotations(control_plane: Arc<ControlPlane>) -> Result<()> {
 }
 
 /// Reads and copies the image. Whether that ended while the token lived: a slow machine may fail
-/// later, which is no one's fault.
+/// later, which is not a fault.
 async fn pulls(aws: &FakeAws, held: &Held) -> Result<bool> {
     let image = format!("{HOST}/{IMAGE}");
     let pull = async {

@@ -21,7 +21,7 @@ const LEASE: Duration = Duration::from_secs(6);
 
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
-        Scenario::new("a follower is ready, calls nobody and writes nothing", follower),
+        Scenario::new("a follower is ready, makes no calls and writes nothing", follower),
         Scenario::new("on SIGTERM the leader hands over before its lease is over", handed_over),
         Scenario::new("when the leader is killed, the other goes on within the lease", killed),
         Scenario::new("a leader that slept through its lease writes nothing more", slept),
@@ -85,7 +85,7 @@ fn writes(audit: &AuditLog, installation: &Installation) -> Result<Vec<(Timestam
             let pod = ["first", "second"]
                 .into_iter()
                 .find(|pod| request.user_agent.ends_with(&format!("({pod})")));
-            Ok((request.received, pod.context("a write of nobody")?.to_owned()))
+            Ok((request.received, pod.context("a write of an unknown Pod")?.to_owned()))
         })
         .collect::<Result<Vec<_>>>()?;
     writes.sort();
@@ -124,8 +124,8 @@ async fn follower(control_plane: Arc<ControlPlane>) -> Result<()> {
     {
         ensure!(!metrics.contains(absent), "the follower shows {absent}: {metrics}");
     }
-    let heard = r#"ecr_refresher_watch_last_event_timestamp_seconds{resource="secrets"}"#;
-    ensure!(follower.metric(heard).await? > 0.0, "the follower watches");
+    let last_event = r#"ecr_refresher_watch_last_event_timestamp_seconds{resource="secrets"}"#;
+    ensure!(follower.metric(last_event).await? > 0.0, "the follower watches");
     ensure!(follower.get("/readyz").await?.0 == 200);
     let all = writes(&audit, &installation)?;
     ensure!(all.len() >= 6 && all.iter().all(|(_, pod)| pod == "first"), "{all:?}");
@@ -150,7 +150,7 @@ async fn killed(control_plane: Arc<ControlPlane>) -> Result<()> {
     leader.kill()?;
     create_namespace(&client, "orphan-d", &[]).await?;
     let took = leads(&follower).await?;
-    // The lease, up to a second in which those who want it draw lots, and a busy machine.
+    // The Lease, up to a second of random delay of the candidates, and a busy machine.
     ensure!(took < LEASE + Duration::from_secs(6), "it took {took:?}");
     eventually_secret(&client, "orphan-d", "orphan-pull", PATIENCE, |_| Ok(())).await?;
     one_after_the_other(&audit, &installation).await?;

@@ -1,4 +1,4 @@
-//! A daemon that ends in the middle of a rollout: killed, or told to stop.
+//! A daemon that ends in the middle of a rollout: killed, or stopped.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -106,7 +106,7 @@ async fn killed(control_plane: Arc<ControlPlane>) -> Result<()> {
     ensure!(second.stop().await?.success());
     let patches = Filter::default().verb("patch").resource("secrets").name("killed-pull");
     let patches = audit.count(&installation.user(), patches)?;
-    // Of what was under way when the first was killed, nobody was told.
+    // The answers to the running jobs of the killed daemon are lost.
     let expected = NAMESPACES..=NAMESPACES + CONCURRENCY;
     ensure!(expected.contains(&patches), "{patches} writes");
     Ok(())
@@ -126,9 +126,9 @@ async fn stopped(control_plane: Arc<ControlPlane>) -> Result<()> {
     })
     .await?;
     let log = daemon.log_path().to_owned();
-    let told = Instant::now();
+    let signalled = Instant::now();
     let status = daemon.stop().await?;
-    let took = told.elapsed();
+    let took = signalled.elapsed();
     ensure!(status.code() == Some(0), "{status}");
     ensure!(took < Duration::from_secs(10), "it took {took:?}");
 
@@ -141,9 +141,9 @@ async fn stopped(control_plane: Arc<ControlPlane>) -> Result<()> {
     let of = |message: &'static str| lines.iter().filter(move |line| line["message"] == message);
     let last = of("the running jobs have ended").next().context("no last word")?;
     ensure!(last["jobs"].as_u64() > Some(0), "no job was running: {last}");
-    // Whatever the API server did, the daemon was there to hear of.
+    // The daemon got the answer to each write of the API server.
     let answered = of("wrote the copy").count();
-    ensure!(answered == copies.len(), "{answered} of {} were heard of", copies.len());
+    ensure!(answered == copies.len(), "{answered} of {} were answered", copies.len());
     let patches = Filter::default().verb("patch").resource("secrets").name("stopped-pull");
     let patches = eventually("all writes in the audit log", PATIENCE, async || {
         let patches = audit.matching(&installation.user(), patches)?;

@@ -1,4 +1,4 @@
-//! Tokens grow old and are replaced.
+//! Tokens are replaced before they expire.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -25,7 +25,10 @@ pub(crate) fn tests() -> Vec<Scenario> {
             "over 10 rotations every copy holds a token that works at every moment, in place",
             ten_rotations,
         ),
-        Scenario::new("a refresh beside a dead registry is no repair, and in time", dead_registry),
+        Scenario::new(
+            "a refresh beside a dead registry is in time, and not a repair",
+            dead_registry,
+        ),
         Scenario::new("a file that changes all the time postpones no copy", changing_file),
     ]
 }
@@ -45,10 +48,10 @@ async fn ten_rotations(control_plane: Arc<ControlPlane>) -> Result<()> {
     let uids = uids(&client).await?;
 
     let deadline = LIFE * u32::try_from(ROTATIONS + 5)?;
-    let mut looks = 0;
+    let mut checks = 0;
     let mut broken = None;
     eventually("ten rotations", deadline, async || {
-        looks += 1;
+        checks += 1;
         if let Err(error) = all_accepted(&client, &aws).await {
             // The first moment that is not as promised ends the wait.
             broken = Some(error);
@@ -59,8 +62,8 @@ async fn ten_rotations(control_plane: Arc<ControlPlane>) -> Result<()> {
         Ok(())
     })
     .await?;
-    broken.map_or(Ok(()), |error| Err(error.context(format!("at look {looks}"))))?;
-    ensure!(looks > 50, "only {looks} looks");
+    broken.map_or(Ok(()), |error| Err(error.context(format!("at check {checks}"))))?;
+    ensure!(checks > 50, "only {checks} checks");
     ensure!(uids == self::uids(&client).await?, "a copy was made anew");
     let (_, metrics) = daemon.get("/metrics").await?;
     let failures = failed_writes(&metrics);
@@ -117,7 +120,7 @@ async fn dead_registry(control_plane: Arc<ControlPlane>) -> Result<()> {
     })
     .await?;
     ensure!(!dead, "the copy held a dead token");
-    ensure!(!daemon.log()?.contains("another client keeps changing"), "a refresh is no repair");
+    ensure!(!daemon.log()?.contains("another client keeps changing"), "a refresh is not a repair");
     Ok(())
 }
 

@@ -123,7 +123,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts nothing but the threads of the runtime.
+    /// Starts only the threads of the runtime.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             runtime: Runtime::new()?,
@@ -158,7 +158,7 @@ impl Stage {
 
     /// Stops the control plane; the version of the API server, if there was one.
     pub(crate) fn end(self: Arc<Self>) -> Option<String> {
-        // All tests have returned, so no one else holds the stage: this drops the control plane.
+        // All tests have returned, so this is the last reference: it drops the control plane.
         Arc::into_inner(self)?.version.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! ServiceAccounts whose Pods pull with a pull Secret.
+//! ServiceAccounts with a pull Secret in their `imagePullSecrets`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ pub(crate) fn tests() -> Vec<Scenario> {
     vec![
         Scenario::new("service accounts get our name beside others, and late ones too", linked),
         Scenario::new("with a pruned copy our name goes from its service account", taken_back),
-        Scenario::new("without service accounts in the config, none is asked for", costs_nothing),
+        Scenario::new("without service accounts in the config, none is requested", costs_nothing),
         Scenario::new("an edit during a patch links the account that it names", edited_meanwhile),
     ]
 }
@@ -101,7 +101,7 @@ async fn linked(control_plane: Arc<ControlPlane>) -> Result<()> {
     create_namespace(&client, "link-c", &[("tier", "prod")]).await?;
     eventually_names(&client, "link-c", "default", &["link-pull"]).await?;
 
-    // Somebody replaces the list, as an apply of his own manifest would.
+    // Another client replaces the list, as an apply of its own manifest would.
     set_names(&client, "link-a", "default", &["other", "theirs"]).await?;
     eventually_names(&client, "link-a", "default", &["other", "theirs", "link-pull"]).await?;
     eventually_names(&client, "link-b", "default", &["theirs"]).await?;
@@ -131,7 +131,7 @@ async fn taken_back(control_plane: Arc<ControlPlane>) -> Result<()> {
     label_namespace(&client, "unlink-a", "tier", None).await?;
     eventually_names(&client, "unlink-a", "default", &["first"]).await?;
 
-    // Wanted no more while nobody is there to see it: the next daemon takes it back.
+    // Unwanted while no daemon runs: the next one removes the name.
     daemon.kill()?;
     label_namespace(&client, "unlink-b", "tier", None).await?;
     let _daemon = installation.start(&aws).await?;

@@ -16,7 +16,7 @@ use crate::scenario::Scenario;
 
 /// The 64 s after which a silent watch is ended, its backoff, and a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// So many seconds of silence are no error yet. They are half a term.
+/// This many seconds of silence are not an error yet. They are half a term.
 const QUIET: u64 = 30;
 
 pub(crate) fn tests() -> Vec<Scenario> {
@@ -46,7 +46,7 @@ async fn fallen_silent(control_plane: Arc<ControlPlane>) -> Result<()> {
     create_namespace(&client, "silent-b", &[]).await?;
     eventually("the watch to be silent for long", PATIENCE, async || {
         let age = age_of_namespaces(&daemon).await?;
-        ensure!(age >= QUIET, "it was heard {age} s ago");
+        ensure!(age >= QUIET, "the last event was {age} s ago");
         Ok(())
     })
     .await?;
@@ -57,11 +57,11 @@ async fn fallen_silent(control_plane: Arc<ControlPlane>) -> Result<()> {
     ensure!(daemon.metric(&series("namespaces")).await? >= 1.0, "no error was counted");
     let words = "the API server has sent nothing for 64 s";
     ensure!(daemon.log()?.contains(words), "the log does not say why");
-    ensure!(age_of_namespaces(&daemon).await? < QUIET, "it was heard again");
+    ensure!(age_of_namespaces(&daemon).await? < QUIET, "there was another event");
     Ok(())
 }
 
-/// How many seconds ago the watch of namespaces was heard, by `/healthz`, which is to be good.
+/// The seconds since the last event of the watch of namespaces, by `/healthz`, which must be good.
 async fn age_of_namespaces(daemon: &Daemon) -> Result<u64> {
     let (status, body) = daemon.get("/healthz").await?;
     ensure!(status == 200 && body.starts_with("ok\n"), "{status}: {body}");

@@ -1,4 +1,4 @@
-//! A restart asks nobody for what is known already.
+//! A restart uses the tokens of the token cache.
 
 use std::{sync::Arc, time::Duration};
 

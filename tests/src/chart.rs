@@ -84,7 +84,7 @@ pub(crate) fn values_file(values: &Value) -> Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Applies all but the Deployment, as an administrator who runs `helm install` would, into
+/// Applies all objects except the Deployment, as an administrator would with `helm install`, into
 /// `namespace`, which is made first.
 ///
 /// # Errors
@@ -189,7 +189,7 @@ pub fn daemon_name(objects: &[Value]) -> Result<String> {
 /// The objects in a text of many YAML documents; empty ones are left out.
 ///
 /// # Errors
-/// When it is no YAML.
+/// When it is not YAML.
 pub fn documents(text: &str) -> Result<Vec<Value>> {
     // As Helm itself reads numbers: `0440` is a file mode.
     let options = serde_saphyr::options! { legacy_octal_numbers: true };

@@ -128,7 +128,7 @@ pub fn document(secret: &Secret) -> Result<Value> {
     serde_json::from_slice(bytes).ok().context("the document is not JSON")
 }
 
-/// The password that a pull Secret holds for a host, after a look at its user.
+/// The password that a pull Secret holds for a host, after a check of its user.
 ///
 /// # Errors
 /// When it holds none.

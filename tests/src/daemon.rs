@@ -72,8 +72,8 @@ impl Installation {
         Self::of(control_plane, home, &objects).await
     }
 
-    /// As [`Installation::new`], by a real `helm install` with `values`. What its Deployment asks
-    /// for nobody runs, so that the daemon is a process here too.
+    /// As [`Installation::new`], by a real `helm install` with `values`. No node runs
+    /// its Deployment, so that the daemon is a process here too.
     ///
     /// # Errors
     /// When Helm or the API server refuses.
@@ -334,7 +334,7 @@ impl Daemon {
     /// Its exit status, if it has ended by itself.
     ///
     /// # Errors
-    /// When the system cannot tell.
+    /// When the system returns an error.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.process.try_status()
     }
@@ -364,7 +364,7 @@ impl Daemon {
     }
 }
 
-/// What makes the AWS SDK ask the fake, and nobody else.
+/// The environment with which the AWS SDK calls only the fake.
 #[must_use]
 pub fn aws_environment(aws: &FakeAws) -> [(&'static str, String); 4] {
     [

@@ -13,9 +13,9 @@ const DASHBOARD: &str = include_str!(concat!(
 /// The dashboard as Grafana reads it.
 ///
 /// # Errors
-/// When it is no JSON.
+/// When it is not JSON.
 pub fn read() -> Result<Value> {
-    serde_json::from_str(DASHBOARD).context("the dashboard is no JSON")
+    serde_json::from_str(DASHBOARD).context("the dashboard is not JSON")
 }
 
 /// All expressions of all panels, with what Grafana puts in place of its variables when all is
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_same_wherever_it_is_imported_and_nobody_edits_it() {
+    fn it_is_the_same_in_every_grafana_and_not_editable() {
         let dashboard = read().unwrap();
         assert_eq!(dashboard["editable"], false);
         assert!(dashboard["id"].is_null());

@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cut_closes_what_exists_and_a_refusal_what_is_new() {
+    async fn a_cut_closes_existing_connections_and_a_refusal_new_ones() {
         let proxy = proxy().await;
         let mut old = connect(&proxy).await;
         ping(&mut old).await;
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_arrive_whose_answers_are_lost() {
+    async fn requests_arrive_and_their_answers_are_lost() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = FaultProxy::start(listener.local_addr().unwrap()).await.unwrap();
         proxy.set(NetworkFault::LoseAnswers);

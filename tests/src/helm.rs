@@ -31,7 +31,7 @@ pub struct Release<'a> {
 pub struct Installed {
     /// All objects.
     pub objects: Vec<Value>,
-    /// What it tells the operator.
+    /// Its notes.
     pub notes: String,
 }
 
@@ -91,7 +91,7 @@ impl Helm {
         Ok(())
     }
 
-    /// What the release tells the operator.
+    /// The notes of the release.
     ///
     /// # Errors
     /// When there is no such release.
@@ -106,13 +106,13 @@ impl Helm {
         values: &Path,
         more: &[&str],
     ) -> Result<Installed> {
-        let values = values.to_str().context("the path is no text")?;
+        let values = values.to_str().context("the path is not UTF-8")?;
         let mut arguments = vec![command, release.name, CHART, "--namespace", release.namespace];
         arguments.extend(["--values", values, "--output", "json"]);
         arguments.extend(more);
         let release: Value = serde_json::from_str(&self.run(&arguments).await?)?;
-        let manifest = release["manifest"].as_str().context("helm tells no manifest")?;
-        let notes = release["info"]["notes"].as_str().context("helm tells no notes")?;
+        let manifest = release["manifest"].as_str().context("helm returns no manifest")?;
+        let notes = release["info"]["notes"].as_str().context("helm returns no notes")?;
         Ok(Installed { objects: chart::documents(manifest)?, notes: notes.to_owned() })
     }
 
@@ -125,6 +125,6 @@ impl Helm {
         let output = output.await?.context("starting helm")?;
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "helm {} failed: {errors}", arguments[0]);
-        String::from_utf8(output.stdout).context("helm's output is no text")
+        String::from_utf8(output.stdout).context("helm's output is not UTF-8")
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 /// Gets `path` from `address` (`HOST:PORT`): the status and the text.
 ///
 /// # Errors
-/// When nobody answers there.
+/// When there is no answer.
 pub async fn get(address: &str, path: &str) -> Result<(u16, String)> {
     send(address, Request::get(path).header(HOST, address).body(Full::default())?).await
 }
@@ -18,7 +18,7 @@ pub async fn get(address: &str, path: &str) -> Result<(u16, String)> {
 /// Posts a document to `path` at `address` (`HOST:PORT`). Returns the one that is answered.
 ///
 /// # Errors
-/// When nobody answers there, or something else than a document, or not with 200.
+/// When there is no answer, or one other than a document with status 200.
 pub async fn post(address: &str, path: &str, document: &Value) -> Result<Value> {
     let body = Full::from(document.to_string());
     let (status, text) =

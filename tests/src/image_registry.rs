@@ -28,7 +28,7 @@ impl ImageRegistry {
     /// Starts an empty one on a free port. Blocks while it is installed, where it is missing.
     ///
     /// # Errors
-    /// When it cannot be had, ends early or is not ready in time.
+    /// When it is not available, ends early or is not ready in time.
     pub async fn start() -> Result<Self> {
         let program = tokio::task::spawn_blocking(|| Tool::DockerRegistry.path()).await??;
         let folder = TempDir::new()?;
@@ -48,10 +48,10 @@ impl ImageRegistry {
         self.address
     }
 
-    /// Puts an image into it as `NAME:TAG` that waits until it is told to end.
+    /// Puts an image into it as `NAME:TAG` that waits for SIGTERM.
     ///
     /// # Errors
-    /// When its program cannot be had, or it is not taken.
+    /// When its program is not available, or the registry refuses it.
     pub async fn push_pause(&self, name: &str) -> Result<()> {
         let program = tokio::task::spawn_blocking(|| Tool::Pause.path()).await??;
         let folder = TempDir::new()?;
@@ -75,7 +75,7 @@ impl ImageRegistry {
 /// One run of skopeo.
 pub struct Skopeo {
     command: Command,
-    // It is not to find the credentials of whoever runs the tests.
+    // It must not find the credentials of the user.
     home: TempDir,
 }
 
@@ -83,7 +83,7 @@ impl Skopeo {
     /// A run without arguments. Blocks while skopeo is installed, where it is missing.
     ///
     /// # Errors
-    /// When it cannot be had.
+    /// When it is not available.
     pub async fn new() -> Result<Self> {
         let program = tokio::task::spawn_blocking(|| Tool::Skopeo.path()).await??;
         let home = TempDir::new()?;

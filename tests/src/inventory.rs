@@ -35,7 +35,7 @@ pub async fn labelled(client: &Client, labels: &str) -> Result<BTreeSet<String>>
     Ok(found)
 }
 
-/// All kinds that can be listed, but for Events, which come and go.
+/// All kinds that can be listed, except Events, which come and go.
 async fn kinds(client: &Client) -> Result<Vec<(ApiResource, Scope)>> {
     let discovery = Discovery::new(client.clone()).run().await?;
     let resources = discovery.groups().flat_map(ApiGroup::recommended_resources);

@@ -3,6 +3,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "it runs real programs, in real time")]
 
+#[cfg(test)]
+mod behaviour_page;
 pub mod chart;
 pub mod ci;
 pub mod cluster;

@@ -44,12 +44,12 @@ impl Gate {
         Ok(gate)
     }
 
-    /// Waits until somebody listens inside.
+    /// Waits until a program listens inside.
     async fn is_open(&self, address: SocketAddr, pid: u32) -> Result<()> {
         let listening = format!(":{:04X} 00000000:0000 0A ", address.port());
         eventually(&format!("{address} to be reached"), OPEN_WITHIN, async || {
             let sockets = std::fs::read_to_string(format!("/proc/{pid}/net/tcp"))?;
-            ensure!(sockets.contains(&listening), "nobody listens");
+            ensure!(sockets.contains(&listening), "no program listens");
             Ok(())
         })
         .await

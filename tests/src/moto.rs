@@ -1,4 +1,4 @@
-//! moto: somebody else's fake of AWS, whose STS hands out sessions and knows them again.
+//! moto: an independent fake of AWS, with an STS that recognises its own sessions.
 
 use std::process::Command;
 use std::time::Duration;
@@ -25,7 +25,7 @@ impl Moto {
     /// Starts one on a free port. Blocks while it is installed, where it is missing.
     ///
     /// # Errors
-    /// When it cannot be had, ends early or is not ready in time.
+    /// When it is not available, ends early or is not ready in time.
     pub async fn start() -> Result<Self> {
         let program = tokio::task::spawn_blocking(|| Tool::Moto.path()).await??;
         let folder = TempDir::new()?;

@@ -13,7 +13,7 @@ use crate::wait::eventually;
 
 /// Starts the real program in place of the shell, after leaving a watcher in its process group.
 ///
-/// The watcher reads a pipe whose other end only the owner has: when the owner is gone, for
+/// The watcher reads a pipe. Only the owner has its other end: when the owner is gone, for
 /// whatever reason, the read ends and the whole group is killed. As the watcher is in the group
 /// itself, the group's number cannot have been given to anyone else by then.
 const GUARD: &str = r#"
@@ -111,7 +111,7 @@ impl Guarded {
         last_lines(&self.log, 30)
     }
 
-    /// Waits until `read` finds what it looks for in the log, and no longer once the process has
+    /// Waits until `read` succeeds on the log, and no longer once the process has
     /// ended.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl Guarded {
     /// The exit status, if the process has ended. What it left in its group is then killed.
     ///
     /// # Errors
-    /// When the system cannot tell.
+    /// When the system returns an error.
     pub fn try_status(&mut self) -> Result<Option<ExitStatus>> {
         let status = self.child.try_wait()?;
         if status.is_some() {
@@ -158,7 +158,7 @@ impl Guarded {
     /// Waits until the process ends by itself.
     ///
     /// # Errors
-    /// When the system cannot tell.
+    /// When the system returns an error.
     pub async fn ended(&mut self) -> Result<ExitStatus> {
         loop {
             if let Some(status) = self.try_status()? {

@@ -43,7 +43,7 @@ impl Prometheus {
     /// missing.
     ///
     /// # Errors
-    /// When it cannot be had, refuses the rules or is not ready in time.
+    /// When it is not available, refuses the rules or is not ready in time.
     pub async fn start(target: Target<'_>, rules: &Value) -> Result<Self> {
         let program = tokio::task::spawn_blocking(|| Tool::Prometheus.path()).await??;
         let mut attempt = 1;
@@ -102,7 +102,7 @@ impl Prometheus {
     /// When Prometheus does not answer.
     pub async fn alerts(&self) -> Result<Vec<(String, String)>> {
         let answer = self.get("/api/v1/alerts").await?;
-        let alerts = answer["data"]["alerts"].as_array().context("it tells no alerts")?;
+        let alerts = answer["data"]["alerts"].as_array().context("it returns no alerts")?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let state = |alert: &Value| (text(&alert["labels"]["alertname"]), text(&alert["state"]));
         Ok(alerts.iter().map(state).collect())

@@ -12,7 +12,7 @@ const PREFIX: &str = "ecr-refresher-run-";
 /// Locked as long as the folder is in use: the lock ends with the process, however that ends.
 const LOCK: &str = "in-use.lock";
 
-/// Keeps the folder, for a look at what happened.
+/// Keeps the folder, for inspection.
 const KEEP: &str = "ECR_REFRESHER_KEEP";
 
 /// A folder that only its owner can read: it has keys and tokens.
@@ -33,7 +33,7 @@ impl RunFolder {
             .tempdir()
             .context("making a temporary folder")?;
         folder.disable_cleanup(keep);
-        // A folder without a lock file is nobody's to remove.
+        // A folder without a lock file must not be removed.
         let lock = (!keep).then(|| lock(folder.path())).transpose()?;
         Ok(Self { folder, _lock: lock })
     }

@@ -37,7 +37,7 @@ pub enum Tool {
     Containerd,
     /// What containerd starts for each Pod.
     ContainerdShim,
-    /// Waits until it is told to end: a program of ours, for images of Pods.
+    /// Waits for SIGTERM: a program of ours, for images of Pods.
     Pause,
     /// Starts containers.
     Runc,
@@ -53,7 +53,7 @@ pub enum Tool {
     Buildah,
     /// A C compiler for static programs.
     MuslGcc,
-    /// Somebody else's fake of AWS.
+    /// An independent fake of AWS.
     Moto,
     /// Scrapes metrics and evaluates alerts.
     Prometheus,
@@ -67,10 +67,10 @@ impl Tool {
     /// All of them: what the tests need, in the order in which it is built.
     pub const ALL: [Self; RECIPES.len()] = {
         let mut all = [Self::Etcd; RECIPES.len()];
-        let mut place = 0;
-        while place < all.len() {
-            all[place] = RECIPES[place].tool;
-            place += 1;
+        let mut index = 0;
+        while index < all.len() {
+            all[index] = RECIPES[index].tool;
+            index += 1;
         }
         all
     };
@@ -120,7 +120,7 @@ impl Tool {
     /// files of a Go module are downloaded into Go's own. Blocks, possibly for minutes.
     ///
     /// # Errors
-    /// When it cannot be had; says what to install if that is why.
+    /// When it is not available; names the package to install, if there is one.
     pub fn path(self) -> Result<PathBuf> {
         let recipe = self.recipe();
         if let Some(path) = recipe.found() {
@@ -137,7 +137,7 @@ impl Tool {
     /// Whether [`Tool::path`] can be expected to work here, without building anything.
     ///
     /// # Errors
-    /// When the program is not there and cannot be had; says what to install.
+    /// When the program is missing and not available; names the package to install.
     pub fn obtainable(self) -> Result<()> {
         if self.is_there()? {
             return Ok(());

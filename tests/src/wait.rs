@@ -5,42 +5,42 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// How long to pause between two looks.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Looks again and again until `look` returns `Ok`, for at most `deadline`.
+/// Tries again and again until `attempt` returns `Ok`, for at most `deadline`.
 ///
-/// An error means "not yet" and says what was seen instead; the last one is part of the error when
-/// time is up. A look that hangs is cut off at the deadline too.
+/// An error means "not yet" and describes the current state; the last one is part of the error after
+/// the deadline. An attempt that hangs is cut off at the deadline too.
 ///
 /// # Errors
-/// When the deadline passes; names `what` was waited for and what was last seen.
-pub async fn eventually<T, F>(what: &str, deadline: Duration, mut look: F) -> Result<T>
+/// After the deadline; names `what` was awaited, and the last state.
+pub async fn eventually<T, F>(what: &str, deadline: Duration, mut attempt: F) -> Result<T>
 where
     F: AsyncFnMut() -> Result<T>,
 {
     let end = Instant::now() + deadline;
-    let mut last_seen = None;
+    let mut last_error = None;
     loop {
-        match timeout_at(end, look()).await {
+        match timeout_at(end, attempt()).await {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(seen)) => last_seen = Some(seen),
+            Ok(Err(error)) => last_error = Some(error),
             Err(_) => break,
         }
-        // A look that answers at once is never cut off by its timeout.
+        // An attempt that returns at once is never cut off by its timeout.
         if Instant::now() >= end {
             break;
         }
         sleep_until(end.min(Instant::now() + PAUSE)).await;
     }
-    Err(timed_out(what, deadline, last_seen))
+    Err(timed_out(what, deadline, last_error))
 }
 
-fn timed_out(what: &str, deadline: Duration, last_seen: Option<anyhow::Error>) -> anyhow::Error {
+fn timed_out(what: &str, deadline: Duration, last_error: Option<anyhow::Error>) -> anyhow::Error {
     let waited = format!("waited {deadline:?} for {what}");
-    match last_seen {
-        Some(seen) => seen.context(format!("{waited}, and last saw")),
-        None => anyhow::anyhow!("{waited}, and the first look did not return"),
+    match last_error {
+        Some(error) => error.context(format!("{waited}, and last saw")),
+        None => anyhow::anyhow!("{waited}, and the first attempt did not return"),
     }
 }
 
@@ -49,18 +49,18 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_good_look_ends_the_wait() {
-        let mut looks = 0;
-        let seen = eventually("three looks", Duration::from_secs(1), async || {
-            looks += 1;
-            anyhow::ensure!(looks == 3, "{looks} looks");
-            Ok(looks)
+    async fn the_first_successful_attempt_ends_the_wait() {
+        let mut attempts = 0;
+        let seen = eventually("three attempts", Duration::from_secs(1), async || {
+            attempts += 1;
+            anyhow::ensure!(attempts == 3, "{attempts} attempts");
+            Ok(attempts)
         });
         assert_eq!(seen.await.unwrap(), 3);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_error_names_what_was_waited_for_and_what_was_last_seen() {
+    async fn the_error_names_the_condition_and_the_last_state() {
         let wait: Result<()> = eventually("a red light", Duration::from_millis(120), async || {
             anyhow::bail!("a green one")
         })
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_look_that_hangs_is_cut_off() {
+    async fn an_attempt_that_hangs_is_cut_off() {
         let wait: Result<()> = eventually("an answer", Duration::from_millis(20), async || {
             std::future::pending().await
         })

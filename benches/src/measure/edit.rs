@@ -15,13 +15,13 @@ use crate::{
 
 /// A pattern that is added, and one that is for no namespace.
 const ADDED: &str = "squad-*";
-const NOBODY: &str = "nobody-*";
+const NOWHERE: &str = "nowhere-*";
 const IN_FORCE_WITHIN: Duration = Duration::from_secs(30);
 
 /// What an edit costs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Edit {
-    /// The processor time of an edit after which nothing is to be written.
+    /// The processor time of an edit that causes no writes.
     pub(crate) evaluation: Duration,
     /// Writes of copies after a pattern was added.
     pub(crate) patches: usize,
@@ -40,7 +40,7 @@ pub(crate) async fn measure(
     say("  daemon: edits of the config");
     // This changes no namespace's state, but each has to be looked at to know.
     let before = usage::exact_cpu(daemon.pid())?;
-    edit(stage, daemon, &with(NOBODY)).await?;
+    edit(stage, daemon, &with(NOWHERE)).await?;
     let evaluation = usage::exact_cpu(daemon.pid())?.saturating_sub(before);
 
     let audit = stage.audit()?;

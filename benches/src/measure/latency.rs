@@ -50,7 +50,7 @@ pub(crate) struct Latency {
 /// What the watch of the copies has shown.
 #[derive(Default)]
 struct Seen {
-    /// Who waits for the copy of which namespace.
+    /// The waiting tasks by the namespace of their copy.
     waiting: Mutex<HashMap<String, oneshot::Sender<()>>>,
     /// How often a copy was written that was there.
     changes: AtomicUsize,
@@ -65,11 +65,11 @@ impl Seen {
         self.changes.load(Ordering::Relaxed)
     }
 
-    /// Tells those who wait for it.
+    /// Wakes the tasks that wait for it.
     fn note(&self, copy: &impl ResourceExt) {
-        if let Some(tell) = self.waiting().remove(&copy.namespace().unwrap_or_default()) {
-            // Whoever asked may have given up.
-            let _ = tell.send(());
+        if let Some(wake) = self.waiting().remove(&copy.namespace().unwrap_or_default()) {
+            // The task may have given up.
+            let _ = wake.send(());
         }
     }
 }
@@ -143,11 +143,11 @@ impl<'a> Newcomers<'a> {
     }
 
     async fn copy(&self, namespace: &str) -> Result<Duration> {
-        let (tell, told) = oneshot::channel();
-        self.seen.waiting().insert(namespace.to_owned(), tell);
+        let (wake, woken) = oneshot::channel();
+        self.seen.waiting().insert(namespace.to_owned(), wake);
         let begun = Instant::now();
         make_namespace(&self.admin, namespace).await?;
-        match timeout(PATIENCE, told).await {
+        match timeout(PATIENCE, woken).await {
             Ok(Ok(())) => Ok(begun.elapsed()),
             _ if self.watch.is_finished() => bail!("the watch of copies has ended"),
             _ => bail!("the namespace {namespace} got no copy within {PATIENCE:?}"),

@@ -12,7 +12,7 @@ use crate::{
     usage::{self, Memory},
 };
 
-/// Restarts of a daemon whose copies are all fresh.
+/// Restarts of a daemon while all copies are fresh.
 #[derive(Debug, Default)]
 pub(crate) struct Restarts {
     /// Until it is ready.

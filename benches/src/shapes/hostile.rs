@@ -1,5 +1,5 @@
 //! A cluster that gives the daemon trouble: namespaces that come and go, a tenant that edits its copy
-//! again and again, and namespaces whose quota allows no Secret.
+//! again and again, and namespaces with a quota that allows no Secret.
 
 use std::time::Duration;
 

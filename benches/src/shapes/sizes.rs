@@ -1,4 +1,4 @@
-//! One pull Secret in ever more namespaces.
+//! One pull Secret in more and more namespaces.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(crate) async fn measure(arguments: &Arguments, bounds: &Bounds) -> Result<Re
     let binary = daemon::program()?.metadata().context("the daemon's binary")?.len();
     let patterns = ["team-*", "new-*"].map(str::to_owned);
     let stage = Stage::set_up(&[SECRET], &patterns).await?;
-    // Nothing is to be written beside what is measured, such as two objects for each namespace.
+    // Nothing else should be written during a measurement, such as two objects for each namespace.
     stage.control_plane.stop_controller_manager().await;
     let (starts, empty) = restart::measure_empty(&stage, STARTS).await?;
     make_other_secrets(&stage.admin(), arguments.other_secrets).await?;

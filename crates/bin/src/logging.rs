@@ -38,8 +38,7 @@ pub(crate) fn start(format: LogFormat) {
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
 }
 
-/// As [`start`], but only if `RUST_LOG` is set: for the commands whose result is all there is
-/// to say.
+/// As [`start`], but only if `RUST_LOG` is set: for commands that print only their result.
 pub(crate) fn start_if_asked() {
     if std::env::var_os(EnvFilter::DEFAULT_ENV).is_some() {
         start(LogFormat::Text);

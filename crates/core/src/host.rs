@@ -12,7 +12,7 @@ pub struct Host(String);
 /// Why a text is not a registry host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
-    /// It holds something that no host name does.
+    /// It has a character that no host name has.
     #[error("{0:?} is not a registry host, such as 123456789012.dkr.ecr.eu-west-1.amazonaws.com")]
     Malformed(String),
 }
@@ -22,7 +22,7 @@ impl Host {
     /// trailing slash are left out.
     ///
     /// # Errors
-    /// When what is left is not a host name, with or without a port.
+    /// When the rest is not a host name, with or without a port.
     pub fn from_endpoint(endpoint: &str) -> Result<Self, HostError> {
         let bare = endpoint.trim_start_matches("https://").trim_start_matches("http://");
         let bare = bare.strip_suffix('/').unwrap_or(bare).to_ascii_lowercase();
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_host_is_refused() {
+    fn invalid_hosts_are_refused() {
         for text in ["", "https://", "a b", "a/b", "*.example.com", "a..b", "host:", "host:0", "-a"]
         {
             assert!(Host::from_endpoint(text).is_err(), "{text:?}");

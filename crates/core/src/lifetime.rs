@@ -55,7 +55,7 @@ impl Lifetime {
         self.expires_at <= now
     }
 
-    /// What is left of the life at `now`; zero once it has expired.
+    /// The remaining life at `now`; zero once it has expired.
     #[must_use]
     pub fn remaining(&self, now: Timestamp) -> SignedDuration {
         self.expires_at.duration_since(now).max(SignedDuration::ZERO)
@@ -93,20 +93,20 @@ mod tests {
     }
 
     #[test]
-    fn a_life_that_is_too_long_to_be_true_is_refreshed_as_one_of_twelve_hours() {
+    fn an_implausibly_long_life_is_refreshed_like_twelve_hours() {
         let life = Lifetime::starting(at(0), Timestamp::MAX).unwrap();
         assert_eq!(life.refresh_at(0.5, 0.0), at(21_600));
     }
 
     #[test]
-    fn a_token_that_is_already_expired_is_no_token() {
+    fn an_expired_token_is_refused() {
         assert!(Lifetime::starting(at(10), at(10)).is_err());
         let refused = Lifetime::starting(at(10), at(9)).unwrap_err().to_string();
         assert!(refused.contains("check the clock"), "{refused}");
     }
 
     #[test]
-    fn what_is_left_of_a_life_is_never_negative() {
+    fn the_remaining_life_is_never_negative() {
         let life = Lifetime::starting(at(0), at(10)).unwrap();
         assert_eq!(life.remaining(at(4)), SignedDuration::from_secs(6));
         assert_eq!(life.remaining(at(11)), SignedDuration::ZERO);

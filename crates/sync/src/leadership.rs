@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_new_term_is_told_from_the_one_before() {
+    async fn a_new_term_differs_from_the_one_before() {
         let (renew, state) = watch::channel(leader(1, 30));
         let mut leadership = Leadership::new(state, clock());
         renew.send_replace(leader(2, 60));

@@ -55,7 +55,7 @@ pub fn all_cores() -> usize {
 }
 
 impl Campaign {
-    /// Runs the history of each seed. Each that fails is told to `failed`, every 200th that ends to
+    /// Runs the history of each seed. Each failed one is passed to `failed`, every 200th that ends to
     /// `progress`.
     pub fn run(
         &self,

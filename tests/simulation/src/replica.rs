@@ -42,7 +42,7 @@ pub struct Surroundings {
 
 /// A replica, running or not.
 pub struct Replica {
-    /// Its name, by which requests and calls are told apart.
+    /// Its name, which distinguishes its requests and calls.
     pub name: &'static str,
     /// Its wall clock.
     pub clock: ReplicaClock,
@@ -93,8 +93,8 @@ impl Replica {
         let running = daemon::start(dependencies, config, follower).unwrap();
         let handle = running.handle();
         let (stop, stopped) = oneshot::channel();
-        let told = async { stopped.await.unwrap_or("SIGKILL") };
-        let ended = tokio::spawn(running.run_until(told));
+        let signal = async { stopped.await.unwrap_or("SIGKILL") };
+        let ended = tokio::spawn(running.run_until(signal));
         self.life = Some(Life { handle, stop, ended });
     }
 
@@ -115,7 +115,7 @@ impl Replica {
             Ok(Ok(Err(error))) => Some(format!("{}: {error:#}", self.name)),
             Ok(Err(error)) => Some(format!("{} panicked: {error}", self.name)),
             Err(_) => {
-                // The kubelet gives it 30 s, then kills it: an API server that hangs is no fault of its.
+                // The kubelet gives it 30 s, then kills it: an API server that hangs is not its fault.
                 ended.abort();
                 let _ = ended.await;
                 None

@@ -96,7 +96,7 @@ impl ReplicaClock {
     #[must_use]
     pub fn clock(&self) -> Clock {
         let (this, time) = (self.clone(), self.time);
-        // Some machines are up for longer than others; none is at zero.
+        // Some machines have been up for longer than others, and all for some time.
         let uptime = move || Duration::from_hours(1) + time.elapsed();
         Clock::new(move || this.time.now() + this.offset(), uptime)
     }

@@ -1,4 +1,4 @@
-//! What happens around the replicas: the cluster, AWS, the config, and who runs.
+//! The world of the replicas: the cluster, AWS, the config, and the running processes.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -205,14 +205,14 @@ impl World {
         self.trace.add("all faults have ended");
     }
 
-    /// Waits without faults, and notes what is wrong then.
+    /// Waits without faults, and records the problems that remain.
     pub async fn check_calm(&mut self) {
         self.wait_calmly().await;
         self.check_running().await;
         let mut wrong = {
             let server = self.surroundings.api.lock();
             let facts = self.truth.lock();
-            // One pass cannot tell since when a copy is no longer wanted, and deletes none.
+            // One pass does not know since when a copy is unwanted, and deletes none.
             calm::check(&server, &facts, self.setting.mode != Mode::Passes)
         };
         if self.setting.mode != Mode::Passes {

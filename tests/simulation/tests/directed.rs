@@ -89,7 +89,7 @@ fn a_wall_clock_that_steps_forward_takes_no_token_away() {
 }
 
 #[test]
-fn a_wall_clock_that_is_set_back_keeps_no_lease_from_a_new_leader() {
+fn an_earlier_wall_clock_keeps_no_lease_from_a_new_leader() {
     holds(setting(Mode::Daemon(2)), async |world: &mut World| {
         sleep(5 * MINUTE).await;
         for replica in &world.replicas {
@@ -118,7 +118,7 @@ fn a_foreign_secret_that_replaces_a_copy_within_the_lag_of_the_watch_is_not_over
             let data = json!({ ".dockerconfigjson": "e30=", "foreign": "eA==" });
             let foreign = json!({ "type": "kubernetes.io/dockerconfigjson", "data": data });
             server.put(Kind::Secret, "team-1", "ecr-pull", foreign, "helm");
-            // New tokens for all, while the watch has not told of it yet.
+            // New tokens for all, before the watch has shown it.
             server.remove(Kind::Secret, HOME, &format!("{NAME}-tokens"));
         }
         sleep(5 * MINUTE).await;

@@ -13,7 +13,7 @@ fn main() -> Result<()> {
     fs::write(VALUES, merged()?).with_context(|| format!("writing {VALUES}"))
 }
 
-/// What the chart's schema is to be.
+/// The schema of the chart's values.
 fn merged() -> Result<String> {
     let values = merge(read(VALUES)?, read(CONFIG)?);
     Ok(format!("{values:#}\n"))
@@ -21,7 +21,7 @@ fn merged() -> Result<String> {
 
 fn read(path: &str) -> Result<Value> {
     let text = fs::read_to_string(path).with_context(|| format!("reading {path}"))?;
-    serde_json::from_str(&text).with_context(|| format!("{path} is no JSON"))
+    serde_json::from_str(&text).with_context(|| format!("{path} is not JSON"))
 }
 
 /// The config's schema is all in one piece, so there are no definitions to take over.

@@ -43,7 +43,7 @@ fn build(tools: Vec<Tool>) -> Result<()> {
     let all = tools.is_empty();
     let tools = if all { Tool::ALL.to_vec() } else { tools };
     for tool in tools {
-        // Tests that need what cannot be had here are skipped; in CI that is a failure.
+        // Tests that need an unavailable program are skipped; in CI that is a failure.
         match tool.obtainable() {
             Err(reason) if all && !in_ci() => println!("{}: left out: {reason:#}", tool.name()),
             _ => println!("{}: {}", tool.name(), tool.path()?.display()),

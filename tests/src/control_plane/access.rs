@@ -1,4 +1,4 @@
-//! Who may talk to the API server, and the kubeconfigs that let them.
+//! Access to the API server: certificates, tokens and kubeconfigs.
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -1,4 +1,4 @@
-//! What was asked of the API server, by whom and how it ended: the audit log.
+//! The audit log: the requests to the API server, their users and their answers.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 /// The audit log from some moment on. It has the requests of service accounts.
 ///
-/// A request is there at the latest a moment after its answer: wait for a count that is to be
+/// A request is in the log a moment after its answer at the latest: wait for a count that should be
 /// reached, with [`eventually`](crate::wait::eventually).
 #[derive(Clone, Debug)]
 pub struct AuditLog {
@@ -29,7 +29,7 @@ pub struct Request {
     pub verb: String,
     /// The path with its query.
     pub uri: String,
-    /// Such as `secrets`; empty for what is no resource, such as `/version`, as are the next four.
+    /// Such as `secrets`; empty for a path without a resource, such as `/version`, like the next four.
     pub resource: String,
     /// Such as `coordination.k8s.io`; empty for the core group.
     pub api_group: String,
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_counted_by_user_and_by_what_they_were() {
+    fn requests_are_counted_by_user_verb_and_object() {
         let text = [
             line("a", "patch", "ResponseComplete", 200),
             line("a", "patch", "ResponseComplete", 403),
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_from_now_on_leaves_out_what_was_before_and_half_lines() {
+    fn a_log_from_now_on_has_no_earlier_and_no_partial_lines() {
         let text = line("a", "get", "ResponseComplete", 200);
         let (half, rest) = text.split_at(20);
         let (mut file, log) = log_of(&format!("{text}{half}"));

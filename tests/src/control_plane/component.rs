@@ -34,16 +34,16 @@ impl Component {
         self.process = None;
     }
 
-    /// Waits until `look` is content, and no longer once the program has ended.
+    /// Waits until `attempt` succeeds, and no longer once the program has ended.
     pub(super) async fn ready(
         &mut self,
         deadline: Duration,
-        look: impl AsyncFnMut() -> Result<()>,
+        attempt: impl AsyncFnMut() -> Result<()>,
     ) -> Result<()> {
         let process = self.process.as_mut().context("it was not started")?;
         let what = format!("{} to be ready", self.name);
         let ready = tokio::select! {
-            ready = eventually(&what, deadline, look) => ready,
+            ready = eventually(&what, deadline, attempt) => ready,
             status = process.ended() => {
                 status.and_then(|status| bail!("{} ended with {status}", self.name))
             }

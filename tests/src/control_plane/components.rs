@@ -58,7 +58,7 @@ impl Programs {
 /// The programs of one control plane, none of them started.
 #[derive(Debug)]
 pub(super) struct Components {
-    // Dropped in this order: who uses another goes first.
+    // Dropped in this order: dependents first.
     pub(super) controller_manager: Component,
     pub(super) api_server: Component,
     pub(super) etcd: Component,
@@ -141,7 +141,7 @@ fn controller_manager(admin_kubeconfig: &Path) -> Vec<String> {
         format!("--controllers={}", CONTROLLERS.join(",")),
         format!("--root-ca-file={AUTHORITY}"),
         format!("--service-account-private-key-file={SERVICE_ACCOUNT_KEY}"),
-        // There is only one, and nobody asks how it is.
+        // There is only one, and no probe reads it.
         "--leader-elect=false".into(),
         "--secure-port=0".into(),
         // A burst of namespaces is common in tests, and they are to go quickly.
@@ -153,8 +153,8 @@ fn controller_manager(admin_kubeconfig: &Path) -> Vec<String> {
     ]
 }
 
-/// All that service accounts ask, and who, what and how it ended, but no contents. The control
-/// plane's own programs are no service accounts here, so the log has only what tests do.
+/// All requests of service accounts with their answers, without contents. The control
+/// plane's own programs are not service accounts here, so the log has only requests of tests.
 fn audit_policy() -> String {
     json!({
         "apiVersion": "audit.k8s.io/v1",

@@ -39,7 +39,7 @@ const ATTEMPTS: usize = 3;
 /// A running control plane. Dropping it stops everything and removes its folder, which is kept when
 /// the environment has `ECR_REFRESHER_KEEP`.
 pub struct ControlPlane {
-    // Dropped in this order: who uses another goes first, and the folder last.
+    // Dropped in this order: dependents first, and the folder last.
     components: Mutex<Components>,
     access: Access,
     admin: Client,

@@ -14,7 +14,7 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// Finds ports that nobody uses at this moment.
+    /// Finds ports that are free at this moment.
     pub(super) fn find() -> Result<Self> {
         let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("finding a free port");
         // All are held until all are found, so that they differ.

@@ -27,7 +27,7 @@ pub enum Fault {
     Garbage,
     /// An answer without `authorizationData`.
     EmptyReply,
-    /// An answer whose `authorizationData` is empty.
+    /// An answer with empty `authorizationData`.
     NoEntries,
     /// `authorizationToken` is null.
     NullToken,
@@ -144,7 +144,7 @@ impl Rule {
         Self { service: Some(service), ..self }
     }
 
-    /// Only callers of this account. The caller of `AssumeRole` is the one who wants the role.
+    /// Only callers of this account. The caller of `AssumeRole` is the identity that wants the role.
     #[must_use]
     pub fn for_account(self, account: impl Into<String>) -> Self {
         Self { account: Some(account.into()), ..self }
@@ -248,19 +248,19 @@ mod tests {
     #[test]
     fn a_fault_of_a_service_spares_the_others() {
         let mut plan = plan([Rule::always(Fault::ServerError(500)).on_service(Service::Sts)]);
-        let who = caller("1", "r", "k");
-        assert_eq!(plan.take(ECR, &who), None);
-        assert_eq!(plan.take(STS, &who), Some(Fault::ServerError(500)));
+        let caller = caller("1", "r", "k");
+        assert_eq!(plan.take(ECR, &caller), None);
+        assert_eq!(plan.take(STS, &caller), Some(Fault::ServerError(500)));
     }
 
     #[test]
     fn a_fault_about_tokens_never_befalls_sts() {
-        let who = caller("1", "r", "k");
+        let caller = caller("1", "r", "k");
         let public = Operation::GetPublicAuthorizationToken;
         let mut nulls = plan([Rule::always(Fault::NullToken)]);
-        assert_eq!(nulls.take(STS, &who), None);
-        assert_eq!(nulls.take(public, &who), Some(Fault::NullToken));
-        assert_eq!(plan([Rule::always(Fault::TwoEntries)]).take(public, &who), None);
+        assert_eq!(nulls.take(STS, &caller), None);
+        assert_eq!(nulls.take(public, &caller), Some(Fault::NullToken));
+        assert_eq!(plan([Rule::always(Fault::TwoEntries)]).take(public, &caller), None);
     }
 
     #[test]

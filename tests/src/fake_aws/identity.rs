@@ -1,4 +1,4 @@
-//! Who calls: the identities behind access keys, and the sessions that STS gave out.
+//! Callers: the identities of access keys, and the sessions of STS.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ pub const DEFAULT_ACCOUNT: &str = "123456789012";
 /// The ARN of every access key that no test has named.
 pub const DEFAULT_ARN: &str = "arn:aws:iam::123456789012:user/ecr-refresher";
 
-/// Whose an access key is.
+/// The owner of an access key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The account number.
@@ -43,7 +43,7 @@ impl Identity {
 /// The id of every role.
 pub(super) const ROLE_ID: &str = "AROAFAKEFAKEFAKEFAKE1";
 
-/// Who sent a request, as far as its headers tell.
+/// The sender of a request, by its headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Caller {
     pub(super) identity: Identity,
@@ -101,7 +101,7 @@ pub(super) struct Identities {
 }
 
 impl Identities {
-    /// Says whose an access key is.
+    /// Sets the owner of an access key.
     pub(super) fn add(&mut self, access_key_id: String, identity: Identity) {
         self.named.insert(access_key_id, identity);
     }
@@ -119,8 +119,8 @@ impl Identities {
         session
     }
 
-    /// Who sent the request, and why the service refuses it, if it does. The caller is named in
-    /// any case, as far as it is known, so that calls and faults can be told apart by it.
+    /// The sender of the request, and why the service refuses it, if it does. The caller is returned in
+    /// any case, as far as it is known, so that it can select calls and faults.
     pub(super) fn caller(
         &self,
         operation: Operation,
@@ -133,7 +133,7 @@ impl Identities {
         }
         let scope = match Scope::parse(request.authorization.as_deref()) {
             Ok(scope) => scope,
-            Err(problem) => return (nobody(), Err(problem)),
+            Err(problem) => return (unknown(), Err(problem)),
         };
         let session = self.sessions.get(&scope.access_key_id);
         let identity = session
@@ -194,10 +194,10 @@ fn check_session(session: &Session, token: Option<&str>, now: Timestamp) -> Resu
 fn unsigned_caller(form: &Form) -> Caller {
     let arn = form.get("RoleArn").unwrap_or_default();
     let account = Role::parse(arn).map(|role| role.account).unwrap_or_default();
-    Caller { identity: Identity::new(account, arn), ..nobody() }
+    Caller { identity: Identity::new(account, arn), ..unknown() }
 }
 
-fn nobody() -> Caller {
+fn unknown() -> Caller {
     Caller { identity: Identity::new("", ""), region: String::new(), access_key_id: String::new() }
 }
 
@@ -257,9 +257,9 @@ mod tests {
     }
 
     #[test]
-    fn an_unsigned_request_is_nobodys() {
+    fn an_unsigned_request_has_no_caller() {
         let (caller, checked) = ask(&Identities::default(), &Request::default(), 1);
-        assert_eq!((caller, checked), (nobody(), Err(Problem::MissingAuthentication)));
+        assert_eq!((caller, checked), (unknown(), Err(Problem::MissingAuthentication)));
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_roles_arn_is_refused() {
+    fn other_arns_than_those_of_roles_are_refused() {
         for arn in ["", "arn:aws:iam::1:role/a", DEFAULT_ARN, "arn:aws:iam::123456789012:role/"] {
             assert_eq!(Role::parse(arn), None, "{arn}");
         }

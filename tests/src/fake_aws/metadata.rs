@@ -30,7 +30,7 @@ pub(super) struct MetadataRequest<'a> {
     pub(super) metadata_token: Option<&'a str>,
 }
 
-/// Whose credentials they give out; neither is there before a test says so.
+/// The roles of their credentials; none until a test sets one.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     pub(super) pod: Option<PodIdentity>,

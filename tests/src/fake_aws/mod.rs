@@ -105,7 +105,7 @@ impl FakeAws {
         self.lock().sts.session_life = Some(life);
     }
 
-    /// Says whose an access key is. All others are [`DEFAULT_ARN`].
+    /// Sets the owner of an access key. All others belong to [`DEFAULT_ARN`].
     pub fn add_identity(
         &self,
         access_key_id: impl Into<String>,
@@ -116,7 +116,7 @@ impl FakeAws {
         self.lock().identities.add(access_key_id.into(), identity);
     }
 
-    /// Has `AssumeRole` refuse the role to those who do not name this external id.
+    /// Has `AssumeRole` refuse the role without this external id.
     pub fn require_external_id(&self, role_arn: impl Into<String>, id: impl Into<String>) {
         self.lock().sts.external_ids.insert(role_arn.into(), id.into());
     }

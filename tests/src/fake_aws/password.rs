@@ -84,6 +84,6 @@ mod tests {
             let document = format!("{prefix}{}", token(':', &password));
             assert!(leaks_password(&STANDARD.encode(document)), "twice, after {prefix}");
         }
-        assert!(!leaks_password("Bearer QVdTOg== is no password"));
+        assert!(!leaks_password("Bearer QVdTOg== is not a password"));
     }
 }

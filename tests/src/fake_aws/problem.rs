@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn access_denied_names_who_was_denied_what() {
+    fn access_denied_names_the_caller_and_the_action() {
         let denied = Problem::AccessDenied {
             arn: "arn:aws:iam::1:user/a".into(),
             action: "ecr:GetAuthorizationToken".into(),
@@ -151,8 +151,8 @@ mod tests {
 
     #[test]
     fn only_too_many_requests_says_when_to_come_back() {
-        let told = Problem::TooManyRequests { retry_after: Some(7) }.reply(Protocol::Json);
-        assert_eq!((told.status, told.retry_after), (429, Some(7)));
+        let reply = Problem::TooManyRequests { retry_after: Some(7) }.reply(Protocol::Json);
+        assert_eq!((reply.status, reply.retry_after), (429, Some(7)));
         assert_eq!(Problem::Server(503).reply(Protocol::Json).retry_after, None);
     }
 }

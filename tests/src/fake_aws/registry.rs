@@ -1,4 +1,4 @@
-//! The registries of ECR and ECR Public: they look at the token and hand the rest to a real registry.
+//! The registries of ECR and ECR Public: they check the token and pass the request on to a real registry.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -67,7 +67,7 @@ pub(super) async fn answer(
             pass_on(&request, upstream.context("there is no registry behind the fake")?).await
         }
         Some(verdict) => denied(verdict),
-        None => who_are_you(&host),
+        None => challenge(&host),
     }
 }
 
@@ -93,7 +93,7 @@ async fn pass_on(
     Ok(Response::from_parts(head, Full::new(body)))
 }
 
-/// ECR's words for a token whose time is over; it has others for one of somebody else.
+/// ECR's message for an expired token. It has another one for a token of another account.
 fn denied(verdict: Verdict) -> Result<Response<Full<Bytes>>> {
     let message = match verdict {
         Verdict::Expired => "Your authorization token has expired. Reauthenticate and try again.",
@@ -102,7 +102,7 @@ fn denied(verdict: Verdict) -> Result<Response<Full<Bytes>>> {
     problem(StatusCode::FORBIDDEN, "DENIED", message, None)
 }
 
-fn who_are_you(host: &str) -> Result<Response<Full<Bytes>>> {
+fn challenge(host: &str) -> Result<Response<Full<Bytes>>> {
     let challenge = format!("Basic realm=\"https://{host}/\",service=\"ecr.amazonaws.com\"");
     problem(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "Not Authorized", Some(challenge))
 }
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_credentials_a_registry_asks_who_one_is() {
+    async fn without_credentials_a_registry_sends_a_challenge() {
         let aws = FakeAws::start().await.unwrap();
         let (status, body) = http_client::get(&aws.address.to_string(), PATH).await.unwrap();
         assert_eq!(status, 401);

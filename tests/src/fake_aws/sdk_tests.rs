@@ -46,7 +46,7 @@ async fn assume(aws: &FakeAws, external_id: Option<&str>) -> anyhow::Result<Cred
     let request = sts(aws).await.assume_role().role_arn(ROLE).role_session_name("night");
     let assumed = request.set_external_id(external_id.map(str::to_owned)).send().await?;
     let given = assumed.credentials.context("no credentials")?;
-    // The fake decides when the session is over: the SDK is not told.
+    // The fake decides when the session is over: the SDK does not know.
     let token = Some(given.session_token);
     Ok(Credentials::new(given.access_key_id, given.secret_access_key, token, None, "test"))
 }

@@ -54,7 +54,7 @@ pub(super) async fn serve(listener: TcpListener, state: SharedState) {
 
 async fn converse(stream: TcpStream, state: SharedState) {
     let service = service_fn(move |request| answer(request, Arc::clone(&state)));
-    // It fails when the client goes away, or when the fake is told to: neither is news.
+    // It fails when the client closes the connection, or when the fake has to: both are expected.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -79,7 +79,7 @@ async fn answer(
             render(reply)
         }
         Answer::Silence => std::future::pending().await,
-        Answer::Disconnect => bail!("the fake was told to close the connection"),
+        Answer::Disconnect => bail!("the fake has to close the connection"),
     }
 }
 

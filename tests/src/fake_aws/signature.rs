@@ -1,4 +1,4 @@
-//! The `SigV4` header: who signed, where, and for which service. The signature itself is not verified.
+//! The `SigV4` header: its access key, region and service. The signature itself is not verified.
 
 use super::operation::Service;
 use super::problem::Problem;

@@ -28,9 +28,9 @@ const GARBAGE: &str = "<!doctype html><title>Sign in</title><p>Please sign in & 
 pub struct Call {
     /// What was asked for.
     pub operation: Operation,
-    /// The caller's account; of a web identity the account of its role; empty for nobody.
+    /// The caller's account; of a web identity the account of its role; empty for an unknown caller.
     pub account: String,
-    /// The caller's ARN; of a web identity its role; empty for nobody.
+    /// The caller's ARN; of a web identity its role; empty for an unknown caller.
     pub arn: String,
     /// The region that the request was signed for; empty if it was not signed.
     pub region: String,
@@ -79,7 +79,7 @@ impl State {
         let operation = Operation::of(request, &form);
         let protocol = Protocol::of(request);
         let (caller, checked) = self.identities.caller(operation, request, &form, now);
-        // A fault goes first: a service that is down does not look at signatures.
+        // A fault goes first: a service that is down checks no signatures.
         let answer = match self.faults.take(operation, &caller) {
             Some(Fault::Hang) => Answer::Silence,
             Some(Fault::Disconnect) => Answer::Disconnect,

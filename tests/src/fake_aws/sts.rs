@@ -38,7 +38,7 @@ pub(super) fn result(
     }
     let arn = form.get("RoleArn").unwrap_or_default();
     let invalid = |what: &str| Problem::Validation(what.to_owned());
-    let role = Role::parse(arn).ok_or_else(|| invalid("RoleArn is no valid ARN of a role"))?;
+    let role = Role::parse(arn).ok_or_else(|| invalid("RoleArn is not a valid ARN of a role"))?;
     let name = form.get("RoleSessionName").unwrap_or_default();
     if !is_session_name(name) {
         return Err(invalid("RoleSessionName must have 2 to 64 of the characters [\\w+=,.@-]"));
@@ -68,7 +68,7 @@ fn caller_identity(caller: &Caller) -> String {
 fn assumed(operation: Operation, session: &Session, name: &str) -> String {
     let user =
         [text("AssumedRoleId", &format!("{ROLE_ID}:{name}")), text("Arn", &session.identity.arn)];
-    // The real service tells whole seconds; a test's sessions may live for less than two.
+    // The real service returns whole seconds; a test's sessions may live for less than two.
     let credentials = [
         text("AccessKeyId", &session.access_key_id),
         text("SecretAccessKey", &session.secret_access_key),
@@ -109,7 +109,7 @@ fn check_external_id(
     })
 }
 
-/// The token of a web identity must look like a JWT; nobody verifies it.
+/// The token of a web identity must look like a JWT; it is not verified.
 fn check_web_identity(form: &Form) -> Result<(), Problem> {
     let parts = form.get("WebIdentityToken").unwrap_or_default().split('.');
     let looks_like_jwt = parts.clone().count() == 3 && parts.clone().all(|part| !part.is_empty());
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caller_is_told_who_it_is() {
+    fn the_caller_gets_its_identity() {
         let xml = ask(Operation::GetCallerIdentity, "", &Settings::default()).unwrap();
         assert!(xml.contains("<Account>123456789012</Account>"), "{xml}");
         assert!(xml.contains(&format!("<Arn>{DEFAULT_ARN}</Arn>")), "{xml}");

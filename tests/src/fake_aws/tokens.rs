@@ -16,7 +16,7 @@ pub struct IssuedToken {
     pub password: String,
     /// When it was issued.
     pub issued_at: Timestamp,
-    /// From when on a registry refuses it; whole milliseconds, as ECR tells them.
+    /// From when on a registry refuses it; whole milliseconds, as in ECR's replies.
     pub expires_at: Timestamp,
     /// The account of the caller.
     pub account: String,

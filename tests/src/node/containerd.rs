@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Where it looks up how a registry is reached, anew for each pull.
+/// The folder with the addresses of registries, read again for each pull.
 const HOSTS: &str = "certs.d";
 
 /// A network that is never used: all Pods are in the machine's own. Without one, a node is not

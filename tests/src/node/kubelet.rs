@@ -18,7 +18,7 @@ pub(super) fn configure(folder: &Path) -> Result<()> {
         "address": "127.0.0.1",
         "readOnlyPort": 0,
         "healthzPort": 0,
-        // Nobody is known to it, so nobody may ask it for anything.
+        // It knows no users, so it accepts no requests.
         "authentication": { "anonymous": { "enabled": false }, "webhook": { "enabled": false } },
         "authorization": { "mode": "AlwaysAllow" },
         "containerRuntimeEndpoint": format!("unix://{}", containerd::socket(folder).display()),

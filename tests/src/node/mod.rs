@@ -42,7 +42,7 @@ const SANDBOX: &str = "pause:1";
 
 /// All nodes of a control plane. Dropping them ends all that runs on them.
 pub struct Nodes {
-    // Dropped in this order: who uses another goes first.
+    // Dropped in this order: dependents first.
     _scheduler: Guarded,
     gates: Mutex<HashMap<SocketAddr, Vec<Gate>>>,
     machines: Vec<Machine>,
@@ -74,7 +74,7 @@ impl Nodes {
     /// installs the programs first where they are missing.
     ///
     /// # Errors
-    /// When a program cannot be had, or a node is not ready in time.
+    /// When a program is not available, or a node is not ready in time.
     pub async fn start(control_plane: &ControlPlane) -> Result<Self> {
         let programs = tokio::task::spawn_blocking(Programs::get).await??;
         let folder = RunFolder::create("nodes")?;
@@ -162,7 +162,7 @@ async fn scheduler(control_plane: &ControlPlane, folder: &RunFolder) -> Result<G
     let mut command = Command::new(program);
     command
         .arg(format!("--kubeconfig={}", control_plane.admin_kubeconfig().display()))
-        // There is only one, and nobody asks how it is.
+        // There is only one, and no probe reads it.
         .args(["--leader-elect=false", "--secure-port=0"]);
     Guarded::spawn("kube-scheduler", &command, &folder.path().join("kube-scheduler.log"))
 }

@@ -15,7 +15,7 @@ use crate::cluster;
 
 /// The namespaces that come and go.
 const GUESTS: [&str; 4] = ["soak-team-x0", "soak-team-x1", "soak-team-x2", "soak-team-x3"];
-/// The number of namespaces whose label changes, which are the first of all.
+/// The number of namespaces with a label that changes: the first of all.
 const RELABELLED: u32 = 6;
 
 /// Does it, to an object that `pick` chooses; to none where there is none.

@@ -77,7 +77,7 @@ impl Config {
         secret == PULL && self.edit == Some(Edit::Label)
     }
 
-    /// The file, in JSON: what is to be read out of it, or nonsense.
+    /// The file, in JSON: its intended content, or nonsense.
     pub(super) fn text(self) -> String {
         if self.edit == Some(Edit::Break) {
             return "secrets: [".to_owned();

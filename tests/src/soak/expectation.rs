@@ -81,8 +81,8 @@ pub(super) struct ExpectedHost {
 }
 
 impl Expectation {
-    /// The config, as it is from `now` on. What it no longer wants is to be removed *before* the
-    /// daemon can know it, and what it adds is to be added afterwards.
+    /// The config from `now` on. Remove what it no longer wants *before* the
+    /// daemon can know it, and add the rest afterwards.
     pub(super) fn set_config(&mut self, config: Config, now: Timestamp) {
         let before = std::mem::replace(&mut self.config, config);
         self.update(before, now);
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_again_is_due_anew() {
+    fn a_copy_that_is_wanted_again_is_due_again() {
         let mut expectation = Expectation::default();
         expectation.set_namespace("soak-wide-a", false, at(0));
         expectation.set_config(Config { edit: Some(Edit::Narrow) }, at(10));

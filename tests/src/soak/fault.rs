@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{fake_aws, fault_proxy::NetworkFault};
 
-/// One thing that goes wrong, or that somebody does.
+/// One fault, or one action of a user.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Fault {
     /// AWS fails: in all regions, or in the one of this index.
@@ -15,7 +15,7 @@ pub(super) enum Fault {
     Process { fault: Process, target: Target },
     /// The config file is edited, and the edit is undone at the end.
     Config(Edit),
-    /// Somebody changes the cluster. `pick` chooses the object among those that are there.
+    /// A user changes the cluster. `pick` chooses the object among the existing ones.
     Cluster { act: Act, pick: u32 },
 }
 
@@ -64,7 +64,7 @@ pub(super) enum Edit {
     Break,
 }
 
-/// What somebody does in the cluster.
+/// An action of a user in the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     /// The token cache is deleted.

@@ -144,7 +144,7 @@ impl Performer<'_> {
         let edited = Config { edit: Some(edit) };
         // What is not valid changes nothing.
         let expected = if edit == Edit::Break { Config::default() } else { edited };
-        // An edit only takes away, apart from labels: first nobody expects it, then it goes.
+        // An edit only removes, apart from labels: first it is no longer expected, then it is removed.
         self.stage.expectation().set_config(expected, Timestamp::now());
         edited.write(&path)?;
         sleep_until(self.until).await;

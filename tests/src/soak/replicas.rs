@@ -90,7 +90,7 @@ impl Replicas {
         };
         let mut meant: Vec<_> = self.all.iter().filter(is_meant).collect();
         if target != Target::Both {
-            // The Lease may be nobody's: then both follow.
+            // The Lease may have no holder: then both follow.
             meant.truncate(1);
             if meant.is_empty() {
                 meant.extend(self.all.first());

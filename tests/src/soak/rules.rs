@@ -12,7 +12,7 @@ use super::{
     observation::{Entry, Observation, Seen, Token},
 };
 
-/// What is wrong with a copy.
+/// The problem of a copy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Problem {
     /// There is no copy where one is due.
@@ -164,7 +164,7 @@ impl Rules {
     }
 }
 
-/// What is wrong with an entry that is due.
+/// The problem of an entry that is due.
 fn problem_of(
     seen: Option<&Seen>,
     entry: Option<Entry>,
@@ -178,7 +178,7 @@ fn problem_of(
             Some((Problem::NoEntry, format!("it has {hosts:?}")))
         }
         (Some(_), Some(Entry::Unknown)) => {
-            Some((Problem::NoToken, "it is no token of that host".to_owned()))
+            Some((Problem::NoToken, "it is not a token of that host".to_owned()))
         }
         (Some(_), Some(Entry::Issued(token))) => (token.expires_at <= at).then(|| {
             let Token { issued_at, expires_at } = token;

@@ -43,7 +43,7 @@ impl Progress {
         if self.terminal {
             self.next = elapsed + TERMINAL_PERIOD;
             eprint!("\r{line}\x1b[K");
-            // Only a display: a failure to flush is no failure of the build.
+            // Only a display: a failure to flush is not a failure of the build.
             let _ = stderr().flush();
         } else {
             self.next = elapsed + PLAIN_PERIOD;

@@ -60,7 +60,7 @@ fn install(name: &str, program: &PythonProgram, environment: &Path) -> Result<()
         spoken(program.first_install),
         environment.display()
     );
-    // What an earlier try has left would be taken for whole.
+    // The remains of an earlier attempt would look complete.
     if environment.exists() {
         fs::remove_dir_all(environment)
             .with_context(|| format!("removing {}", environment.display()))?;

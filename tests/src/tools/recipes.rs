@@ -14,9 +14,9 @@ pub(super) const ASSETS: &str = "KUBEBUILDER_ASSETS";
 /// A Go module that pins what is needed, in a folder of its own under `tests/tools`.
 pub(super) struct Module {
     pub(super) folder: &'static str,
-    /// The dependency whose version is the version of the module's programs.
+    /// The dependency that has the version of the module's programs.
     pub(super) main: &'static str,
-    /// Whether that version is to be linked in, as Kubernetes' own releases do.
+    /// Whether to link in that version, as Kubernetes' own releases do.
     pub(super) stamped: bool,
 }
 

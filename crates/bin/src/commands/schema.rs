@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_committed_schema_is_what_is_printed() {
+    fn the_committed_schema_is_the_printed_one() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/schema.json");
         let committed = fs::read_to_string(path).unwrap();
         assert!(committed == text(), "config/schema.json is out of step: run `make schema`");

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_swap_of_a_symlink_above_the_file_is_seen() {
+    fn the_swap_of_a_symlink_above_the_file_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         for (version, text) in [("..1", "a"), ("..2", "b")] {
             fs::create_dir(folder.path().join(version)).unwrap();
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_changes_between_glances_is_left_to_settle() {
+    fn a_file_that_changes_between_polls_is_not_read_yet() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.yaml");
         fs::write(&path, "a").unwrap();

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_secrets_are_told_from_others() {
+    fn names_of_secrets_are_recognised() {
         assert!(is_subdomain("ecr-pull") && is_subdomain("a.b-1.c"));
         for text in ["", "-a", "a-", "A", "a_b", "a..b", "a/b"] {
             assert!(!is_subdomain(text), "{text:?}");
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_namespaces_are_told_from_others() {
+    fn names_of_namespaces_are_recognised() {
         assert!(is_namespace("team-1"));
         for text in ["", "-a", "A", "a.b", "a_b", "a,b", "../a"] {
             assert!(!is_namespace(text), "{text:?}");
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_values_of_labels_are_told_from_others() {
+    fn keys_and_values_of_labels_are_recognised() {
         assert!(is_qualified_name("tier") && is_qualified_name("example.com/Tier_1"));
         assert!(!is_qualified_name("/tier") && !is_qualified_name("Example.com/tier"));
         assert!(is_label_value("") && is_label_value("prod.1"));

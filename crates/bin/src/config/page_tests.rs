@@ -1,4 +1,4 @@
-//! What `docs/registries.md` shows is what the program reads.
+//! The examples of `docs/registries.md` are valid.
 
 use std::{fs, path::Path};
 
@@ -45,7 +45,7 @@ fn every_config_on_the_page_of_registries_is_good() {
                 // JSON is YAML too.
                 assert_good(&chart["config"].to_string(), block);
             }
-            other => panic!("a block of YAML begins with {other:?}, so nobody knows what it is"),
+            other => panic!("a block of YAML begins with {other:?}, so its kind is unknown"),
         }
     }
     assert!(files > 2 && values > 4, "{files} files, {values} values");

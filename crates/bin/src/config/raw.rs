@@ -76,7 +76,7 @@ pub(super) struct RawRegistry {
 pub(super) struct RawEcr {
     /// The region; by default `AWS_REGION`, or whatever else the AWS SDK finds.
     pub(super) region: Option<Unchecked<Region>>,
-    /// The accounts whose hosts are written; by default the host that ECR returns.
+    /// The accounts to write hosts for; by default the host that ECR returns.
     #[serde(default)]
     #[schemars(extend("default" = []))]
     pub(super) accounts: Vec<Unchecked<Account>>,

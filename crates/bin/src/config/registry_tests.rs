@@ -7,7 +7,7 @@ use figment::providers::Env;
 
 use super::{Config, ConfigError, SourceSettings, parse, registries};
 
-/// A config whose first registry's kind is in line 4.
+/// A config with the kind of its first registry in line 4.
 fn parse_kind(kind: &str) -> Result<Config, ConfigError> {
     let text = format!(
         "

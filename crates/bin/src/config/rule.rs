@@ -1,5 +1,4 @@
-//! The rule of a value, which its type in [`raw`](super::raw) names: what is valid, what the schema says,
-//! the default, and the remedy.
+//! The rule of a value, which its type in [`raw`](super::raw) names: parser, schema, default and remedy.
 
 use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
 

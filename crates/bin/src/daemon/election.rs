@@ -4,7 +4,7 @@
 //! `renewTime` of a rival: a clock that steps back by an hour means an hour without a leader. It also
 //! spins while the clock stands still at an expiry. The part of it that we need is shorter.
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use ecr_refresher_core::{
@@ -24,10 +24,10 @@ use kube::{
     api::{Patch, PatchParams, PostParams},
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::watch,
     time::{Instant, sleep_until, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use super::lease::{Action, Candidate, Lease};
@@ -80,16 +80,16 @@ impl Election {
     }
 
     /// Acquires the Lease when it is free, and renews it. After the shutdown it is held until all
-    /// `workers` have ended, which write under it, and then released, so that another replica may acquire
+    /// `writers` have ended, which write under it, and then released, so that another replica may acquire
     /// it at once.
     pub(crate) async fn run(
         mut self,
         shutdown: CancellationToken,
-        mut workers: mpsc::Receiver<Infallible>,
+        writers: TaskTracker,
     ) -> Result<()> {
         let done = async {
             shutdown.cancelled().await;
-            workers.recv().await;
+            writers.wait().await;
         };
         tokio::select! {
             biased;

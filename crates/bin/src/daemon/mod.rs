@@ -11,7 +11,7 @@ mod tasks;
 mod token_cache;
 mod tokens;
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Result;
 use ecr_refresher_core::tokens::{SharedTokenStore, TokenStore};
@@ -24,6 +24,7 @@ use ecr_refresher_sync::{
     report::notice::Notices,
 };
 use tokio::sync::{mpsc, watch};
+use tokio_util::task::TaskTracker;
 
 pub use self::dependencies::Dependencies;
 pub(crate) use self::{
@@ -62,15 +63,15 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
     let Dependencies { client, aws, clock, random, home, identity, .. } = dependencies;
     let mut tasks = Tasks::default();
     let restores = watch::Sender::new(0);
-    // Each task that writes under the lease holds one of these.
-    let (worker, workers) = mpsc::channel::<Infallible>(1);
+    // The tasks that write under the Lease.
+    let writers = TaskTracker::new();
     let leadership = match config.leader_election {
         None => Leadership::always(clock.clone()),
         Some(times) => {
             let (name, sender) = (identity.clone(), restores.clone());
             let (election, leadership) =
                 Election::new(&client, &home, name, times, clock.clone(), sender);
-            tasks.spawn_last("leader election", election.run(tasks.shutdown(), workers));
+            tasks.spawn_last("leader election", election.run(tasks.shutdown(), writers.clone()));
             leadership
         }
     };
@@ -130,9 +131,10 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
 
     let shutdown = tasks.shutdown();
     let sync = async move { Ok(engine.run(shutdown).await?) };
-    tasks.spawn_last("sync", holding(worker.clone(), sync));
+    tasks.spawn_last("sync", writers.track_future(sync));
     let shutdown = tasks.shutdown();
-    tasks.spawn_last("tokens", holding(worker, tokens.run(shutdown)));
+    tasks.spawn_last("tokens", writers.track_future(tokens.run(shutdown)));
+    writers.close();
     tasks.spawn("reload", reload.run());
     tasks.spawn("events", publisher.run());
     let handle = DaemonHandle { engine: handle, leadership, tokens: store, metrics };
@@ -178,11 +180,4 @@ impl DaemonHandle {
     pub async fn render_metrics(&self) -> Result<String> {
         Ok(self.metrics.render(&self.engine).await?.collect())
     }
-}
-
-/// Holds a value until a task ends.
-async fn holding<H, T>(held: H, task: impl Future<Output = T>) -> T {
-    let ended = task.await;
-    drop(held);
-    ended
 }

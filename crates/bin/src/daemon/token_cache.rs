@@ -80,7 +80,7 @@ pub(crate) struct TokenCache {
 enum There {
     /// It does not exist, or was not observed yet.
     Absent,
-    /// It is there, at this resourceVersion.
+    /// It exists, with this resourceVersion.
     At(u64),
 }
 
@@ -199,7 +199,7 @@ impl TokenCache {
         }
     }
 
-    /// Writes what is not written yet.
+    /// Writes the tokens that are not written yet.
     pub(crate) async fn finish(&mut self) {
         if self.is_dirty() {
             self.write().await;

@@ -13,7 +13,7 @@ use crate::{FetchError, Reason};
 /// How often a folder is read again when it is swapped while it is read.
 const ATTEMPTS: usize = 3;
 
-/// Why a folder gives no keys. None of these shows what is in it.
+/// Why a folder gives no keys. None of these shows its content.
 #[derive(Debug, thiserror::Error)]
 enum DirectoryError {
     #[error("cannot read {name}: {error}")]

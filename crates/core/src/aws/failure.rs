@@ -66,7 +66,7 @@ impl Asked<'_> {
         FetchError { retry_after: retry_after.map(Duration::from_secs), ..error }
     }
 
-    /// The remedy names what the message of AWS names, or else what is known.
+    /// The remedy names the action and the identity in the message of AWS, or else the known ones.
     fn denied(&self, said: &str, message: &str) -> FetchError {
         let denial = Denial::parse(message);
         let identity = denial.as_ref().map(|denial| denial.identity).or(self.identity);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_with_another_text_names_what_is_known() {
+    fn a_denial_with_another_text_names_the_known_identity() {
         let message = ECR.denied("answered", "no").message;
         assert!(
             message.ends_with(

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_lives_is_kept_and_what_is_about_to_expire_is_replaced() {
+    async fn living_credentials_are_kept_and_expiring_ones_replaced() {
         let held = Held::new(clock());
         assert_eq!(ask(&held, Ok(credentials("one", Some(3_600)))).await.unwrap(), "one");
         assert_eq!(ask(&held, failure()).await.unwrap(), "one");
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_no_others_can_be_had_those_held_are_used_to_their_end() {
+    async fn while_no_new_session_is_available_the_current_one_is_used() {
         let held = Held::new(clock());
         assert!(ask(&held, failure()).await.is_err());
         ask(&held, Ok(credentials("one", Some(60)))).await.unwrap();
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_was_refused_is_let_go() {
+    async fn only_refused_credentials_are_dropped() {
         let held = Held::new(clock());
         ask(&held, Ok(credentials("one", None))).await.unwrap();
         held.forget(&credentials("other", None)).await;

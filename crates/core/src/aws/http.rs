@@ -20,8 +20,8 @@ use aws_smithy_runtime_api::client::{
 const METADATA: [&str; 5] =
     ["169.254.169.254", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]", "[fd00:ec2::254]"];
 
-/// A client that goes through the proxy that `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY` name, but for
-/// what `NO_PROXY` lists, and for the metadata addresses.
+/// A client that uses the proxy of `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY`, except for the hosts of
+/// `NO_PROXY` and the metadata addresses.
 pub(super) fn client() -> SharedHttpClient {
     SharedHttpClient::new(Client {
         direct: build(ProxyConfig::disabled),

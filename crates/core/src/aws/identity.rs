@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_truncated_reply_is_no_caller() {
+    fn a_truncated_reply_has_no_caller() {
         let text = |text: &str| Some(text.to_owned());
         let caller = Caller::new(text("arn:aws:iam::1:user/a"), text("1")).unwrap();
         assert_eq!((&*caller.arn, &*caller.account), ("arn:aws:iam::1:user/a", "1"));

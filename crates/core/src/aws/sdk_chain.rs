@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_chain_tried_is_said() {
+    fn the_error_lists_the_providers_that_were_tried() {
         let error = CredentialsError::not_loaded("nothing there");
         let error = describe(&error, |name| name == "AWS_PROFILE");
         assert_eq!(error.reason, Reason::NoCredentials);

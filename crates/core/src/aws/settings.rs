@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_arn_of_a_role_is_told_from_others() {
+    fn only_the_arn_of_a_role_is_accepted() {
         let arn = RoleArn::parse("arn:aws-cn:iam::123456789012:role/a/path/puller").unwrap();
         assert_eq!((arn.partition(), arn.account()), ("aws-cn", "123456789012"));
         for text in [

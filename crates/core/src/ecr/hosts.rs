@@ -47,7 +47,7 @@ enum Form {
 #[derive(Debug, PartialEq, Eq)]
 struct Partition {
     name: &'static str,
-    /// What the names of its regions begin with.
+    /// The prefix of the names of its regions.
     regions: &'static str,
     suffix: &'static str,
     /// `None` where there are no dual-stack hosts.
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_ecr_is_told_from_it() {
+    fn other_hosts_than_those_of_ecr_are_recognised() {
         for text in [
             "public.ecr.aws",
             "12.dkr.ecr.eu-west-1.amazonaws.com",

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_that_is_not_known_is_an_error_but_for_an_endpoint_of_its_own() {
+    fn an_unknown_form_is_an_error_except_with_a_custom_endpoint() {
         let foreign = "registry.example.com:5000";
         let error = hosts(&PrivatePlan::default(), foreign).unwrap_err();
         let expected = "ACCOUNT.dkr.ecr.eu-west-1.amazonaws.com";

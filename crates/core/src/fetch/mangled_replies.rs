@@ -21,7 +21,7 @@ const TOKEN: &str = "QVdTOmdvb2Q=";
 
 const CASES: u32 = 2000;
 
-/// What the endpoint answers next, and how often it was asked.
+/// The next answer of the endpoint, and the number of its requests.
 #[derive(Default)]
 struct Endpoint {
     status: u16,
@@ -147,7 +147,7 @@ async fn serve(listener: TcpListener, endpoint: Arc<Mutex<Endpoint>>) {
             endpoint.asked += 1;
             (endpoint.status, endpoint.body.clone())
         };
-        // A client that goes away is no news.
+        // A client may close its connection.
         let _ = answer(stream, status, &body).await;
     }
 }

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_be_wrong_has_its_own_name() {
+    fn each_problem_has_a_name_of_its_own() {
         let encode = |plain: &str| STANDARD.encode(plain);
         let error = |data| parse_one(data).unwrap_err();
         assert_eq!(private(vec![], now()).unwrap_err(), ReplyError::NoData);

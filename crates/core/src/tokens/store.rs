@@ -71,7 +71,7 @@ impl TokenStore {
     }
 
     /// Follows the registries of the config, used by a pull Secret or not. A token is replaced at
-    /// `at_fraction` of its life. A token whose source left the config is kept while it lives, and the
+    /// `at_fraction` of its life. The token of a removed source is kept while it lives, and the
     /// entries of a file for 12 hours, so that an edit that is undone costs nothing.
     pub fn want(&mut self, registries: Vec<Registry>, at_fraction: f64, now: Now) {
         let mut former = std::mem::take(&mut self.registries);

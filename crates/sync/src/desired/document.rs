@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_none_before_each_registry_has_answered_or_failed() {
+    fn a_document_waits_until_each_registry_has_answered_or_failed() {
         assert_eq!(hosts(held("a.example.com"), None), None);
         assert_eq!(hosts(held("a.example.com"), Some(Reading::NotYet)), None);
         assert_eq!(hosts(held("a.example.com"), Some(Reading::Failed)), Some((1, false)));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn registries_without_entries_make_none() {
+    fn registries_without_entries_give_no_document() {
         assert_eq!(hosts(Reading::Failed, Some(Reading::Failed)), None);
     }
 }

@@ -111,7 +111,7 @@ fn hash(bytes: &[u8]) -> ContentHash {
     ContentHash(std::array::from_fn(|index| digest[index]))
 }
 
-/// A Secret as it is applied.
+/// The body of an apply.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Applied<'a> {

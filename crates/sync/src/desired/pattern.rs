@@ -184,7 +184,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 5000, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn globs_match_what_a_shell_matches(
+        fn globs_match_as_in_a_shell(
             parts in vec(part(), 0..5),
             names in vec("[ab-]{0,5}", 8),
         ) {

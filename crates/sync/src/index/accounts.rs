@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// What is known of one ServiceAccount.
+/// The state of one ServiceAccount.
 #[derive(Debug, Clone, Default)]
 pub(super) struct AccountRecord {
     account: Tracked<ObservedAccount>,
@@ -149,7 +149,7 @@ impl Index {
         }
         let due = if added.is_empty() { next_removal? } else { Duration::ZERO };
         removed.sort_unstable_by(|one, other| other.cmp(one));
-        // Never 0, which stands for no patch yet.
+        // Never 0, which means no patch yet.
         let names = u32::try_from(names.finish() >> 32).unwrap_or(u32::MAX).max(1);
         let patch = AccountPatch {
             resource_version: observed.resource_version,

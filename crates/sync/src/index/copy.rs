@@ -1,4 +1,4 @@
-//! One copy: what is known of it, and what it needs.
+//! One copy: its state and its needs.
 
 use std::{
     hash::{DefaultHasher, Hasher},
@@ -31,7 +31,7 @@ const SHARE_OF_REMAINING_LIFE: i32 = 4;
 /// The longest life that counts for a copy that would lose entries: that of a token of ECR.
 const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(12);
 
-/// What is known of one copy.
+/// The state of one copy.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CopyRecord {
     pub(super) wanted: bool,
@@ -52,7 +52,7 @@ pub(super) struct CopyRecord {
     pub(super) failure: Option<Box<FailureRecord>>,
 }
 
-/// What a copy needs.
+/// The need of a copy.
 enum Need {
     Nothing,
     /// It is missing, damaged or expired.
@@ -131,7 +131,7 @@ impl CopyRecord {
     /// The machine was suspended for this time, before `now`.
     pub(super) fn suspended(&mut self, duration: Duration, now: Now) {
         if let Some(since) = &mut self.unwanted_since {
-            // What was recorded after it stays as it is.
+            // A later time does not change.
             *since = since.after(duration).min(now.uptime).into();
         }
     }
@@ -236,7 +236,7 @@ impl CopyRecord {
         FailureRecord::retry_at(self.failure.as_deref())
     }
 
-    /// Its state. Without a manifest, what is there counts as up to date until it expires.
+    /// Its state. Without a manifest, an existing copy counts as up to date until it expires.
     pub(super) fn state(&self, manifest: Option<&Manifest>, now: Timestamp) -> CopyState {
         let is_current = || {
             let need = manifest.map(|manifest| self.need(manifest, OnConflict::Skip, now));

@@ -41,7 +41,7 @@ impl FailureRecord {
         record.map_or(Duration::ZERO, |record| record.retry_at)
     }
 
-    /// Whether the Secret that is there is the cause, and not a fault.
+    /// Whether the existing Secret is the cause, and not a fault.
     pub(super) fn is_conflict(&self) -> bool {
         self.failure.failure.reason.is_conflict()
     }

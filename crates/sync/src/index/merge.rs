@@ -6,7 +6,7 @@ use crate::observed::{
     tracked::{Change, Lists},
 };
 
-/// What is known of one object.
+/// The state of one object.
 pub(super) trait Record {
     type Value;
 

@@ -56,7 +56,7 @@ pub struct Index {
     random: fastrand::Rng,
 }
 
-/// A pull Secret, and what is known about it.
+/// A pull Secret and its state.
 #[derive(Debug)]
 struct SecretState {
     secret: PullSecret,

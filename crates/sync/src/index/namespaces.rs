@@ -51,7 +51,7 @@ pub(super) enum Presence {
     Terminating,
 }
 
-/// What is known of a namespace itself.
+/// The state of a namespace itself.
 #[derive(Debug, Default)]
 pub(super) struct NamespaceRecord {
     presence: Presence,

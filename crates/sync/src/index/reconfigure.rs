@@ -40,7 +40,7 @@ impl Index {
     }
 
     /// The term has ended: another replica may write from now on. Forgets the content and the running
-    /// jobs; what is observed stays.
+    /// jobs; observations are kept.
     pub fn end_term(&mut self, now: Now) {
         self.secrets.values_mut().for_each(|state| state.manifest = None);
         self.namespaces.update_all(|entry| {

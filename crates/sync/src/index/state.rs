@@ -1,4 +1,4 @@
-//! What others read from the index.
+//! The state of the index, for other modules.
 
 use std::sync::Arc;
 

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn each_round_of_successes_adds_one_up_to_what_is_configured() {
+    fn each_round_of_successes_adds_one_up_to_the_configured_limit() {
         let mut concurrency = Concurrency::new(5);
         for name in ["a", "b", "c"] {
             concurrency.throttle(name);

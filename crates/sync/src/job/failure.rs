@@ -69,7 +69,7 @@ impl WriteReason {
         )
     }
 
-    /// Whether the Secret that is there is the cause, and not a fault.
+    /// Whether the existing Secret is the cause, and not a fault.
     #[must_use]
     pub const fn is_conflict(self) -> bool {
         matches!(self, Self::Owned | Self::Invalid)

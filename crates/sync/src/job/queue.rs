@@ -35,12 +35,12 @@ pub(crate) struct Ticket {
 pub(crate) struct Deadline(i64);
 
 impl Deadline {
-    /// Nothing that works is there, and nothing was tried.
+    /// There is no working copy, and no job has been tried.
     pub(crate) const FIRST: Self = Self(i64::MIN);
-    /// Nothing that works is there, and a job has failed: a failing object delays no other.
+    /// There is no working copy, and a job has failed: a failing object delays no other.
     pub(crate) const RETRY: Self = Self(i64::MIN + 1);
 
-    /// Until then, what is there works.
+    /// The copy works until then.
     pub(crate) fn at(time: Timestamp) -> Self {
         Self(time.as_microsecond())
     }

@@ -1,4 +1,4 @@
-//! What lists and watches show of a ServiceAccount.
+//! A ServiceAccount in a list or a watch.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 

@@ -1,4 +1,4 @@
-//! What a watch shows.
+//! The events of watches.
 
 /// An event of a watch. A list comes first, and again whenever the watch could not be resumed. The
 /// name is that of the object for namespaces, and its namespace for all others.

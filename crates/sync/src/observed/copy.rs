@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_of_ours_shows_its_content_its_expiry_and_what_is_untouched() {
+    fn a_copy_of_ours_shows_its_content_its_expiry_and_its_unchanged_fields() {
         let observed = observed(json!({
             "resourceVersion": "42",
             "labels": {MANAGED_BY: MANAGER},

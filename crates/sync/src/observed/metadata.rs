@@ -25,7 +25,7 @@ pub(crate) struct MetadataOnly<K> {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(from = "Wire")]
 pub struct Metadata {
-    /// All but `managedFields` and what is of no interest.
+    /// Without `managedFields` and irrelevant fields.
     pub(crate) object: ObjectMeta,
     /// How many of its fields are as we applied them: the API server moves a field to the client that
     /// changes it. `None` if there is no apply of ours.
@@ -34,7 +34,7 @@ pub struct Metadata {
     pub(crate) other_managers: Vec<String>,
 }
 
-/// As it comes from the API server.
+/// The metadata on the wire.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wire {
@@ -225,7 +225,7 @@ mod tests {
 
     use super::*;
 
-    /// What is read of `managedFields`, both of text and of a tree.
+    /// The result of reading `managedFields`, both of text and of a tree.
     fn read(managed_fields: &Value) -> (Option<u16>, Vec<String>) {
         let metadata = json!({ "managedFields": managed_fields });
         let of_text: Metadata = serde_json::from_str(&metadata.to_string()).unwrap();
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_applied_by_us_to_the_object_itself_is_of_others() {
+    fn fields_that_we_did_not_apply_to_the_object_itself_belong_to_others() {
         let entry = |manager: &str, operation: &str, subresource: &str| {
             json!({ "fieldsType": "FieldsV1", "fieldsV1": { "f:a": {} }, "manager": manager,
                     "operation": operation, "subresource": subresource, "time": "today" })
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_metadata_is_refused() {
+    fn invalid_metadata_is_refused() {
         for object in [
             json!({}),
             json!({ "metadata": [] }),

@@ -1,4 +1,4 @@
-//! What lists and watches show of the cluster.
+//! The objects of the cluster in lists and watches.
 
 pub mod account;
 pub mod change;

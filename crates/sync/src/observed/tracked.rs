@@ -1,4 +1,4 @@
-//! What is known of one object from lists, a watch, and the answers to own jobs, in any order. Pure.
+//! The state of one object by lists, a watch, and the answers to own jobs, in any order. Pure.
 
 use ecr_refresher_core::planted::{Bug, is_planted};
 
@@ -43,7 +43,7 @@ impl Lists {
     }
 }
 
-/// What a list or a watch shows of one object.
+/// A change of one object in a list or a watch.
 #[derive(Debug)]
 pub(crate) enum Change<T> {
     /// It is in the list.

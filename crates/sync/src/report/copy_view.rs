@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_foreign_or_expired_is_told_apart() {
+    fn missing_foreign_and_expired_copies_differ() {
         let secret = secret(&[("tier", "prod")]);
         assert_eq!(judge(None, &secret).0, CopyState::Missing);
         assert_eq!(judge(Some(json!({})), &secret).0, CopyState::Conflict);

@@ -96,7 +96,7 @@ impl SyncMetrics {
             )?,
             accounts_failing: gauges(
                 "service_accounts_failing",
-                "ServiceAccounts of a name whose imagePullSecrets could not be changed.",
+                "ServiceAccounts of a name with imagePullSecrets that could not be changed.",
                 &["service_account"],
             )?,
             watch_last_event: gauges(

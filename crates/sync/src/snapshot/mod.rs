@@ -161,7 +161,7 @@ mod tests {
         report::CopyState,
     };
 
-    /// A client of an API server that answers with the first of `answers` whose text is part of the
+    /// A client of an API server that answers with the first of `answers` with a text that is part of the
     /// URL; and what it was asked for.
     fn client(answers: Vec<(&'static str, u16, Value)>) -> (Client, Arc<Mutex<Vec<String>>>) {
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_that_is_forbidden_is_named_with_who_asked_and_the_remedy() {
+    async fn a_forbidden_list_is_reported_with_the_user_and_the_remedy() {
         let status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": "secrets is forbidden: User \"alice\" cannot list resource \"secrets\"",
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_namespace_is_looked_at_without_the_others() {
+    async fn one_namespace_is_listed_without_the_others() {
         let name = json!({ "name": "a" });
         let (client, asked) = client(vec![
             ("/namespaces/a/secrets?", 200, page(&[], "")),

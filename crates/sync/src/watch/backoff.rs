@@ -32,7 +32,7 @@ impl WatchBackoff {
 impl Iterator for WatchBackoff {
     type Item = Duration;
 
-    /// The delay after a failure that is there now.
+    /// The current delay after a failure.
     fn next(&mut self) -> Option<Duration> {
         if self.last_failure.is_some_and(|last| last.elapsed() > FORGETS_AFTER) {
             self.failures = 0;

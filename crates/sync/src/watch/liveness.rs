@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_is_told_and_is_no_beat() {
+    async fn a_failure_is_passed_on_and_is_not_activity() {
         let (mut server, client) = Server::start();
         let liveness = start();
         sleep(MINUTE).await;
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_watch_hangs_when_it_tells_neither_a_word_nor_a_failure() {
+    async fn a_watch_is_stuck_without_events_and_failures() {
         let liveness = start();
         sleep(STUCK_AFTER).await;
         assert!(!liveness.is_stuck());

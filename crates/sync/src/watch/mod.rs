@@ -32,7 +32,7 @@ use crate::{
 /// A list that began this long ago does not count at the start of a term.
 const OUTDATED_AFTER: Duration = Duration::from_secs(10);
 
-/// What a watch shows. One that failed is resumed by itself, with backoff.
+/// An event of a watch, or its failure. A failed watch is resumed, with backoff.
 pub(crate) type WatchEvent = (Resource, watcher::Result<Event>);
 
 /// All watches. The RBAC rules allow to watch Secrets and ServiceAccounts by name only, so each name
@@ -49,7 +49,7 @@ pub(crate) struct Watches {
     are_namespaces_listed: bool,
 }
 
-/// What one watch is of.
+/// The objects of one watch.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Target {
     Namespaces,

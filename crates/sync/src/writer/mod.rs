@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_denies_is_told_from_a_secret_of_another_type() {
+    fn a_denial_by_a_policy_differs_from_a_secret_of_another_type() {
         let policy = "secrets \"ecr-pull\" is forbidden: ValidatingAdmissionPolicy 'no-secrets' with \
                       binding 'no-secrets' denied request: not here";
         assert_eq!(describe_json(422, json!({"message": policy})).reason, WriteReason::Forbidden);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_kinds_of_forbidden_are_told_apart() {
+    fn the_three_kinds_of_forbidden_differ() {
         let terminating = json!({"details": {"causes": [{"reason": "NamespaceTerminating"}]}});
         assert_eq!(describe_json(403, terminating).reason, WriteReason::NamespaceGone);
         let quota = json!({"message": "secrets \"ecr-pull\" is forbidden: exceeded quota: few"});
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_proxy_that_asks_to_wait_is_heard() {
+    async fn the_delay_of_a_proxy_is_respected() {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mut config = Config::new(url.parse().unwrap());

@@ -78,7 +78,7 @@ unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::time
         return 0;
     }
     // SAFETY: the system call has the contract of this function: the kernel writes one `timespec`,
-    // whose layout on a 64-bit system is libc's.
+    // with the layout of libc on a 64-bit system.
     let result = unsafe { libc::syscall(libc::SYS_clock_gettime, c_long::from(clock), time) };
     if result == 0 { 0 } else { -1 }
 }

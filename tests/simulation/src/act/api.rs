@@ -109,7 +109,7 @@ impl ApiAct {
             Self::Compact => server.compact(),
             Self::CutWatches => server.cut_watches(),
             Self::Backup => world.snapshot = Some(server.snapshot()),
-            // Without leader election nothing tells the product of it before its next write.
+            // Without leader election the product notices it only with its next write.
             Self::Restore if elects => {
                 if let Some(snapshot) = &world.snapshot {
                     server.restore(snapshot);

@@ -69,7 +69,7 @@ impl ProcessAct {
             }
             Self::StartAll => world.start_all(),
             Self::Step(replica, thousandths) => {
-                // A token that seems to live for much longer than it does is no fault of the product.
+                // A token that seems to live for much longer than it does is not a fault of the product.
                 let most = i64::try_from(world.setting.token_life.as_millis()).unwrap() / 20;
                 if let Some(replica) = world.replicas.get(replica) {
                     let offset = SignedDuration::from_millis(most * thousandths / 1_000);

@@ -15,7 +15,7 @@ pub struct Faults {
     pub down: bool,
     /// Callers that cannot reach the API server. For their watches the same holds.
     pub partitioned: BTreeMap<String, Partition>,
-    /// Callers whose requests and answers take this much longer, each way.
+    /// Callers with requests and answers that take this much longer, each way.
     pub slow: BTreeMap<String, Duration>,
     /// Quotas of Secrets, by namespace.
     pub quotas: BTreeMap<String, Quota>,

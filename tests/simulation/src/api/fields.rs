@@ -97,7 +97,7 @@ pub(super) fn fields_of(object: &Value) -> Fields {
     fields
 }
 
-/// How `new` differs from `old`. Null stands for an empty map and is not the same as nothing.
+/// How `new` differs from `old`. Null means an empty map, which differs from a missing one.
 pub(super) fn compare(old: &Value, new: &Value) -> Comparison {
     let mut comparison = Comparison::default();
     comparison.walk(Some(old), Some(new), &mut Path::new());

@@ -216,7 +216,7 @@ impl Operation {
     }
 }
 
-/// Removes what the manager applied before and nobody owns now. A structure in which nobody owns
+/// Removes the fields that the manager applied before and that have no owner now. A structure in which no manager owns
 /// anything any more goes as a whole.
 fn prune(object: &mut Value, before: &Fields, wanted: &Fields, others: &[Manager]) {
     let mut owned = fields::with_parents(wanted);
@@ -225,7 +225,7 @@ fn prune(object: &mut Value, before: &Fields, wanted: &Fields, others: &[Manager
     }
     // A structure sorts before what is in it.
     for path in fields::with_parents(before).difference(&owned) {
-        // The metadata has fields that nobody owns and that stay.
+        // The metadata has fields without an owner, which stay.
         if path.len() > 1 || path[0] != "metadata" {
             fields::remove(object, path);
         }

@@ -108,7 +108,7 @@ impl ApiServer {
         Self(Arc::new_cyclic(|this| Mutex::new(Server::new(seed, time, this.clone()))))
     }
 
-    /// A client whose requests come from `caller`.
+    /// A client for the requests of `caller`.
     #[must_use]
     pub fn client(&self, caller: &str, default_namespace: &str) -> Client {
         let (api, caller) = (self.clone(), Arc::<str>::from(caller));

@@ -19,7 +19,7 @@ use super::{
     watch,
 };
 
-/// Tells the observer when a request ends, also when the caller gives up.
+/// Notifies the observer when a request ends, also when the caller gives up.
 struct Ending {
     api: ApiServer,
     info: Option<RequestInfo>,

@@ -123,7 +123,7 @@ impl Status {
         let why = "must be specified for an update";
         let error = FieldError::invalid("metadata.resourceVersion", &json!(0), why);
         let mut status = Self::invalid(key, &[error]);
-        // Here alone, the resource stands for the kind.
+        // Here alone, the resource is used as the kind.
         let (kind, resource) = (key.kind.qualified_name(), key.kind.resource());
         status.message = status.message.replacen(&kind, &resource, 1);
         status.details["kind"] = json!(key.kind.plural());

@@ -101,7 +101,7 @@ impl Server {
         }
     }
 
-    /// Has `observer` told of all requests and writes from now on.
+    /// Notifies `observer` of all requests and writes from now on.
     pub fn set_observer(&mut self, observer: Box<dyn Observer + Send>) {
         self.observer = Some(observer);
     }
@@ -177,9 +177,9 @@ impl Server {
         self.requests
     }
 
-    pub(super) fn observe(&mut self, tell: impl FnOnce(&mut (dyn Observer + Send))) {
+    pub(super) fn observe(&mut self, notify: impl FnOnce(&mut (dyn Observer + Send))) {
         if let Some(observer) = &mut self.observer {
-            tell(&mut **observer);
+            notify(&mut **observer);
         }
     }
 

@@ -31,7 +31,7 @@ pub enum Fault {
     OtherAccount(String),
 }
 
-/// What is wrong with the body of a reply.
+/// The fault in the body of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mangling {
     /// It ends too soon, at a random point.

@@ -14,7 +14,7 @@ use crate::{
     replica::{HOME, NAME},
 };
 
-/// Checks all copies and ServiceAccounts; returns what is wrong.
+/// Checks all copies and ServiceAccounts; returns the problems.
 #[must_use]
 pub fn check(server: &Server, facts: &Facts, prunes: bool) -> Vec<String> {
     let mut wrong = Vec::new();

@@ -1,4 +1,4 @@
-//! What stands in a copy.
+//! The content of a copy.
 
 use std::collections::BTreeMap;
 

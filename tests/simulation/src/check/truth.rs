@@ -67,7 +67,7 @@ pub(super) struct Want {
     pub(super) is_wanted: bool,
     /// Since when that is so.
     pub(super) since: Duration,
-    /// Since when it is unwanted, or was until then, but for moments that nobody may have noticed.
+    /// Since when it is unwanted, or was until then, without moments that the daemon may not have noticed.
     pub(super) unwanted_since: Duration,
 }
 

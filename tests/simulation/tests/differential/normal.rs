@@ -11,7 +11,7 @@ pub(crate) fn normal(value: &Value, uid: &str, version: &str) -> Value {
                 .filter(|(key, _)| !matches!(key.as_str(), "resourceVersion" | "time"))
                 .map(|(key, value)| (key.clone(), field(key, value, uid, version)))
                 .collect();
-            // An empty list of managers is no list.
+            // An empty list of managers counts as a missing one.
             map.retain(|key, value| key != "managedFields" || *value != json!([]));
             Value::Object(map)
         }

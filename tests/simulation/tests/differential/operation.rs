@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-/// Stands in bodies for the UID of the object.
+/// The placeholder for the UID of the object in bodies.
 pub(crate) const UID: &str = "$uid";
-/// Stands in bodies for the resourceVersion of the object.
+/// The placeholder for the resourceVersion of the object in bodies.
 pub(crate) const VERSION: &str = "$version";
 
 /// A request.

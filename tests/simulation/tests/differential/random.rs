@@ -12,7 +12,7 @@ const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 const JSON_PATCH: &str = "application/json-patch+json";
 
-/// A request in a namespace whose name begins with `prefix`.
+/// A request in a namespace with a name that begins with `prefix`.
 pub(crate) fn operation(rng: &mut Rng, prefix: &str) -> Operation {
     let namespace = format!("{prefix}-{}", pick(rng, &[0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2]));
     let name = pick(rng, &["one", "one", "two"]);

@@ -1,4 +1,4 @@
-//! Sees the copy of one namespace appear, at once: what a look now and then would measure too long.
+//! Notices at once when the copy of one namespace appears: polling would measure too long a time.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use kube::{
 
 type Event = WatchEvent<PartialObjectMeta<Secret>>;
 
-/// A watch of one Secret, which tells what happens after it was started.
+/// A watch of one Secret, with the events after its start.
 pub(crate) struct CopyWatch {
     name: String,
     events: Pin<Box<dyn Stream<Item = kube::Result<Event>>>>,

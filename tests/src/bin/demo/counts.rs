@@ -108,7 +108,7 @@ ecr_refresher_token_requests_total{reason="throttled",registry="main",result="fa
 "#;
 
     #[test]
-    fn counts_are_sums_over_what_is_asked_for() {
+    fn counts_are_sums_over_the_selected_series() {
         let counts = Counts::of(PAGE);
         assert_eq!((counts.fresh, counts.stale, counts.failing()), (4, 0, 2));
         assert_eq!((counts.writes, counts.failed_writes), (8, 1));

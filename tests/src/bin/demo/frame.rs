@@ -51,11 +51,11 @@ pub(crate) fn compose(snapshot: &Snapshot, text: Text, size: Size) -> Vec<Line> 
     let (room, hints) =
         if room_with_hints < enough { (room, vec![]) } else { (room_with_hints, hints) };
     let mut lines = [above, table::render(snapshot, room), steps, hints].concat();
-    drop_what_is_too_low(&mut lines, size);
+    drop_rows_below_the_screen(&mut lines, size);
     lines
 }
 
-fn drop_what_is_too_low(lines: &mut Vec<Line>, size: Size) {
+fn drop_rows_below_the_screen(lines: &mut Vec<Line>, size: Size) {
     let mut rows = 0;
     let fitting = lines.iter().take_while(|line| {
         rows += line.rows(size.columns);

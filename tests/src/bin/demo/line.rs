@@ -1,6 +1,6 @@
 //! A line of text with tones, which is coloured only when it is drawn on a terminal.
 
-/// What a piece of text is to look like.
+/// The style of a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tone {
     Plain,

@@ -64,14 +64,14 @@ impl View<'_> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.look().await;
+            self.pause().await;
             let size = screen.size();
             screen.draw(&frame::compose(&self.last, self.text(), size))?;
         }
     }
 
     /// Takes a snapshot, or else says why the last one is an old one.
-    async fn look(&mut self) {
+    async fn pause(&mut self) {
         self.problem = match timeout(PATIENCE, Snapshot::take(self.stage)).await {
             Ok(Ok(snapshot)) => {
                 self.last = snapshot;
@@ -85,7 +85,7 @@ impl View<'_> {
     fn text(&self) -> Text {
         Text {
             title: format!(
-                "ecr-refresher on Kubernetes {}, with a fake AWS whose tokens live {} s",
+                "ecr-refresher on Kubernetes {}, with a fake AWS that issues tokens for {} s",
                 self.stage.control_plane().version(),
                 TOKEN_LIFE.as_secs()
             ),

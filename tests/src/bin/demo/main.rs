@@ -1,4 +1,4 @@
-//! The demo: the daemon at work on a real control plane, told step by step over a live table.
+//! The demo: the daemon at work on a real control plane, step by step beside a live table.
 //!
 //! Without a terminal it runs its steps once, in plain lines, and its exit status says whether all
 //! came true: so it is a smoke test too.

@@ -26,7 +26,7 @@ pub(crate) async fn stage(progress: Progress) -> Result<Stage> {
 fn announce() -> Result<()> {
     println!(
         "A demo of ecr-refresher, on this machine alone: a real Kubernetes control plane,\n\
-         a fake AWS whose tokens live {} s in place of 12 hours, and the daemon between\n\
+         a fake AWS that issues tokens for {} s instead of 12 hours, and the daemon between\n\
          them, with the rights and the config of its chart. On its list: {},\n\
          which means the namespaces {}.\n",
         TOKEN_LIFE.as_secs(),

@@ -31,7 +31,7 @@ impl Progress {
             tokio::select! {
                 done = &mut work => break done,
                 _ = ticks.tick() => {
-                    self.tell(&format!("  {what}: {} s", start.elapsed().as_secs()));
+                    self.show(&format!("  {what}: {} s", start.elapsed().as_secs()));
                 }
             }
         };
@@ -46,12 +46,12 @@ impl Progress {
         Duration::from_secs(if self == Self::Updated { 1 } else { 30 })
     }
 
-    fn tell(self, line: &str) {
+    fn show(self, line: &str) {
         match self {
             Self::Plain => println!("{line}"),
             Self::Updated => {
                 print!("\r{line}\x1b[K");
-                // Only a display: a failure to flush is no failure of the work.
+                // Only a display: a failure to flush is not a failure of the work.
                 let _ = stdout().flush();
             }
         }

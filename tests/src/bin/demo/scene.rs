@@ -1,4 +1,4 @@
-//! What a step has: the stage, and the means to tell what is going on.
+//! The scene of a step: the stage, and the story.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -16,17 +16,17 @@ const SILENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Scene<'a> {
     pub(crate) stage: &'a Stage,
     pub(crate) story: &'a Story,
-    /// How long those who watch look at something.
+    /// A pause for the viewer.
     pub(crate) pause: Duration,
 }
 
 impl Scene<'_> {
-    /// Tells what has been done or seen.
+    /// Adds an observation.
     pub(crate) fn note(&self, text: impl Into<String>) {
         self.story.note(text.into());
     }
 
-    /// Waits for `work`, and says now and then that it still does.
+    /// Waits for `work`, and shows now and then that it still does.
     pub(crate) async fn waiting<T>(
         &self,
         what: &str,
@@ -42,8 +42,8 @@ impl Scene<'_> {
         }
     }
 
-    /// Leaves everything as it is for a moment, for those who watch.
-    pub(crate) async fn look(&self) {
+    /// Waits for the pause of the viewer.
+    pub(crate) async fn pause(&self) {
         sleep(self.pause).await;
     }
 }

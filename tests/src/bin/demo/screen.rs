@@ -16,7 +16,7 @@ const BEGIN_FRAME: &str = "\x1b[?2026h\x1b[H";
 /// Nothing below.
 const END_FRAME: &str = "\x1b[J\x1b[?2026l";
 
-/// The size of a terminal that does not tell it.
+/// The size of a terminal that does not report one.
 const USUAL_SIZE: Size = Size { columns: 80, rows: 24 };
 
 /// The size of a terminal.

@@ -31,7 +31,7 @@ pub(crate) struct NamespaceView {
     pub(crate) name: String,
     /// Whether it is on the list, by the daemon's word.
     pub(crate) is_listed: Option<bool>,
-    /// The Secret of the pull Secret's name in it, whose ever it is.
+    /// The Secret with the name of the pull Secret in it, with any owner.
     pub(crate) secret: Option<SecretView>,
 }
 

@@ -23,9 +23,9 @@ use super::counts::Counts;
 pub(crate) const SECRET: &str = "ecr-pull";
 /// The registry that the fake AWS issues tokens for.
 pub(crate) const HOST: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
-/// How long a token lives: 12 hours at AWS, which nobody would watch.
+/// How long a token lives: 12 hours at AWS, which is too long for a demo.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(40);
-/// How long a copy stays that is wanted no more: 10 minutes by default.
+/// The grace period: 10 minutes by default.
 pub(crate) const PRUNE_AFTER: Duration = Duration::from_secs(6);
 /// How long a leader that has died is waited for: 15 s by default.
 pub(crate) const LEASE: Duration = Duration::from_secs(6);
@@ -42,7 +42,7 @@ pub(crate) const LEADER: usize = 0;
 /// The place of the other one.
 pub(crate) const FOLLOWER: usize = 1;
 
-/// Everything that runs. Dropped, it ends: who uses another goes first.
+/// Everything that runs. It ends when dropped, dependents first.
 pub(crate) struct Stage {
     replicas: RefCell<Vec<Daemon>>,
     installation: Installation,
@@ -138,7 +138,7 @@ impl Stage {
     pub(crate) async fn close(self) -> Result<()> {
         for daemon in self.replicas.into_inner() {
             let status = daemon.stop().await.context("stopping the daemon")?;
-            ensure!(status.success(), "told to stop, the daemon ended with {status}");
+            ensure!(status.success(), "after SIGTERM, the daemon ended with {status}");
         }
         Ok(())
     }

@@ -1,26 +1,26 @@
-//! The steps as they are told: what each does, what is seen meanwhile, and what came of it.
+//! The steps that were shown: plan, observations and result of each.
 
 use std::cell::RefCell;
 use std::time::Instant;
 
 use super::line::{Line, Tone};
 
-/// What has been told so far.
+/// The steps so far.
 #[derive(Debug, Default)]
 pub(crate) struct Story {
-    steps: RefCell<Vec<Told>>,
+    steps: RefCell<Vec<StepShown>>,
     is_printed: bool,
 }
 
 #[derive(Debug)]
-struct Told {
+struct StepShown {
     title: &'static str,
-    /// What it does.
+    /// Its work.
     plan: &'static str,
     began: Instant,
-    /// What was done and seen.
+    /// Its observations.
     notes: Vec<Line>,
-    /// What came of it, once it is done.
+    /// Its result, once it is done.
     outcome: Option<String>,
 }
 
@@ -37,20 +37,21 @@ impl Story {
 
     /// A step begins.
     pub(crate) fn begin(&self, title: &'static str, plan: &'static str) {
-        let step = Told { title, plan, began: Instant::now(), notes: Vec::new(), outcome: None };
+        let step =
+            StepShown { title, plan, began: Instant::now(), notes: Vec::new(), outcome: None };
         self.print(&step.headline());
         self.fold();
         self.steps.borrow_mut().push(step);
     }
 
-    /// What was seen in the step that began last is of no interest any more.
+    /// Removes the observations of the last step.
     pub(crate) fn fold(&self) {
         if let Some(step) = self.steps.borrow_mut().last_mut() {
             step.notes.clear();
         }
     }
 
-    /// Something was done or seen in the step that began last.
+    /// Adds an observation to the last step.
     pub(crate) fn note(&self, text: String) {
         if let Some(step) = self.steps.borrow_mut().last_mut() {
             let note = step.timed(text);
@@ -59,14 +60,14 @@ impl Story {
         }
     }
 
-    /// The step that began last still waits. Where the story is drawn, one sees that.
+    /// The last step still waits. A drawn story shows that already.
     pub(crate) fn still(&self, what: &str) {
         if let Some(step) = self.steps.borrow().last() {
             self.print(&step.timed(format!("still waiting for {what}")));
         }
     }
 
-    /// The step that began last is done.
+    /// The last step is done.
     pub(crate) fn done(&self, outcome: String) {
         if let Some(step) = self.steps.borrow_mut().last_mut() {
             self.print(&Line::new(Tone::Good, format!("✓ {outcome}")));
@@ -74,7 +75,7 @@ impl Story {
         }
     }
 
-    /// A line for each step that has begun; what has been seen in the last one follows.
+    /// A line for each step that has begun, with the observations of the last one.
     pub(crate) fn lines(&self) -> Vec<Line> {
         let steps = self.steps.borrow();
         let lines = steps.iter().flat_map(|step| [vec![step.headline()], step.notes.clone()]);
@@ -88,7 +89,7 @@ impl Story {
     }
 }
 
-impl Told {
+impl StepShown {
     fn headline(&self) -> Line {
         match &self.outcome {
             Some(outcome) => Line::new(Tone::Good, "✓ ")
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_is_told_when_it_begins_and_again_when_it_is_done() {
+    fn a_step_is_printed_when_it_begins_and_when_it_is_done() {
         let story = Story::drawn();
         story.begin("one", "copies are made");
         story.note("it starts".to_owned());

@@ -18,7 +18,7 @@ enum State {
     Unknown,
     NotListed,
     Missing,
-    /// Somebody else's Secret of that name stands in the way.
+    /// A foreign Secret has that name.
     Conflict,
     /// The same, where no copy is wanted.
     Foreign,
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn before_the_daemon_is_up_nobody_is_said_to_miss_a_copy() {
+    fn before_the_daemon_is_up_no_copy_is_missing() {
         let snapshot =
             snapshot(vec![namespace("a", None, None), namespace("b", None, Some(holding(3, 140)))]);
         let texts = texts(&snapshot, usize::MAX);

@@ -22,8 +22,8 @@ async fn ecr_parses_a_token_that_the_fake_then_accepts() {
     assert_eq!(aws.verdict(DEFAULT_ACCOUNT, "eu-west-1", user, password), Verdict::Accepted);
     let host = format!("https://{DEFAULT_ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com");
     assert_eq!(data.proxy_endpoint(), Some(host.as_str()));
-    let told = data.expires_at().unwrap().to_millis().unwrap();
-    assert!((told - aws.issued()[0].expires_at.as_millisecond()).abs() <= 1);
+    let expiry = data.expires_at().unwrap().to_millis().unwrap();
+    assert!((expiry - aws.issued()[0].expires_at.as_millisecond()).abs() <= 1);
 }
 
 #[tokio::test]
@@ -35,15 +35,15 @@ async fn ecr_public_parses_its_single_entry() {
     let output = client.get_authorization_token().send().await.unwrap();
     let data = output.authorization_data().unwrap();
     assert!(data.authorization_token().unwrap().contains(TOKEN_MARKER));
-    let told = data.expires_at().unwrap().to_millis().unwrap();
-    assert!((told - aws.issued()[0].expires_at.as_millisecond()).abs() <= 1);
+    let expiry = data.expires_at().unwrap().to_millis().unwrap();
+    assert!((expiry - aws.issued()[0].expires_at.as_millisecond()).abs() <= 1);
     let password = aws.latest_password().unwrap();
     assert_eq!(aws.public_verdict("AWS", &password), Verdict::Accepted);
     assert_eq!(aws.count(Operation::GetPublicAuthorizationToken), 1);
 }
 
 #[tokio::test]
-async fn sts_tells_whose_the_key_is() {
+async fn sts_returns_the_owner_of_the_key() {
     let aws = FakeAws::start().await.unwrap();
     aws.add_identity("AKIA2", "111122223333", "arn:aws:iam::111122223333:user/b&c");
     let client = aws_sdk_sts::Client::new(&config(&aws, "AKIA2").await);
@@ -60,10 +60,10 @@ async fn an_assumed_role_calls_as_its_own_account() {
     let session = assume(&aws, None).await.unwrap();
     assert!(session.access_key_id().starts_with("ASIA"));
     let config = config_with(&aws, "us-east-1", session).await;
-    let who = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await.unwrap();
-    assert_eq!(who.account(), Some(ROLE_ACCOUNT));
+    let identity = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await.unwrap();
+    assert_eq!(identity.account(), Some(ROLE_ACCOUNT));
     let arn = "arn:aws:sts::210987654321:assumed-role/puller/night";
-    assert_eq!(who.arn(), Some(arn));
+    assert_eq!(identity.arn(), Some(arn));
     aws_sdk_ecr::Client::new(&config).get_authorization_token().send().await.unwrap();
     let issued = aws.issued().remove(0);
     assert_eq!((issued.account.as_str(), issued.arn.as_str()), (ROLE_ACCOUNT, arn));

@@ -42,7 +42,7 @@ async fn a_429_carries_its_retry_after() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_no_json_is_no_answer() {
+async fn a_page_without_json_is_not_an_answer() {
     let aws = FakeAws::start().await.unwrap();
     aws.fail_with(Fault::Garbage);
     let error = ecr(&aws).await.get_authorization_token().send().await.unwrap_err();
@@ -104,7 +104,7 @@ async fn dropping_the_fake_closes_its_port_and_its_connections() {
 }
 
 #[tokio::test]
-async fn what_is_no_call_to_aws_is_not_found_and_not_recorded() {
+async fn other_requests_than_calls_to_aws_are_not_found_and_not_recorded() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     let aws = FakeAws::start().await.unwrap();

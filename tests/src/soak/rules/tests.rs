@@ -104,7 +104,7 @@ fn what_a_tenant_wrote_may_be_anything_until_it_is_due() {
 #[test]
 fn an_entry_that_is_valid_and_wanted_does_not_vanish() {
     let mut later = expected();
-    // A fault puts off the deadline, and is no excuse for what was there.
+    // A fault extends the deadline, and does not excuse what was there.
     later.due = at(60);
     later.hosts.values_mut().for_each(|host| host.due = at(60));
     let history = [seen(10, token(9)), nothing(11), nothing(12)];

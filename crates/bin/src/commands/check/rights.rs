@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_right_is_told_with_its_object_and_its_namespace() {
+    fn a_right_is_shown_with_its_object_and_its_namespace() {
         let rights = rights("", Runs::Always);
         for expected in [
             "list namespaces in all namespaces",

@@ -1,4 +1,4 @@
-//! A cluster for tests, as it is seen by a config.
+//! A cluster for tests, as a config selects from it.
 
 use std::collections::BTreeMap;
 

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_is_said_in_words_and_seconds() {
+    fn the_time_left_is_in_words_and_seconds() {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let left = |seconds: i64| {
             let at = Timestamp::from_second(1_800_000_000 + seconds).unwrap();

@@ -1,4 +1,4 @@
-//! Why something is as it is, in words.
+//! Reasons in words.
 
 use ecr_refresher_sync::{
     desired::allow_list::Decision,

@@ -116,7 +116,7 @@ impl Status {
 }
 
 impl Row {
-    /// A row; `state` is none for what is not wanted.
+    /// A row; `state` is `None` for an unwanted copy.
     fn new(secret: &str, namespace: &str, state: Option<CopyState>, left: Left) -> Self {
         let failing = state.is_some_and(CopyState::is_failing);
         Self {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_comes_first_and_then_what_expires_first() {
+    fn failing_copies_come_first_and_then_those_that_expire_first() {
         assert_eq!(
             of_every_state().render(TableOutput::Table, false),
             "\
@@ -191,7 +191,7 @@ ecr-pull   team-i      fresh      -
     }
 
     #[test]
-    fn only_what_fails_is_shown_where_that_is_asked_for_and_all_is_counted() {
+    fn only_failing_copies_are_shown_on_request_and_all_are_counted() {
         let status = of_every_state();
         let shown = status.render(TableOutput::Table, true);
         assert_eq!(shown.lines().count(), 6);

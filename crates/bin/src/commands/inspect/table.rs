@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_what_is_in_them() {
+    fn columns_are_as_wide_as_their_widest_cell() {
         let mut table = Table::new(["NAME", "LEFT"]);
         assert_eq!(table.render(), "");
         table.add(["a".to_owned(), "5h".to_owned()]);

@@ -168,7 +168,7 @@ async fn a_list_without_the_secret_shows_its_deletion() {
 }
 
 #[tokio::test]
-async fn a_list_that_shows_what_was_written_is_no_news_and_anything_else_is_a_change() {
+async fn a_list_with_the_written_content_is_no_change_and_any_other_is_one() {
     for (version, is_news) in [(7, false), (8, true), (6, true)] {
         let mut cache = written().await;
         assert!(!cache.on_change(&Ok(Event::Init)));

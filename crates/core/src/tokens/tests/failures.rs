@@ -1,4 +1,4 @@
-//! Failures, and tokens of the cache that are of no use any more.
+//! Failures, and tokens of the cache that are no longer usable.
 
 use super::*;
 
@@ -66,7 +66,7 @@ fn a_token_that_is_the_same_again_is_not_worth_a_write_of_the_cache() {
     }
 }
 
-/// A replica that led the first term, whose token it still holds, and leads again after the token cache
+/// A replica that led the first term, still holds its token, and leads again after the token cache
 /// was deleted.
 fn leads_again_without_cache(seconds: i64) -> TokenStore {
     let mut store = store(&[registry("main", "eu-west-1")]);

@@ -5,7 +5,7 @@ use crate::{job::AccountPatch, observed::account::ObservedAccount};
 
 const HUB: &[(&str, &[&str])] = &[("hub-pull", &["team-b"])];
 
-/// A fixture whose pull Secret names the ServiceAccount `default`, with an empty cluster.
+/// A fixture with the ServiceAccount `default` in its pull Secret, and an empty cluster.
 fn naming_default() -> Fixture {
     let mut settings = settings(TEAMS, &tier_is_prod());
     settings.secrets[0].service_accounts = vec!["default".to_owned()];
@@ -179,7 +179,7 @@ fn a_service_account_that_another_client_keeps_resetting_is_patched_with_increas
 }
 
 #[test]
-fn another_pull_secret_is_no_repair() {
+fn adding_another_pull_secret_is_not_a_repair() {
     let mut fixture = linked();
     let mut both = fixture.settings.clone();
     let mut other = both.secrets[0].clone();
@@ -357,7 +357,7 @@ fn another_name_gets_the_free_slot_of_one_that_has_left_the_config() {
 }
 
 #[test]
-fn the_result_of_a_patch_whose_name_has_left_the_config_is_not_taken_for_that_of_another() {
+fn the_result_of_a_patch_of_a_removed_name_does_not_count_for_another() {
     for is_done in [true, false] {
         let mut fixture = with_copy();
         account(&mut fixture, "team-a", &[]);

@@ -56,7 +56,7 @@ fn a_date_that_is_set_postpones_no_refresh() {
 }
 
 #[test]
-fn a_date_that_is_set_back_postpones_no_refresh_of_a_token_that_is_about_to_expire() {
+fn an_earlier_date_postpones_no_refresh_of_a_token_that_is_about_to_expire() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     fixture.pass(LIFE - 80);
     fixture.token("two", LIFE);
@@ -67,7 +67,7 @@ fn a_date_that_is_set_back_postpones_no_refresh_of_a_token_that_is_about_to_expi
 }
 
 #[test]
-fn a_token_that_comes_after_the_date_was_set_back_is_spread_as_always() {
+fn a_token_after_an_earlier_date_is_spread_as_always() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     fixture.step(-HOUR);
     fixture.token("two", LIFE);
@@ -77,7 +77,7 @@ fn a_token_that_comes_after_the_date_was_set_back_is_spread_as_always() {
 }
 
 #[test]
-fn what_is_missing_goes_at_once() {
+fn a_missing_copy_is_written_at_once() {
     for seconds in STEPS {
         let mut fixture = Fixture::with_copies(&["team-a"]);
         fixture.namespace("team-b");

@@ -1,4 +1,4 @@
-//! What is there decides on what is written.
+//! The observed Secret decides on the write.
 
 use super::*;
 
@@ -51,7 +51,7 @@ fn a_copy_that_was_edited_is_written_once_and_forced() {
 }
 
 #[test]
-fn a_copy_whose_label_and_annotations_were_stripped_is_ours_still() {
+fn a_copy_without_label_and_annotations_is_still_ours() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     let stripped = Ownership::Ours {
         labelled: true,
@@ -107,7 +107,7 @@ fn a_copy_in_a_namespace_that_is_not_on_the_list_is_left_alone() {
 }
 
 #[test]
-fn a_foreign_secret_that_is_to_be_adopted_is_taken_over_by_force() {
+fn an_adopted_secret_is_applied_by_force() {
     let mut fixture = Fixture::ready();
     let mut settings = settings(TEAMS, &Selector::default());
     settings.secrets[0].on_conflict = OnConflict::Adopt;
@@ -120,7 +120,7 @@ fn a_foreign_secret_that_is_to_be_adopted_is_taken_over_by_force() {
 }
 
 #[test]
-fn who_fights_over_a_copy_is_slowed_down_and_reported() {
+fn repairs_of_a_contested_copy_slow_down_and_are_reported() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     let mut delays = Vec::new();
     let mut contested = Vec::new();
@@ -174,7 +174,7 @@ fn new_content_does_not_wait_where_repairs_are_slowed_down() {
 }
 
 #[test]
-fn a_write_takes_over_only_the_secret_that_is_known_to_be_there() {
+fn a_forced_write_names_the_observed_secret() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     let other = Uid::parse("0a1b2c3d-0000-4e5f-8a9b-000000000001");
@@ -184,7 +184,7 @@ fn a_write_takes_over_only_the_secret_that_is_known_to_be_there() {
 }
 
 #[test]
-fn where_nothing_is_known_to_be_there_nothing_is_taken_over_not_even_to_adopt() {
+fn without_an_observed_secret_no_write_is_forced_not_even_to_adopt() {
     let mut fixture = Fixture::ready();
     let mut adopting = fixture.settings.clone();
     adopting.secrets[0].on_conflict = OnConflict::Adopt;
@@ -212,7 +212,7 @@ fn a_copy_that_was_left_in_peace_for_a_while_is_made_right_at_once() {
 }
 
 #[test]
-fn a_foreign_secret_is_told_of_once_until_it_goes() {
+fn a_foreign_secret_is_reported_once_until_it_is_deleted() {
     let mut fixture = Fixture::ready();
     fixture.copy("team-a", Ownership::Foreign);
     fixture.copy("other", Ownership::Foreign);

@@ -12,15 +12,15 @@ fn a_copy_that_fails_waits_twice_as_long_each_time() {
     for failures in 1..=10 {
         let write = fixture.write();
         let ended = fixture.fail(write, WriteReason::ServerError);
-        let setback = ended.failure.unwrap();
-        assert_eq!(setback.count, failures);
+        let repeated = ended.failure.unwrap();
+        assert_eq!(repeated.count, failures);
         let longest = 2_f64.powf(f64::from(failures) - 1.0).min(300.0);
-        let delay = setback.delay.as_secs_f64();
+        let delay = repeated.delay.as_secs_f64();
         assert!(delay >= longest / 2.0 && delay <= longest, "{delay}");
 
         let due = fixture.index.next().unwrap();
         // The queue knows whole microseconds.
-        let expected = Moment::from(fixture.now.uptime + setback.delay);
+        let expected = Moment::from(fixture.now.uptime + repeated.delay);
         assert_eq!(due, Duration::from(expected));
         fixture.pass_until(due.saturating_sub(Duration::from_millis(1)));
         assert!(fixture.writes().is_empty());
@@ -86,7 +86,7 @@ fn a_refresh_that_fails_is_tried_again() {
 }
 
 #[test]
-fn what_the_api_server_asks_for_is_waited_for() {
+fn the_delay_of_the_api_server_is_respected() {
     let mut fixture = Fixture::ready();
     fixture.namespace("team-a");
     let write = fixture.write();
@@ -141,7 +141,7 @@ fn a_secret_in_the_way_that_a_new_list_does_not_show_is_out_of_the_way() {
 }
 
 #[test]
-fn a_secret_in_the_way_that_turns_out_to_be_ours_is_out_of_the_way() {
+fn a_conflict_ends_when_the_secret_turns_out_to_be_ours() {
     let mut fixture = Fixture::ready();
     fixture.namespace("team-a");
     let write = fixture.write();
@@ -169,9 +169,9 @@ fn what_was_altered_on_the_way_is_a_failure_that_waits() {
     for count in 1..=5 {
         let write = fixture.write();
         let observed = fixture.observed(edited(copy_of(&write.manifest)));
-        let setback = fixture.answer(write, observed).failure.unwrap();
-        assert_eq!(setback.failure.reason, WriteReason::Altered);
-        assert_eq!(setback.count, count);
+        let repeated = fixture.answer(write, observed).failure.unwrap();
+        assert_eq!(repeated.failure.reason, WriteReason::Altered);
+        assert_eq!(repeated.count, count);
         fixture.copy_event(Watched::Changed("team-a".to_owned(), observed));
         assert!(fixture.writes().is_empty(), "the echo makes it no hot loop");
         assert_eq!(fixture.state("team-a"), CopyState::Failed);
@@ -182,7 +182,7 @@ fn what_was_altered_on_the_way_is_a_failure_that_waits() {
 }
 
 #[test]
-fn who_has_failed_does_not_keep_a_new_namespace_waiting() {
+fn failing_copies_do_not_delay_a_new_namespace() {
     let mut fixture = Fixture::ready();
     fixture.namespace("team-full");
     let write = fixture.write();
@@ -193,7 +193,7 @@ fn who_has_failed_does_not_keep_a_new_namespace_waiting() {
 }
 
 #[test]
-fn a_write_that_was_done_though_its_answer_was_lost_is_no_failure_for_long() {
+fn a_write_with_a_lost_answer_stops_failing_when_its_effect_is_observed() {
     let mut fixture = Fixture::ready();
     fixture.namespace("team-a");
     let write = fixture.write();
@@ -206,12 +206,12 @@ fn a_write_that_was_done_though_its_answer_was_lost_is_no_failure_for_long() {
 
     fixture.copy_gone("team-a");
     let write = fixture.write();
-    let setback = fixture.fail(write, WriteReason::Timeout).failure.unwrap();
-    assert_eq!(setback.count, 1, "the first row of failures has ended");
+    let repeated = fixture.fail(write, WriteReason::Timeout).failure.unwrap();
+    assert_eq!(repeated.count, 1, "the first row of failures has ended");
 }
 
 #[test]
-fn a_write_whose_effect_is_seen_before_its_answer_is_lost_is_no_failure_either() {
+fn a_write_with_a_lost_answer_does_not_fail_if_its_effect_was_observed_before() {
     let mut fixture = Fixture::ready();
     fixture.namespace("team-a");
     let write = fixture.write();

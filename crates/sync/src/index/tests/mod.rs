@@ -11,6 +11,7 @@ mod races;
 mod reconfigure;
 mod refresh;
 mod report;
+mod writes;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::core::{Expression, Selector};
 use sha2::{Digest, Sha256};
 
+use self::writes::{Deletion, Write, is_repair, name_of, names_of};
 use super::{Index, event::Event};
 use crate::{
     desired::{
@@ -44,7 +46,7 @@ use crate::{
 const LIFE: i64 = 12 * 3600;
 /// Over how long refreshes are spread, in seconds.
 const SPREAD: u64 = 300;
-/// After how long what is wanted no more is deleted, in seconds.
+/// The grace period, in seconds.
 const GRACE: u64 = 600;
 /// How many fields an apply owns.
 const FIELDS: u16 = 5;
@@ -54,45 +56,6 @@ const UPTIME: Duration = Duration::from_hours(1);
 
 /// The usual config: one pull Secret.
 const TEAMS: &[(&str, &[&str])] = &[("ecr-pull", &["team-*"])];
-
-/// A running apply of a copy.
-#[derive(Debug)]
-struct Write {
-    namespace: Arc<str>,
-    manifest: Arc<Manifest>,
-    replaces: Option<Uid>,
-    job: Job,
-}
-
-/// A running deletion of a copy.
-#[derive(Debug)]
-struct Deletion {
-    namespace: Arc<str>,
-    uid: Uid,
-    resource_version: u64,
-    job: Job,
-}
-
-impl Index {
-    fn next_write(&mut self, now: Now) -> Option<Write> {
-        let job = self.next_job(now, JobClass::Apply)?;
-        let Action::Apply(apply) = &job.action else { panic!("{job:?}") };
-        let (manifest, replaces) = (Arc::clone(&apply.manifest), apply.replaces);
-        Some(Write { namespace: Arc::clone(&job.namespace), manifest, replaces, job })
-    }
-
-    fn next_deletion(&mut self, now: Now) -> Option<Deletion> {
-        let job = self.next_job(now, JobClass::Delete)?;
-        let Action::Delete(deletion) = job.action else { panic!("{job:?}") };
-        let crate::job::Deletion { uid, resource_version } = deletion;
-        Some(Deletion { namespace: Arc::clone(&job.namespace), uid, resource_version, job })
-    }
-
-    /// When any job is due.
-    fn next(&self) -> Option<Duration> {
-        self.next_due(JobClass::Delete)
-    }
-}
 
 /// The slot of the first pull Secret.
 fn first() -> SecretSlot {
@@ -144,7 +107,7 @@ impl Fixture {
         fixture
     }
 
-    /// One whose copy is there in `team-a`, because of the label of that namespace.
+    /// An index with a copy in `team-a`, because of the label of that namespace.
     fn labelled() -> Self {
         let mut fixture = Self::selecting(TEAMS, &tier_is_prod());
         fixture.list_namespaces(&[]);
@@ -260,7 +223,7 @@ impl Fixture {
         self.copy_event(Watched::ListEnded);
     }
 
-    /// A Secret that somebody has just changed to this.
+    /// A Secret that has just been changed to this.
     fn observed(&mut self, ownership: Ownership) -> ObservedCopy {
         self.version += 1;
         ObservedCopy { resource_version: self.version, uid: Some(uid()), ownership }
@@ -281,65 +244,6 @@ impl Fixture {
     fn manifest(&mut self, secret: SecretSlot, manifest: Arc<Manifest>) {
         self.manifest = Some(Arc::clone(&manifest));
         self.apply(Event::Manifest { secret, manifest });
-    }
-
-    // Writes.
-
-    /// The writes that are due, in their order. None of them ends by itself.
-    fn writes(&mut self) -> Vec<Write> {
-        std::iter::from_fn(|| self.index.next_write(self.now)).collect()
-    }
-
-    /// The only write that is due.
-    fn write(&mut self) -> Write {
-        let mut writes = self.writes();
-        assert_eq!(writes.len(), 1, "{writes:?}");
-        writes.remove(0)
-    }
-
-    /// The API server does what is asked.
-    fn finish(&mut self, write: Write) -> JobOutcome {
-        let observed = self.observed(copy_of(&write.manifest));
-        self.answer(write, observed)
-    }
-
-    #[expect(clippy::needless_pass_by_value, reason = "the job has ended")]
-    fn answer(&mut self, write: Write, observed: ObservedCopy) -> JobOutcome {
-        self.done(&write.job, Ok(Written::Copy(observed))).unwrap()
-    }
-
-    fn fail(&mut self, write: Write, reason: WriteReason) -> JobOutcome {
-        self.fail_until(write, reason, None)
-    }
-
-    #[expect(clippy::needless_pass_by_value, reason = "the job has ended")]
-    fn fail_until(&mut self, write: Write, reason: WriteReason, wait: Option<u64>) -> JobOutcome {
-        let failure = WriteFailure {
-            reason,
-            message: "no".to_owned(),
-            retry_after: wait.map(Duration::from_secs),
-        };
-        self.done(&write.job, Err(failure)).unwrap()
-    }
-
-    /// Finishes all writes that are due. Says which they were, a forced one with a `!`.
-    fn write_all(&mut self) -> Vec<String> {
-        let mut names = Vec::new();
-        while let Some(write) = self.index.next_write(self.now) {
-            names.push(name_of(&write));
-            self.finish(write);
-        }
-        names
-    }
-
-    /// The writes of all time to come with the moments at which they are due, as none fails.
-    fn write_as_due(&mut self) -> Vec<(String, Duration)> {
-        let mut all = Vec::new();
-        while let Some(due) = self.index.next() {
-            self.pass_until(due);
-            all.extend(self.write_all().into_iter().map(|name| (name, self.now.uptime)));
-        }
-        all
     }
 
     fn is_synced(&self) -> bool {
@@ -418,7 +322,7 @@ fn manifest(name: &str, now: Timestamp, life: i64) -> Manifest {
     }
 }
 
-/// What is there after a manifest was applied.
+/// The Secret after an apply of a manifest.
 fn copy_of(manifest: &Manifest) -> Ownership {
     Ownership::Ours {
         labelled: true,
@@ -428,7 +332,7 @@ fn copy_of(manifest: &Manifest) -> Ownership {
     }
 }
 
-/// A copy of which somebody has taken over a field.
+/// A copy after another client has taken over a field.
 fn edited(copy: Ownership) -> Ownership {
     match copy {
         Ownership::Ours { labelled, content, expires_at, owned_fields } => Ownership::Ours {
@@ -441,19 +345,7 @@ fn edited(copy: Ownership) -> Ownership {
     }
 }
 
-/// The UID of every Secret: what is made anew is told by its version here.
+/// The UID of every Secret: recreated ones differ by their version here.
 fn uid() -> Uid {
     Uid::parse("0a1b2c3d-0000-4e5f-8a9b-00000000000f").unwrap()
-}
-
-fn is_repair(write: &Write) -> bool {
-    matches!(&write.job.action, Action::Apply(apply) if apply.is_repair)
-}
-
-fn name_of(write: &Write) -> String {
-    format!("{}{}", write.namespace, if write.replaces.is_some() { "!" } else { "" })
-}
-
-fn names_of(writes: &[Write]) -> Vec<String> {
-    writes.iter().map(name_of).collect()
 }

@@ -43,7 +43,7 @@ fn the_order_in_which_the_lists_come_does_not_matter() {
 }
 
 #[test]
-fn a_namespace_that_is_not_on_the_list_gets_none() {
+fn a_namespace_outside_the_allow_list_gets_no_copy() {
     let mut fixture = Fixture::ready();
     fixture.namespace("other");
     fixture.namespace("my-team-a");
@@ -90,7 +90,7 @@ fn a_label_decides_as_it_comes_and_goes() {
 }
 
 #[test]
-fn a_namespace_that_loses_its_label_in_time_gets_none() {
+fn a_namespace_that_loses_its_label_in_time_gets_no_copy() {
     let mut fixture = Fixture::selecting(TEAMS, &tier_is_prod());
     fixture.list_copies(&[]);
     fixture.token("one", LIFE);
@@ -111,7 +111,7 @@ fn a_namespace_that_is_made_again_gets_a_copy_again() {
 }
 
 #[test]
-fn a_namespace_that_is_made_again_gets_a_copy_though_the_end_of_the_old_one_is_heard_late() {
+fn a_recreated_namespace_gets_a_copy_though_the_deletion_arrives_late() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     fixture.namespace_gone("team-a");
     fixture.namespace("team-a");
@@ -141,7 +141,7 @@ fn a_namespace_that_a_new_list_does_not_show_is_gone() {
 }
 
 #[test]
-fn the_first_copy_tells_how_long_its_namespace_has_waited() {
+fn the_first_copy_has_the_waiting_time_of_its_namespace() {
     let mut fixture = Fixture::ready();
     fixture.namespace("team-a");
     let first = fixture.write();

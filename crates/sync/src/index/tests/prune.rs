@@ -1,4 +1,4 @@
-//! Copies that are wanted no more.
+//! Copies that are no longer wanted.
 
 use super::*;
 
@@ -11,7 +11,7 @@ fn grace() -> i64 {
 }
 
 #[test]
-fn a_copy_that_is_wanted_no_more_goes_after_the_grace() {
+fn an_unwanted_copy_is_deleted_after_the_grace_period() {
     let mut fixture = Fixture::unwanted();
     fixture.pass(grace() - 1);
     assert!(deletions(&mut fixture).is_empty());
@@ -48,7 +48,7 @@ fn after_a_restart_the_grace_begins_anew() {
 }
 
 #[test]
-fn nothing_goes_before_all_namespaces_are_known() {
+fn nothing_is_deleted_before_all_namespaces_are_known() {
     let mut fixture = Fixture::unwanted();
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     fixture.restart();
@@ -131,7 +131,7 @@ fn without_prune_everything_stays() {
 }
 
 #[test]
-fn what_was_deleted_is_not_brought_back_by_what_the_watch_tells_late() {
+fn a_late_event_does_not_bring_back_a_deleted_copy() {
     let mut fixture = Fixture::unwanted();
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     fixture.pass(grace());
@@ -150,7 +150,7 @@ fn what_was_deleted_is_not_brought_back_by_what_the_watch_tells_late() {
 }
 
 #[test]
-fn what_is_made_after_a_deletion_is_seen_though_versions_have_gone_back() {
+fn a_secret_created_after_a_deletion_is_noticed_though_versions_have_gone_back() {
     let mut fixture = Fixture::unwanted();
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     fixture.pass(grace());

@@ -42,7 +42,7 @@ fn events_that_are_older_than_a_write_change_nothing() {
 }
 
 #[test]
-fn an_answer_that_is_older_than_what_the_watch_shows_changes_nothing() {
+fn an_answer_older_than_the_watch_changes_nothing() {
     let mut fixture = Fixture::ready();
     fixture.namespace("team-a");
     let write = fixture.write();
@@ -54,7 +54,7 @@ fn an_answer_that_is_older_than_what_the_watch_shows_changes_nothing() {
 }
 
 #[test]
-fn a_copy_whose_end_is_seen_before_the_answer_of_its_write_is_missing() {
+fn a_copy_that_is_deleted_before_the_answer_to_its_write_is_missing() {
     let mut fixture = Fixture::ready();
     fixture.namespace("team-a");
     let write = fixture.write();

@@ -13,7 +13,7 @@ impl Fixture {
         self.configure_all(settings(secrets, selector))
     }
 
-    /// What the engine does about a pull Secret that is added.
+    /// The engine's work for an added pull Secret.
     fn give_manifest(&mut self) {
         let manifest = self.manifest.clone().unwrap();
         self.manifest(first(), manifest);
@@ -35,7 +35,7 @@ impl Fixture {
 }
 
 #[test]
-fn no_namespace_gets_a_copy_for_want_of_labels_that_are_not_known_yet() {
+fn no_namespace_gets_a_copy_while_its_labels_are_unknown() {
     let mut fixture = Fixture::ready();
     fixture.configure(HUB, &Selector::default());
     fixture.labelled_namespace("team-a", "prod");
@@ -133,7 +133,7 @@ fn a_write_that_ends_after_its_pull_secret_has_left_says_nothing_about_the_next_
 }
 
 #[test]
-fn nothing_is_kept_of_a_namespace_that_went_during_a_write_of_what_has_left_the_config() {
+fn a_namespace_deleted_during_a_write_of_a_removed_pull_secret_is_forgotten() {
     let mut fixture = Fixture::ready();
     fixture.namespace("team-a");
     let write = fixture.write();

@@ -19,7 +19,7 @@ fn seconds(writes: &[(String, Duration)], start: Now) -> Vec<f64> {
 }
 
 #[test]
-fn all_copies_are_refreshed_once_each_at_its_place_in_the_spread() {
+fn each_copy_is_refreshed_once_at_its_position_in_the_spread() {
     let mut fixture = with_many();
     let start = fixture.now;
     fixture.token("two", LIFE);
@@ -74,7 +74,7 @@ fn the_copy_that_expires_first_goes_first() {
 }
 
 #[test]
-fn what_is_missing_or_damaged_goes_before_a_refresh() {
+fn missing_and_damaged_copies_are_written_before_a_refresh() {
     let mut fixture = with_many();
     let copy = fixture.token("two", LIFE);
     fixture.pass(SPREAD.cast_signed());
@@ -100,7 +100,7 @@ fn what_has_expired_goes_before_a_refresh_and_is_not_spread() {
 }
 
 #[test]
-fn what_has_expired_is_as_urgent_as_what_is_missing() {
+fn expired_copies_are_as_urgent_as_missing_ones() {
     let mut fixture = with_many();
     let expired = copy_of(&manifest("short", fixture.now.wall, 60));
     fixture.copy("team-7", expired);
@@ -120,7 +120,7 @@ fn a_new_namespace_does_not_wait_for_a_spread() {
 }
 
 #[test]
-fn a_token_that_comes_before_the_last_one_was_written_takes_its_place() {
+fn a_token_replaces_the_last_one_before_it_was_written() {
     let mut fixture = with_many();
     fixture.token("two", LIFE);
     let last = fixture.token("three", LIFE);

@@ -1,4 +1,4 @@
-//! What the index says of itself, and what it holds.
+//! The report of the index, and its size.
 
 use strum::VariantArray;
 
@@ -54,7 +54,7 @@ fn every_copy_is_counted_in_its_state() {
 }
 
 #[test]
-fn single_copies_are_told_only_when_asked_for() {
+fn single_copies_are_reported_only_on_request() {
     let fixture = Fixture::with_copies(&["team-a", "team-b"]);
     assert_eq!(fixture.report().secrets[0].copies.len(), 2);
     let brief = fixture.index.report(fixture.now, PerNamespace::Off);
@@ -88,7 +88,7 @@ fn the_earliest_expiration_is_that_of_the_copies_that_are_wanted() {
 
 #[test]
 fn patterns_count_the_namespaces_that_they_match() {
-    let mut fixture = Fixture::new(&[("ecr-pull", &["team-*", "*-a", "team-b", "nobody"])]);
+    let mut fixture = Fixture::new(&[("ecr-pull", &["team-*", "*-a", "team-b", "nowhere"])]);
     let patterns = |fixture: &Fixture| {
         let patterns = fixture.report().secrets[0].patterns.clone();
         patterns.into_iter().map(|(_, count)| count).collect::<Vec<_>>()
@@ -142,7 +142,7 @@ fn it_is_not_synced_before_each_pull_secret_has_its_list_and_its_token() {
 }
 
 #[test]
-fn nothing_is_kept_of_what_is_gone() {
+fn deleted_objects_are_forgotten() {
     let names: Vec<_> = (0..50).map(|number| format!("team-{number}")).collect();
     let mut fixture = Fixture::ready();
     for _ in 0..3 {
@@ -166,7 +166,7 @@ fn nothing_is_kept_of_what_is_gone() {
 }
 
 #[test]
-fn nothing_is_kept_of_what_new_lists_do_not_show() {
+fn objects_that_new_lists_do_not_show_are_forgotten() {
     let mut fixture = Fixture::with_copies(&["team-a", "team-b"]);
     fixture.copy("other", Ownership::Foreign);
     assert_eq!(fixture.entries(), 3);

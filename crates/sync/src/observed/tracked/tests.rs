@@ -1,4 +1,4 @@
-//! One object, and what is told of it in whichever order.
+//! One object, and changes of it in any order.
 
 mod properties;
 
@@ -107,7 +107,7 @@ fn what_was_deleted_is_not_revived_by_a_late_event() {
 }
 
 #[test]
-fn lists_are_told_apart_however_many_there_were() {
+fn any_number_of_lists_stay_distinct() {
     let (mut tracked, mut lists) = known(5);
     for _ in 0..1_000 {
         lists.begin();
@@ -118,7 +118,7 @@ fn lists_are_told_apart_however_many_there_were() {
 }
 
 #[test]
-fn a_write_after_an_own_deletion_during_the_same_list_is_not_missed_to_be_gone() {
+fn a_write_after_an_own_deletion_during_the_same_list_counts() {
     for is_answered_first in [true, false] {
         let (mut tracked, mut lists) = known(5);
         lists.begin();
@@ -139,7 +139,7 @@ fn a_write_after_an_own_deletion_during_the_same_list_is_not_missed_to_be_gone()
 }
 
 #[test]
-fn what_is_written_after_an_own_deletion_is_followed_also_after_a_restore() {
+fn a_write_after_an_own_deletion_is_followed_also_after_a_restore() {
     let (mut tracked, mut lists) = known(1_000);
     tracked.start_job();
     tracked.deleted(1_000, lists);

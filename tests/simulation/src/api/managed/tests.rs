@@ -71,7 +71,7 @@ fn owners_are_those_of_the_last_changes() {
 }
 
 #[test]
-fn what_is_applied_no_longer_goes_unless_another_owns_it() {
+fn a_field_that_is_no_longer_applied_is_removed_unless_another_owns_it() {
     use Operation::{Apply, Update};
     for (steps, expected) in [
         (vec![(Apply, "one", data(&["a", "b"])), (Apply, "one", data(&["b"]))], data(&["b"])),
@@ -83,7 +83,7 @@ fn what_is_applied_no_longer_goes_unless_another_owns_it() {
             ],
             data(&["a", "b"]),
         ),
-        // The whole map, when nobody owns anything in it.
+        // The whole map, when no manager owns anything in it.
         (vec![(Apply, "one", data(&["a"])), (Apply, "one", json!({}))], json!({})),
         (
             vec![

@@ -1,4 +1,4 @@
-//! Somebody else's Secret of the pull Secret's name.
+//! A foreign Secret with the name of the pull Secret.
 
 use anyhow::{Result, ensure};
 use ecr_refresher_tests::cluster::delete_secret;
@@ -25,7 +25,7 @@ pub(super) async fn foreign_secret(scene: &Scene<'_>) -> Result<String> {
     });
     let counts = counts.await?;
     scene.note(format!("{NAMESPACE} is on the list, and the metrics show 1 copy in conflict"));
-    scene.look().await;
+    scene.pause().await;
     ensure!(copy(stage, NAMESPACE).await? == foreign, "the foreign Secret was changed");
     ensure!(counts.failed_writes == tried, "it was tried to overwrite the foreign Secret");
     scene.note("the foreign Secret is untouched; now its owner deletes it");

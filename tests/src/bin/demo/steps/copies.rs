@@ -1,4 +1,4 @@
-//! What the steps look for in copies, and how they wait for it.
+//! Conditions on copies, and how the steps wait for them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

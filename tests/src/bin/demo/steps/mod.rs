@@ -76,19 +76,19 @@ pub(crate) const STEPS: [Step; 9] = [
     },
 ];
 
-/// Runs all steps, with a pause between them for who watches.
+/// Runs all steps, with a pause between them for the viewer.
 pub(crate) async fn run(stage: &Stage, story: &Story, pause: Duration) -> Result<()> {
     let scene = Scene { stage, story, pause };
     for (number, step) in STEPS.iter().enumerate() {
         if number > 0 {
-            scene.look().await;
+            scene.pause().await;
         }
         story.begin(step.title, step.plan);
         let outcome = tokio::time::timeout(LIMIT, (step.run)(&scene)).await;
         let outcome = outcome.with_context(|| format!("it still ran after {LIMIT:?}"));
         story.done(outcome.flatten().with_context(|| format!("in the step {:?}", step.title))?);
     }
-    scene.look().await;
+    scene.pause().await;
     story.fold();
     Ok(())
 }

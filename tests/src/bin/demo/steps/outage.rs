@@ -17,7 +17,7 @@ use super::copies::{
 /// What AWS answers meanwhile, and what the daemon calls that.
 const STATUS: u16 = 503;
 const REASON: &str = "server_error";
-/// So many calls fail before AWS is well again.
+/// The number of calls that fail before AWS recovers.
 const FAILURES: u64 = 5;
 /// The namespace that is added meanwhile.
 const NEWCOMER: &str = "team-d";
@@ -40,7 +40,7 @@ pub(super) async fn aws_fails(scene: &Scene<'_>) -> Result<String> {
     let took = took.as_millis();
     scene.note(format!("{NEWCOMER}, added just now, has its copy of #{last} after {took} ms"));
     failures(scene, "more calls to fail", failed_before + FAILURES).await?;
-    scene.look().await;
+    scene.pause().await;
     let count = check_last_good(stage, &before).await? - failed_before;
     scene.note(format!("{count} failed calls in the metrics, all copies as they were, and good"));
 
@@ -86,7 +86,7 @@ fn failure_in_log(stage: &Stage) -> Result<String> {
     let text = std::fs::read_to_string(log)?;
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut failures = lines.filter(|line| line["reason"] == REASON);
-    let failure = failures.next().context("the log does not tell of the failure")?;
+    let failure = failures.next().context("the log does not show the failure")?;
     let message = failure["message"].as_str().context("the line has no message")?;
     Ok(message.to_owned())
 }

@@ -10,9 +10,9 @@ use super::super::scene::Scene;
 use super::super::stage::{FOLLOWER, LEADER, LEASE, SECRET};
 use super::copies::{DEADLINE, check_same, copies, copy, counts_are, is_good};
 
-/// What it may take beside the lease: those who want it draw lots, and the machine is busy.
+/// The time beyond the Lease: a random delay of the candidates, and a busy machine.
 const MARGIN: Duration = Duration::from_secs(8);
-/// The namespace that is added while nobody leads.
+/// The namespace that is added while no replica leads.
 const NEWCOMER: &str = "team-e";
 
 pub(super) async fn leader_dies(scene: &Scene<'_>) -> Result<String> {
@@ -20,8 +20,8 @@ pub(super) async fn leader_dies(scene: &Scene<'_>) -> Result<String> {
     stage.start_replica("ecr-refresher-1").await?;
     ensure!(stage.counts(LEADER).await?.leads, "the first replica does not lead");
     ensure!(!stage.counts(FOLLOWER).await?.leads, "the second replica leads too");
-    scene.note("a second replica runs, and follows: it calls nobody and writes nothing");
-    scene.look().await;
+    scene.note("a second replica follows: it makes no calls and writes nothing");
+    scene.pause().await;
 
     let before = copies(stage).await?;
     let mut watch = CopyWatch::start(&stage.client(), NEWCOMER, SECRET).await?;

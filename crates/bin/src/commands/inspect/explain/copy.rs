@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::super::{Inspection, left::Left, reasons};
 use crate::words;
 
-/// What is there under the name of a pull Secret.
+/// The Secret with the name of a pull Secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CopyFound {

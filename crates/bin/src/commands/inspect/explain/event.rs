@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_of_our_events_is_told() {
+    fn the_newest_of_our_events_is_shown() {
         let events = vec![
             event("ecr-refresher", "Old", "2026-11-23T10:30:00.000000Z", None),
             event(
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn without_events_nothing_is_told() {
+    fn without_events_nothing_is_shown() {
         assert_eq!(newest(vec![]), None);
         let theirs = event("kubelet", "Theirs", "2026-11-23T10:59:00.000000Z", None);
         assert_eq!(newest(vec![theirs]), None);

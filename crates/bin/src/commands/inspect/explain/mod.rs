@@ -46,7 +46,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     if explanation.good { Ok(()) } else { Err(Failure::Reported) }
 }
 
-/// What is said of a namespace.
+/// The explanation of a namespace.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Explanation {
@@ -61,7 +61,7 @@ struct Explanation {
     secrets: Vec<About>,
 }
 
-/// What is said of one pull Secret in the namespace.
+/// The explanation of one pull Secret in the namespace.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct About {

@@ -13,7 +13,7 @@ namespaces:
   deny: [team-sandbox]
   selector: { matchLabels: { tier: prod } }";
 
-/// What is said of a namespace, but for the folder of the config file; and whether all is good.
+/// The explanation of a namespace, without the folder of the config file; and whether all is up to date.
 fn explain_with(config: &str, name: &str, seen: &[&str], copies: &[Value]) -> (String, bool) {
     let explanation = Explanation::of(&inspect(config, seen, copies), name);
     let text = explanation.text();
@@ -35,7 +35,7 @@ fn copy_line((text, _): (String, bool)) -> String {
 }
 
 #[test]
-fn the_pattern_that_allows_is_named_with_its_place_and_the_copy_with_its_expiry() {
+fn the_allowing_pattern_has_its_location_and_the_copy_its_expiry() {
     let said = explain("team-a", &["team-a tier=prod"], &[copy("team-a", 312)]);
     let expected = "\
 team-a: the namespace exists, with tier=prod
@@ -48,7 +48,7 @@ ecr-pull
 }
 
 #[test]
-fn what_refuses_a_namespace_is_named_with_its_place() {
+fn a_refusal_has_its_location() {
     for (namespace, seen, line) in [
         ("team-sandbox", "team-sandbox tier=prod", "denied by `team-sandbox` (config.yaml:6:14)"),
         (
@@ -64,12 +64,12 @@ fn what_refuses_a_namespace_is_named_with_its_place() {
         let (text, good) = explain(namespace, &[seen], &[]);
         assert!(text.contains(&format!("  config   {line}\n")), "{text}");
         assert!(text.ends_with("  copy     none\n"), "{text}");
-        assert!(good, "no copy is to be there");
+        assert!(good, "no copy is wanted");
     }
 }
 
 #[test]
-fn what_is_there_is_said_with_whose_it_is() {
+fn an_existing_secret_is_shown_with_its_owner() {
     let prod = ["team-a tier=prod"];
     for (copies, line) in [
         (vec![], "missing"),
@@ -94,7 +94,7 @@ fn what_is_there_is_said_with_whose_it_is() {
 }
 
 #[test]
-fn what_is_there_though_it_is_not_wanted_is_said_with_what_becomes_of_it() {
+fn an_unwanted_copy_is_shown_with_its_end() {
     let off = format!("{}prune: {{ enabled: false }}\n", config(CONFIG));
     let left = "1h left (2026-11-23T12:00:00Z)";
     for (config, copy, line) in [
@@ -107,9 +107,7 @@ fn what_is_there_though_it_is_not_wanted_is_said_with_what_becomes_of_it() {
         (
             config(CONFIG),
             unlabelled("x", 60),
-            format!(
-                "unwanted, ours, {left}: it is kept, because its managed-by label was removed"
-            ),
+            format!("unwanted, ours, {left}: it is kept, because its managed-by label was removed"),
         ),
         (
             config(CONFIG),
@@ -118,7 +116,7 @@ fn what_is_there_though_it_is_not_wanted_is_said_with_what_becomes_of_it() {
         ),
     ] {
         let said = explain_with(&config, "x", &["x"], &[copy]);
-        assert!(said.1, "all copies that are to be there are");
+        assert!(said.1, "all wanted copies exist");
         assert_eq!(copy_line(said), line);
     }
 }

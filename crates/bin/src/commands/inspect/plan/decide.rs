@@ -55,7 +55,7 @@ fn unwanted(
     refusal: String,
 ) -> Option<(Action, String)> {
     if view.terminating {
-        // What is there goes with the namespace.
+        // The Secret is deleted with the namespace.
         return view.decision.is_allowed().then_some((Action::Skip, refusal));
     }
     if !view.is_ours() {

@@ -62,7 +62,7 @@ fn a_foreign_secret_is_adopted_where_the_config_says_so() {
 }
 
 #[test]
-fn what_is_wanted_no_more_is_left_where_it_is_not_ours_to_delete() {
+fn an_unwanted_copy_that_is_not_deletable_is_kept() {
     let namespaces = ["other", "another tier=dev"];
     let copies = [unlabelled("other", 60), copy("another", 60)];
     let selected = config(
@@ -71,9 +71,8 @@ fn what_is_wanted_no_more_is_left_where_it_is_not_ours_to_delete() {
     let off = format!("{selected}prune: {{ enabled: false }}\n");
     let table = |config: &str| table(config, &namespaces, &copies);
     assert!(
-        table(&selected).contains(
-            "other       leave    `other` denies it; its managed-by label was removed"
-        ),
+        table(&selected)
+            .contains("other       leave    `other` denies it; its managed-by label was removed"),
         "{}",
         table(&selected)
     );
@@ -87,14 +86,14 @@ fn what_is_wanted_no_more_is_left_where_it_is_not_ours_to_delete() {
 }
 
 #[test]
-fn what_is_none_of_ours_is_not_shown() {
+fn foreign_secrets_are_not_shown() {
     let namespaces = ["other", "leaving!"];
     let table = table(&config(TEAMS), &namespaces, &[foreign("other"), copy("leaving", 60)]);
     assert_eq!(table, "0 copies\n");
 }
 
 #[test]
-fn what_is_kept_is_only_counted_unless_all_is_to_be_shown() {
+fn unchanged_copies_are_only_counted_unless_all_is_set() {
     let plan = Plan::of(&inspect(&config(TEAMS), &["team-a"], &[copy("team-a", 60)]));
     assert_eq!(plan.render(TableOutput::Table, false), "1 copy: 1 keep\n");
     let json: Value = serde_json::from_str(&plan.render(TableOutput::Json, false)).unwrap();

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{config::Kind, *};
 
-/// What the API server makes of a request: what is there now, if it was no deletion.
+/// The answer of the API server: the Secret after the request, unless that was a deletion.
 pub(super) type Answer = Result<Option<ObservedCopy>, WriteFailure>;
 
-/// Versions of different eras are never the same: else no client could tell a Secret of before a
-/// restore from one of after it.
+/// Versions of different eras are never the same: otherwise no client could distinguish a Secret of
+/// before a restore from one of after it.
 const ERAS: u64 = 1 << 16;
 
 /// Namespaces and Secrets with their resourceVersions.
@@ -27,7 +27,7 @@ pub(super) struct Cluster {
     pub(super) webhook: bool,
 }
 
-/// What etcd held at some time.
+/// The content of etcd at some time.
 #[derive(Default)]
 struct Backup {
     version: u64,
@@ -45,11 +45,11 @@ pub(super) struct Collection {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Secret {
     pub(super) observed: ObservedCopy,
-    /// Somebody else owns its data now, so that an apply must be forced.
+    /// Another client owns its data now, so an apply must be forced.
     edited: bool,
 }
 
-/// A watch and what it has not told yet. It tells late, and in order.
+/// A watch, and the events that it has not delivered yet. It delivers late, and in order.
 pub(super) struct Watch<T> {
     pub(super) events: VecDeque<(u64, Watched<T>)>,
     pub(super) connection: Connection,
@@ -57,11 +57,11 @@ pub(super) struct Watch<T> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Connection {
-    /// Nobody listens: what happens is not told.
+    /// There is no connection: events are lost.
     Lost,
-    /// The list has begun and is made later on: what happens until then is not told by itself.
+    /// The list has begun and is made later: until then there are no events.
     Listing,
-    /// All that happens is told.
+    /// Each change is an event.
     Watching,
 }
 
@@ -72,7 +72,7 @@ impl<T> Default for Watch<T> {
 }
 
 impl<T> Watch<T> {
-    fn tell(&mut self, version: u64, event: Watched<T>) {
+    fn send(&mut self, version: u64, event: Watched<T>) {
         if self.connection == Connection::Watching {
             self.events.push_back((version, event));
         }
@@ -95,9 +95,9 @@ impl<T> Watch<T> {
         if self.connection == Connection::Listing {
             self.connection = Connection::Watching;
             for (name, object) in objects {
-                self.tell(version, Watched::Listed(name.to_owned(), object));
+                self.send(version, Watched::Listed(name.to_owned(), object));
             }
-            self.tell(version, Watched::ListEnded);
+            self.send(version, Watched::ListEnded);
         }
     }
 }
@@ -138,7 +138,7 @@ impl Cluster {
         let version = self.next_version();
         self.namespaces.insert(name, namespace.clone());
         let event = Watched::Changed(name.to_owned(), namespace);
-        self.namespace_watch.tell(version, event);
+        self.namespace_watch.send(version, event);
     }
 
     pub(super) fn terminate_namespace(&mut self, name: &'static str) {
@@ -158,7 +158,7 @@ impl Cluster {
         if let Some(last) = self.namespaces.remove(name) {
             let version = self.next_version();
             let event = Watched::Gone(name.to_owned(), last);
-            self.namespace_watch.tell(version, event);
+            self.namespace_watch.send(version, event);
         }
     }
 
@@ -196,7 +196,7 @@ impl Cluster {
         let observed = ObservedCopy { resource_version: version, uid, ownership };
         let collection = self.collection_mut(kind);
         collection.secrets.insert(name, Secret { observed, edited });
-        collection.watch.tell(version, Watched::Changed(name.to_owned(), observed));
+        collection.watch.send(version, Watched::Changed(name.to_owned(), observed));
         observed
     }
 
@@ -211,18 +211,18 @@ impl Cluster {
         let collection = self.collection_mut(kind);
         if let Some(Secret { mut observed, .. }) = collection.secrets.remove(name) {
             observed.resource_version = version;
-            collection.watch.tell(version, Watched::Gone(name.to_owned(), observed));
+            collection.watch.send(version, Watched::Gone(name.to_owned(), observed));
         }
     }
 
-    /// Somebody changes the data: the field is theirs from then on.
+    /// A tenant changes the data, and owns that field from then on.
     pub(super) fn edit(&mut self, kind: Kind, name: &'static str) {
         if let Some(secret) = self.secret(kind, name) {
             self.put_secret(kind, name, edited(secret.observed.ownership), true);
         }
     }
 
-    /// Somebody removes a label, which nobody owns from then on: maybe the one that says whose it is.
+    /// A tenant removes a label, which then has no owner: with `the_one`, the label that marks it as ours.
     pub(super) fn strip(&mut self, kind: Kind, name: &'static str, the_one: bool) {
         if let Some(secret) = self.secret(kind, name) {
             let mut ownership = edited(secret.observed.ownership);
@@ -257,7 +257,7 @@ impl Cluster {
         }
         let applied = copy_of(&write.manifest);
         Ok(Some(match old {
-            // What changes nothing has no new version and no event.
+            // A write without a change has no new version and no event.
             Some(old) if !self.webhook && !old.edited && old.observed.ownership == applied => {
                 old.observed
             }

@@ -28,7 +28,7 @@ pub(super) struct Config {
     pub(super) prunes: bool,
 }
 
-/// What it says of a pull Secret.
+/// Its settings of a pull Secret.
 #[derive(Debug, Clone)]
 pub(super) struct Choice {
     pub(super) patterns: Patterns,
@@ -55,7 +55,7 @@ pub(super) enum Edit {
 }
 
 pub(super) const PATTERNS: [Patterns; 4] =
-    [&["team-*"], &["*"], &["team-a", "other"], &["team-a", "team-[ab]", "nobody"]];
+    [&["team-*"], &["*"], &["team-a", "other"], &["team-a", "team-[ab]", "nowhere"]];
 pub(super) const SELECTORS: [Select; 3] = [Select::All, Select::Prod, Select::AllButProd];
 
 impl Config {

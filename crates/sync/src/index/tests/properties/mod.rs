@@ -1,10 +1,10 @@
-//! Whatever happens, and in whichever order it is heard of: nothing is written or deleted that must
-//! not be, and in the end all is as it is to be.
+//! In any history, with events in any order, no forbidden write or deletion happens, and in the end all
+//! copies are up to date.
 
 mod cluster;
 mod config;
 mod rest;
-mod told;
+mod shown;
 mod world;
 
 use proptest::{collection::vec, prelude::*};
@@ -18,7 +18,7 @@ use super::*;
 
 const NAMES: [&str; 4] = ["team-a", "team-b", "team-c", "other"];
 
-/// What can happen.
+/// One step of a history.
 #[derive(Debug, Clone)]
 enum Step {
     MakeNamespace(&'static str, Tier),
@@ -27,12 +27,12 @@ enum Step {
     MakeForeign(Kind, &'static str),
     RemoveSecret(Kind, &'static str),
     Edit(Kind, &'static str),
-    /// Somebody removes a label: with `true`, the one that says that it is ours.
+    /// A tenant removes a label: with `true`, the one that marks it as ours.
     Strip(Kind, &'static str, bool),
     Webhook(bool),
     Token,
-    HearOfNamespace,
-    HearOfCopy(Kind),
+    DeliverNamespace,
+    DeliverCopy(Kind),
     RelistNamespaces,
     RelistCopies(Kind),
     ListNamespaces,
@@ -101,8 +101,8 @@ impl Dice {
             13 => Step::Strip(secret, name, dice.below(2) == 0),
             14 => Step::Webhook(dice.below(2) == 0),
             15..17 => Step::Token,
-            17..28 => Step::HearOfNamespace,
-            28..39 => Step::HearOfCopy(secret),
+            17..28 => Step::DeliverNamespace,
+            28..39 => Step::DeliverCopy(secret),
             39 => Step::RelistNamespaces,
             40 => Step::RelistCopies(secret),
             41..44 => Step::ListNamespaces,

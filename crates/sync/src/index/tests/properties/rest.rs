@@ -15,7 +15,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(GRACE);
 const LONGEST_WAIT_OF_A_WRITE: Duration = Duration::from_secs(SPREAD);
 
 impl World {
-    /// Faults stop, everything is heard of, and time passes until there is nothing left to do.
+    /// Faults stop, all events are delivered, and time passes until nothing is left to do.
     pub(super) fn settle(&mut self) {
         self.cluster.webhook = false;
         self.lead();
@@ -26,8 +26,8 @@ impl World {
         }
         let start = self.now.uptime;
         for _ in 0..100 {
-            self.hear_of_all();
-            self.told.note_unwanted(&self.config, self.now);
+            self.deliver_all();
+            self.shown.note_unwanted(&self.config, self.now);
             self.start(usize::MAX);
             let took = self.now.uptime.saturating_sub(start);
             assert!(took <= LONGEST_WAIT_OF_A_WRITE || !self.is_writing(), "{took:?}");
@@ -46,7 +46,7 @@ impl World {
         panic!("it does not come to rest");
     }
 
-    /// Each copy is exactly as it is to be, and known to be so.
+    /// Each copy is exactly as desired, and known to be so.
     pub(super) fn check_rest(&self) {
         let report = self.index.report(self.now, PerNamespace::All);
         assert_eq!(report.secrets.len(), self.config.kinds().count());
@@ -109,7 +109,7 @@ impl World {
                 self.relist_copies(kind);
                 self.cluster.list_copies(kind);
             }
-            self.hear_of_all();
+            self.deliver_all();
             assert_eq!(self.index.next(), None);
         }
     }

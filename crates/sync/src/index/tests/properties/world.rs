@@ -3,7 +3,7 @@
 use super::{
     cluster::{Answer, Cluster, Connection, Secret, refused},
     config::{Config, Edit, Kind},
-    told::Told,
+    shown::Shown,
     *,
 };
 
@@ -44,7 +44,7 @@ impl Flight {
     }
 }
 
-/// The cluster, the index, and what the index has been told.
+/// The cluster, the index, and what the index was shown.
 pub(super) struct World {
     pub(super) cluster: Cluster,
     pub(super) config: Config,
@@ -56,7 +56,7 @@ pub(super) struct World {
     pub(super) flights: Vec<Flight>,
     /// Requests that were cut off when another process came to lead: they may be done still.
     late: Vec<Flight>,
-    pub(super) told: Told,
+    pub(super) shown: Shown,
 }
 
 impl World {
@@ -73,7 +73,7 @@ impl World {
             manifests: Vec::new(),
             flights: Vec::new(),
             late: Vec::new(),
-            told: Told::default(),
+            shown: Shown::default(),
         };
         world.token();
         world.relist_namespaces();
@@ -92,8 +92,8 @@ impl World {
             Step::Strip(kind, name, the_one) => self.cluster.strip(kind, name, the_one),
             Step::Webhook(on) => self.cluster.webhook = on,
             Step::Token => self.token(),
-            Step::HearOfNamespace => drop(self.hear_of_namespace()),
-            Step::HearOfCopy(kind) => drop(self.hear_of_copy(kind)),
+            Step::DeliverNamespace => drop(self.deliver_namespace()),
+            Step::DeliverCopy(kind) => drop(self.deliver_copy(kind)),
             Step::RelistNamespaces => self.relist_namespaces(),
             Step::RelistCopies(kind) => self.relist_copies(kind),
             Step::ListNamespaces => self.cluster.list_namespaces(),
@@ -113,7 +113,7 @@ impl World {
             Step::BackUp => self.cluster.back_up(),
             Step::Restore => self.restore(),
         }
-        self.told.note_unwanted(&self.config, self.now);
+        self.shown.note_unwanted(&self.config, self.now);
     }
 
     fn apply(&mut self, event: Event) {
@@ -140,7 +140,7 @@ impl World {
         }
     }
 
-    // What the engine does.
+    // The engine.
 
     /// The slot of a pull Secret.
     fn slot(&self, kind: Kind) -> Option<SecretSlot> {
@@ -181,11 +181,11 @@ impl World {
         assert_eq!(labels_are_missing, self.config.selects() && !before.selects());
         for kind in removed {
             self.cluster.collection_mut(kind).watch.end();
-            self.told.forget(kind);
+            self.shown.forget(kind);
         }
         if labels_are_missing {
             self.cluster.namespace_watch.end();
-            self.told.labels_are_missing();
+            self.shown.labels_are_missing();
         }
         if at_once {
             self.take_up_watches();
@@ -231,40 +231,40 @@ impl World {
         }
     }
 
-    // What is told.
+    // Events.
 
-    fn hear_of_namespace(&mut self) -> Option<()> {
+    fn deliver_namespace(&mut self) -> Option<()> {
         let (_, change) = self.cluster.namespace_watch.events.pop_front()?;
-        self.told.of_namespace(&change);
+        self.shown.of_namespace(&change);
         self.apply(Event::Namespace(change));
         Some(())
     }
 
     pub(super) fn relist_namespaces(&mut self) {
         self.cluster.namespace_watch.relist();
-        self.told.of_namespace(&Watched::ListBegun);
+        self.shown.of_namespace(&Watched::ListBegun);
         self.apply(Event::Namespace(Watched::ListBegun));
     }
 
-    fn hear_of_copy(&mut self, kind: Kind) -> Option<()> {
+    fn deliver_copy(&mut self, kind: Kind) -> Option<()> {
         let (version, change) = self.cluster.collection_mut(kind).watch.events.pop_front()?;
-        self.told.of_copy(kind, version, &change);
+        self.shown.of_copy(kind, version, &change);
         let secret = self.slot(kind).expect("only what is in the config is watched");
         self.apply(Event::Copy { secret, change });
         Some(())
     }
 
-    pub(super) fn hear_of_all(&mut self) {
-        while self.hear_of_namespace().is_some() {}
+    pub(super) fn deliver_all(&mut self) {
+        while self.deliver_namespace().is_some() {}
         for kind in Kind::ALL {
-            while self.hear_of_copy(kind).is_some() {}
+            while self.deliver_copy(kind).is_some() {}
         }
     }
 
     pub(super) fn relist_copies(&mut self, kind: Kind) {
         let Some(secret) = self.slot(kind) else { return };
         self.cluster.collection_mut(kind).watch.relist();
-        self.told.of_copy(kind, 0, &Watched::ListBegun);
+        self.shown.of_copy(kind, 0, &Watched::ListBegun);
         self.apply(Event::Copy { secret, change: Watched::ListBegun });
     }
 
@@ -284,17 +284,17 @@ impl World {
             match &request {
                 Request::Write(write) => {
                     let manifest = &self.manifests[kind as usize];
-                    self.told.check_write(kind, write, manifest, &self.config);
+                    self.shown.check_write(kind, write, manifest, &self.config);
                 }
                 Request::Deletion(deletion) => {
-                    self.told.check_deletion(kind, deletion, &self.config, self.now);
+                    self.shown.check_deletion(kind, deletion, &self.config, self.now);
                 }
             }
             let name = NAMES.into_iter().find(|&name| name == &*namespace).unwrap();
             let mut others = self.flights.iter();
             let is_alone = others.all(|other| (other.kind, other.name) != (kind, name));
             assert!(is_alone, "two requests for {name} are under way");
-            self.told.of_start(kind, name);
+            self.shown.of_start(kind, name);
             self.flights.push(Flight { kind, name, request, answer: None });
         }
     }
@@ -318,19 +318,19 @@ impl World {
         }
         let Flight { kind, name, request, answer } = self.flights.remove(flight);
         let answer = answer.unwrap();
-        // Of what has left the config, it is told nothing.
-        let told = self.config.get(kind).map(|_| &mut self.told);
+        // Without the pull Secret in the config, nothing is shown.
+        let shown = self.config.get(kind).map(|_| &mut self.shown);
         match request {
             Request::Write(write) => {
-                if let (Ok(Some(observed)), Some(told)) = (&answer, told) {
-                    told.of_answer(kind, name, *observed);
+                if let (Ok(Some(observed)), Some(shown)) = (&answer, shown) {
+                    shown.of_answer(kind, name, *observed);
                 }
                 let result = answer.map(|observed| Written::Copy(observed.unwrap()));
                 self.index.job_done(&write.job, result, self.now);
             }
             Request::Deletion(deletion) => {
-                if let (Ok(_), Some(told)) = (&answer, told) {
-                    told.of_deletion(kind, name, deletion.resource_version);
+                if let (Ok(_), Some(shown)) = (&answer, shown) {
+                    shown.of_deletion(kind, name, deletion.resource_version);
                 }
                 let result = answer.map(|_| Written::Deleted);
                 self.index.job_done(&deletion.job, result, self.now);

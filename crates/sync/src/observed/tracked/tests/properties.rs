@@ -48,8 +48,8 @@ enum Step {
     Restore,
     BeginList,
     MakeList,
-    /// The list or the watch tells what is next.
-    Hear,
+    /// The list or the watch delivers the next event.
+    Deliver,
     StartWrite,
     StartDeletion,
     Do,
@@ -70,9 +70,9 @@ const STEPS: [Step; 23] = [
     Step::BeginList,
     Step::MakeList,
     Step::MakeList,
-    Step::Hear,
-    Step::Hear,
-    Step::Hear,
+    Step::Deliver,
+    Step::Deliver,
+    Step::Deliver,
     Step::StartWrite,
     Step::StartWrite,
     Step::StartDeletion,
@@ -87,7 +87,7 @@ const STEPS: [Step; 23] = [
     Step::DeleteAtOnce,
 ];
 
-enum Told {
+enum Shown {
     Listed(u64),
     ListEnded,
     Changed(u64),
@@ -101,7 +101,7 @@ enum Request {
     Deletion(u64),
 }
 
-/// What is there after a request; `Err` when it was refused, or the answer was lost.
+/// The object after a request; `Err` when it was refused, or the answer was lost.
 type Answer = Result<Option<u64>, ()>;
 
 #[derive(Default)]
@@ -109,9 +109,9 @@ struct World {
     server: Server,
     tracked: Tracked<u64>,
     lists: Lists,
-    /// Whether what happens is told: not before the list is made.
+    /// Whether changes are events: not before the list is made.
     is_watching: bool,
-    told: VecDeque<Told>,
+    shown: VecDeque<Shown>,
     request: Option<(Request, Option<Answer>)>,
 }
 
@@ -131,7 +131,7 @@ impl World {
             }
             Step::BeginList => self.begin_list(),
             Step::MakeList => self.make_list(),
-            Step::Hear => drop(self.hear()),
+            Step::Deliver => drop(self.deliver()),
             Step::StartWrite => self.start_job(),
             Step::StartDeletion => self.start_deletion(),
             Step::WriteAtOnce => {
@@ -154,47 +154,47 @@ impl World {
         }
     }
 
-    fn tell(&mut self, told: Told) {
+    fn send(&mut self, shown: Shown) {
         if self.is_watching {
-            self.told.push_back(told);
+            self.shown.push_back(shown);
         }
     }
 
     fn put(&mut self) -> u64 {
         let version = self.server.put();
-        self.tell(Told::Changed(version));
+        self.send(Shown::Changed(version));
         version
     }
 
     fn delete(&mut self) {
         if let Some(version) = self.server.delete() {
-            self.tell(Told::Gone(version));
+            self.send(Shown::Gone(version));
         }
     }
 
     fn begin_list(&mut self) {
-        self.told.clear();
+        self.shown.clear();
         self.is_watching = false;
         self.lists.begin();
     }
 
     fn make_list(&mut self) {
         if !self.is_watching {
-            self.told.extend(self.server.object.map(Told::Listed));
-            self.told.push_back(Told::ListEnded);
+            self.shown.extend(self.server.object.map(Shown::Listed));
+            self.shown.push_back(Shown::ListEnded);
             self.is_watching = true;
         }
     }
 
-    fn hear(&mut self) -> Option<()> {
-        match self.told.pop_front()? {
-            Told::Listed(version) => self.tracked.listed(version, self.lists),
-            Told::ListEnded => {
+    fn deliver(&mut self) -> Option<()> {
+        match self.shown.pop_front()? {
+            Shown::Listed(version) => self.tracked.listed(version, self.lists),
+            Shown::ListEnded => {
                 self.lists.end();
                 self.tracked.list_ended(self.lists);
             }
-            Told::Changed(version) => self.tracked.changed(version),
-            Told::Gone(version) => self.tracked.gone(version),
+            Shown::Changed(version) => self.tracked.changed(version),
+            Shown::Gone(version) => self.tracked.gone(version),
         }
         Some(())
     }
@@ -240,14 +240,14 @@ impl World {
         }
     }
 
-    /// All is heard of, in an order that `is_answered_first` decides.
+    /// All events are delivered, in an order that `is_answered_first` decides.
     fn settle(&mut self, is_answered_first: bool) {
         self.make_list();
         self.reach();
         if is_answered_first {
             self.answer();
         }
-        while self.hear().is_some() {}
+        while self.deliver().is_some() {}
         self.answer();
     }
 }

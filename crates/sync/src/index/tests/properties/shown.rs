@@ -1,4 +1,4 @@
-//! What the index was told, and what it may do by that.
+//! What lists, watches and answers have shown to the index, and the jobs that this allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,19 +7,19 @@ use super::{
     *,
 };
 
-/// What the index was told.
+/// What the index was shown.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct Shown {
     namespaces: BTreeMap<String, Namespace>,
     listed_namespaces: BTreeMap<String, Namespace>,
-    /// Whether all of them, with all labels that count, have been told.
+    /// Whether all of them, with all labels that count, were shown.
     namespaces_known: bool,
     copies: [Copies; 2],
     /// Since when a namespace is not to have a copy.
     unwanted_since: BTreeMap<(Kind, &'static str), Duration>,
 }
 
-/// What it was told of the copies of a pull Secret.
+/// What it was shown of the copies of a pull Secret.
 #[derive(Default)]
 struct Copies {
     /// The last of each by a list, a watch or an answer, with its version.
@@ -28,14 +28,14 @@ struct Copies {
     listed: BTreeSet<String>,
     /// Those of which a request was answered since that list began.
     answered: BTreeSet<String>,
-    /// Those of which a list or a watch has told something since their request began.
+    /// Those that a list or a watch has shown since their request began.
     moved: BTreeSet<String>,
     /// Those that were not in a list which has ended since their request began.
     unlisted: BTreeSet<String>,
     known: bool,
 }
 
-impl Told {
+impl Shown {
     // Namespaces.
 
     pub(super) fn of_namespace(&mut self, change: &Watched<Namespace>) {
@@ -116,7 +116,7 @@ impl Told {
         }
     }
 
-    /// A request was answered: what was there in this version is no more.
+    /// A deletion was answered: the object of this version is gone.
     pub(super) fn of_deletion(&mut self, kind: Kind, name: &str, version: u64) {
         let copies = &mut self.copies[kind as usize];
         copies.note(name, version + 1, None);
@@ -145,9 +145,9 @@ impl Told {
         }
     }
 
-    // What may be done.
+    // Allowed jobs.
 
-    /// A write is only for what the index was told to want, and only where it does not know better.
+    /// A write is only for a namespace that should have a copy by what was shown, and only if it is needed.
     pub(super) fn check_write(
         &self,
         kind: Kind,
@@ -159,7 +159,7 @@ impl Told {
         let copies = &self.copies[kind as usize];
         assert!(copies.known, "{name}: nothing is known to be missing");
         assert_eq!(write.manifest.content, manifest.content, "{name}");
-        let namespace = self.namespaces.get(name).expect("it was told of");
+        let namespace = self.namespaces.get(name).expect("it was shown");
         assert!(!namespace.terminating, "{name} is terminating");
         assert!(config.allows(kind, name, namespace), "{name} is not to have a copy");
 
@@ -181,12 +181,12 @@ impl Told {
         now: Now,
     ) {
         let name = &*deletion.namespace;
-        assert!(config.prunes, "{name}: nothing is to be deleted");
+        assert!(config.prunes, "{name}: nothing may be deleted");
         assert!(config.get(kind).is_some(), "{name}: it has left the config");
         assert!(self.namespaces_known, "{name}: what is wanted is not known");
         let copies = &self.copies[kind as usize];
         assert!(copies.known, "{name}: what is there is not known");
-        let namespace = self.namespaces.get(name).expect("it was told of");
+        let namespace = self.namespaces.get(name).expect("it was shown");
         assert!(!namespace.terminating, "{name} is terminating");
         assert!(!config.allows(kind, name, namespace), "{name} is to have a copy");
 
