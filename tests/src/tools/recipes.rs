@@ -180,12 +180,12 @@ pub(super) const RECIPES: [Recipe; 21] = [
         name: "docker-registry",
         source: Source::Debian { package: "docker-registry" },
     },
+    Recipe { tool: Tool::Skopeo, name: "skopeo", source: Source::Debian { package: "skopeo" } },
     Recipe {
         tool: Tool::Faketime,
         name: "faketime",
         source: Source::Debian { package: "faketime" },
     },
-    Recipe { tool: Tool::Skopeo, name: "skopeo", source: Source::Debian { package: "skopeo" } },
     Recipe { tool: Tool::Buildah, name: "buildah", source: Source::Debian { package: "buildah" } },
     Recipe {
         tool: Tool::MuslGcc,

@@ -80,7 +80,7 @@ fn an_existing_secret_is_shown_with_its_owner() {
         ),
         (
             vec![foreign("team-a")],
-            "conflict: a foreign Secret, written by kubectl-create, which is left alone \
+            "conflict: a foreign Secret, written by kubectl-create; it is not changed \
              (`onConflict: skip`)",
         ),
     ] {
