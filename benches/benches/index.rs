@@ -94,7 +94,7 @@ fn write_all(index: &mut Index) -> u64 {
         let ownership = Ownership::Ours {
             labelled: true,
             content: Some(manifest.content),
-            expires_at: manifest.expires_at,
+            expires_at: manifest.expires_at.map(Into::into),
             owned_fields: manifest.owned_fields,
         };
         let copy = ObservedCopy { resource_version: writes, uid: None, ownership };

@@ -95,7 +95,7 @@ fn check_copy(copy: &Secret, password: &str) -> Result<()> {
     let expires_at: jiff::Timestamp = copy.annotations()["ecr-refresher.io/expires-at"].parse()?;
     let hours = expires_at.duration_since(jiff::Timestamp::now()).as_secs_f64() / 3600.0;
     ensure!((11.9..=12.0).contains(&hours), "it expires in {hours} hours");
-    ensure!(copy.annotations()["ecr-refresher.io/content-hash"].len() == 32);
+    ensure!(copy.annotations()["ecr-refresher.io/content-hash"].len() == 16);
     let document = cluster::document(copy)?;
     let hosts = document["auths"].as_object().context("no auths")?;
     ensure!(hosts.len() == 1, "{:?}", hosts.keys());

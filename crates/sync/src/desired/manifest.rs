@@ -105,10 +105,10 @@ impl fmt::Debug for Manifest {
     }
 }
 
-/// The first 128 bits of the SHA-256.
+/// The first 64 bits of the SHA-256.
 fn hash(bytes: &[u8]) -> ContentHash {
     let digest = Sha256::digest(bytes);
-    ContentHash(std::array::from_fn(|index| digest[index]))
+    ContentHash::new(u64::from_be_bytes(std::array::from_fn(|index| digest[index])))
 }
 
 /// The body of an apply.

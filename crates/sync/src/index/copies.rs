@@ -72,7 +72,7 @@ impl Index {
             let manifest = Arc::clone(state.manifest.as_ref()?);
             let adopts = state.secret.on_conflict == OnConflict::Adopt;
             let owned = copy.observed().filter(|observed| observed.is_ours() || adopts);
-            let is_repair = copy.repairs.is_repair(manifest.content.prefix());
+            let is_repair = copy.repairs.is_repair(manifest.content.short());
             let replaces = owned.and_then(|observed| observed.uid);
             Action::Apply(Apply { manifest, replaces, is_repair })
         } else {
@@ -109,7 +109,7 @@ impl Index {
             (Action::Apply(Apply { manifest, is_repair, .. }), Ok(Written::Copy(observed))) => {
                 outcome.waited = copy.awaited_since.take().map(|since| since.until(now.uptime));
                 copy.written(observed, *lists);
-                let content = manifest.content.prefix();
+                let content = manifest.content.short();
                 outcome.contested = copy.repairs.record(content, *is_repair, now.uptime);
                 (!manifest.is_in(observed)).then(changed_on_the_way)
             }

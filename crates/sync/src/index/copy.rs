@@ -52,6 +52,9 @@ pub(super) struct CopyRecord {
     pub(super) failure: Option<Box<FailureRecord>>,
 }
 
+// Allocated one by one where there is one pull Secret: musl's allocator takes 16 bytes at a time.
+const _: () = assert!(size_of::<CopyRecord>() <= 120);
+
 /// The need of a copy.
 enum Need {
     Nothing,
@@ -214,7 +217,7 @@ impl CopyRecord {
         let earlier = self.turn.filter(|_| is_earlier_valid);
         let turn = earlier.map_or(turn, |earlier| turn.min(earlier.into()));
         (self.turn, self.has_incomplete_turn) = (Some(turn.into()), !manifest.is_complete);
-        let not_before = self.repairs.not_before(manifest.content.prefix());
+        let not_before = self.repairs.not_before(manifest.content.short());
         let due = turn.max(self.retry_at()).max(not_before);
         Some(Ticket::new(JobClass::Apply, due, deadline))
     }
@@ -262,7 +265,7 @@ impl CopyRecord {
                 OnConflict::Adopt => Need::Urgent,
             };
         };
-        let expires_at = expires_at.unwrap_or(Timestamp::MAX);
+        let expires_at = expires_at.map_or(Timestamp::MAX, Timestamp::from);
         if manifest.is_in(observed) {
             Need::Nothing
         } else if owned_fields == manifest.owned_fields && expires_at > now {

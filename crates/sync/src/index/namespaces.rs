@@ -1,11 +1,13 @@
 //! The namespaces by number and by name.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
+    hash::{BuildHasher, RandomState},
     sync::Arc,
 };
 
 use ecr_refresher_core::planted::{Bug, is_planted};
+use hashbrown::HashTable;
 
 use super::{
     accounts::AccountRecord,
@@ -22,7 +24,10 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Namespaces {
     entries: Vec<Option<Entry>>,
-    by_name: HashMap<Arc<str>, u32>,
+    /// The numbers by the hashes of the names, which the entries have: a map with the names as keys
+    /// would take six times as much.
+    by_name: HashTable<u32>,
+    hasher: RandomState,
     free: Vec<u32>,
     secrets: usize,
     accounts: usize,
@@ -34,9 +39,9 @@ pub(super) struct Entry {
     pub(super) name: Arc<str>,
     namespace: NamespaceRecord,
     /// By the slots of the pull Secrets.
-    pub(super) copies: Vec<CopyRecord>,
+    pub(super) copies: Box<[CopyRecord]>,
     /// By the slots of the names of ServiceAccounts.
-    pub(super) accounts: Vec<AccountRecord>,
+    pub(super) accounts: Box<[AccountRecord]>,
 }
 
 /// Whether a namespace exists.
@@ -139,23 +144,42 @@ impl Entry {
     }
 }
 
+/// The name of an entry that exists.
+fn name_of(entries: &[Option<Entry>], id: u32) -> &str {
+    entries.get(id as usize).and_then(Option::as_ref).map_or("", |entry| &entry.name)
+}
+
+fn resize<T: Default>(records: &mut Box<[T]>, length: usize) {
+    let mut all = std::mem::take(records).into_vec();
+    all.resize_with(length, T::default);
+    *records = all.into();
+}
+
 impl Namespaces {
     /// Namespaces with room for this many pull Secrets and names of ServiceAccounts.
     pub(super) fn new(secrets: usize, accounts: usize) -> Self {
-        Self { entries: Vec::new(), by_name: HashMap::new(), free: Vec::new(), secrets, accounts }
+        Self {
+            entries: Vec::new(),
+            by_name: HashTable::new(),
+            hasher: RandomState::new(),
+            free: Vec::new(),
+            secrets,
+            accounts,
+        }
     }
 
     /// The number of a name, which gets one if it has none.
     pub(super) fn intern(&mut self, name: &str) -> u32 {
-        if let Some(&id) = self.by_name.get(name) {
+        let hash = self.hasher.hash_one(name);
+        let entries = &self.entries;
+        if let Some(&id) = self.by_name.find(hash, |&id| name_of(entries, id) == name) {
             return id;
         }
-        let name: Arc<str> = name.into();
         let entry = Some(Entry {
-            name: Arc::clone(&name),
+            name: name.into(),
             namespace: NamespaceRecord::default(),
-            copies: vec![CopyRecord::default(); self.secrets],
-            accounts: vec![AccountRecord::default(); self.accounts],
+            copies: vec![CopyRecord::default(); self.secrets].into(),
+            accounts: vec![AccountRecord::default(); self.accounts].into(),
         });
         let id = if let Some(id) = self.free.pop() {
             self.entries[id as usize] = entry;
@@ -165,7 +189,8 @@ impl Namespaces {
             // A cluster has nowhere near 2³² namespaces.
             u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
         };
-        self.by_name.insert(name, id);
+        let Self { entries, by_name, hasher, .. } = self;
+        by_name.insert_unique(hash, id, |&id| hasher.hash_one(name_of(entries, id)));
         id
     }
 
@@ -174,7 +199,10 @@ impl Namespaces {
         if self.get(id).is_some_and(Entry::is_empty)
             && let Some(entry) = self.entries[id as usize].take()
         {
-            self.by_name.remove(&entry.name);
+            let hash = self.hasher.hash_one(&*entry.name);
+            if let Ok(known) = self.by_name.find_entry(hash, |&known| known == id) {
+                known.remove();
+            }
             self.free.push(id);
         }
     }
@@ -183,8 +211,8 @@ impl Namespaces {
     pub(super) fn make_room(&mut self, secrets: usize, accounts: usize) {
         (self.secrets, self.accounts) = (secrets, accounts);
         for entry in self.iter_mut() {
-            entry.copies.resize_with(secrets, CopyRecord::default);
-            entry.accounts.resize_with(accounts, AccountRecord::default);
+            resize(&mut entry.copies, secrets);
+            resize(&mut entry.accounts, accounts);
         }
     }
 

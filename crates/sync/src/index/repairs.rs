@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ecr_refresher_core::planted::{Bug, is_planted};
 
-use crate::{job::backoff, moment::Moment};
+use crate::job::backoff;
 
 /// Repairs that are further apart than this do not count together.
 const WINDOW: Duration = Duration::from_mins(10);
@@ -14,7 +14,8 @@ const AT_ONCE: u8 = 2;
 /// The content that was last written to an object, and how often it had to be written again.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Repairs {
-    last: Option<Moment>,
+    /// The uptime of the last repair, rounded up to a second: 4 bytes are enough for a century.
+    last: u32,
     /// The first bytes of the hash of the content; 0 before the first write.
     content: u32,
     count: u8,
@@ -33,9 +34,10 @@ impl Repairs {
         if !is_repair {
             return None;
         }
-        let is_recent = self.last.is_some_and(|last| last.until(now) <= WINDOW);
+        let is_recent = self.count > 0 && now.saturating_sub(self.last()) <= WINDOW;
         self.count = if is_recent { self.count.saturating_add(1) } else { 1 };
-        self.last = Some(now.into());
+        let seconds = now.as_secs() + u64::from(now.subsec_nanos() > 0);
+        self.last = u32::try_from(seconds).unwrap_or(u32::MAX);
         (self.count >= AT_ONCE).then_some(self.count.into())
     }
 
@@ -45,10 +47,14 @@ impl Repairs {
         let slows_down = self.is_repair(content)
             && self.count >= AT_ONCE
             && !is_planted(Bug::RepairsNeverSlowDown);
-        let last = self.last.filter(|_| slows_down);
-        last.map_or(Duration::ZERO, |last| {
-            last.after(backoff::delay(u32::from(self.count - AT_ONCE) + 1, None, 1.0))
-        })
+        if !slows_down {
+            return Duration::ZERO;
+        }
+        self.last() + backoff::delay(u32::from(self.count - AT_ONCE) + 1, None, 1.0)
+    }
+
+    fn last(&self) -> Duration {
+        Duration::from_secs(self.last.into())
     }
 }
 

@@ -1,6 +1,9 @@
 //! A copy, by the metadata of its Secret. The data is never read.
 
-use std::fmt;
+use std::{
+    fmt,
+    num::{NonZeroI64, NonZeroU64},
+};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -34,23 +37,25 @@ pub enum Ownership {
         /// The hash of its content, by its annotation.
         content: Option<ContentHash>,
         /// The earliest expiry of its entries, by its annotation.
-        expires_at: Option<Timestamp>,
+        expires_at: Option<Expiry>,
         /// How many of its fields are as we applied them: the API server moves a field in
         /// `managedFields` to the client that changes it.
         owned_fields: u16,
     },
 }
 
-/// A UID of Kubernetes. Not a `u128`, which would align each copy to 16 bytes.
+/// A UID of Kubernetes: its first half, which no UUID of a version leaves empty, and its second. So it
+/// takes 16 bytes also as an `Option`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Uid([u8; 16]);
+pub struct Uid(NonZeroU64, u64);
 
 impl Uid {
     /// Parses a UUID in its usual form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let number = u128::from_str_radix(&text.replace('-', ""), 16).ok()?;
-        let uid = Self(number.to_be_bytes());
+        let digits = text.replace('-', "");
+        let half = |digits: Option<&str>| u64::from_str_radix(digits?, 16).ok();
+        let uid = Self(NonZeroU64::new(half(digits.get(..16))?)?, half(digits.get(16..))?);
         // A UID that is formatted differently could not be used in a precondition.
         (uid.to_string() == text).then_some(uid)
     }
@@ -58,31 +63,54 @@ impl Uid {
 
 impl fmt::Display for Uid {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hex = format!("{:032x}", u128::from_be_bytes(self.0));
+        let hex = format!("{:016x}{:016x}", self.0, self.1);
         let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
         formatter.write_str(&parts.join("-"))
     }
 }
 
-/// The content of a copy: the first 128 bits of a SHA-256 over all that is applied.
+/// The content of a copy: the first 64 bits of a SHA-256 over all that is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ContentHash(pub [u8; 16]);
+pub struct ContentHash(NonZeroU64);
 
 impl ContentHash {
-    /// The annotation's value.
-    pub(crate) fn to_hex(self) -> String {
-        format!("{:032x}", u128::from_be_bytes(self.0))
+    /// The first 64 bits of a digest.
+    #[must_use]
+    pub fn new(first: u64) -> Self {
+        // One in 2⁶⁴ is 0.
+        Self(NonZeroU64::new(first).unwrap_or(NonZeroU64::MIN))
     }
 
-    /// The first 32 bits, enough to distinguish the contents of one copy.
-    pub(crate) fn prefix(self) -> u32 {
-        let [a, b, c, d, ..] = self.0;
-        u32::from_be_bytes([a, b, c, d])
+    /// The annotation's value.
+    pub(crate) fn to_hex(self) -> String {
+        format!("{:016x}", self.0)
+    }
+
+    /// Enough of it to distinguish the contents of one copy; never 0.
+    pub(crate) fn short(self) -> u32 {
+        let bits = self.0.get();
+        u32::try_from(bits >> 32 | 1).unwrap_or(u32::MAX)
     }
 
     fn from_hex(text: &str) -> Option<Self> {
-        let number = u128::from_str_radix(text, 16).ok()?;
-        Some(Self(number.to_be_bytes()))
+        u64::from_str_radix(text, 16).ok().and_then(NonZeroU64::new).map(Self)
+    }
+}
+
+/// When a copy expires, in microseconds since the Unix epoch: 8 bytes also as an `Option`, where that
+/// of a `Timestamp` takes 24.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expiry(NonZeroI64);
+
+impl From<Timestamp> for Expiry {
+    fn from(at: Timestamp) -> Self {
+        Self(NonZeroI64::new(at.as_microsecond()).unwrap_or(NonZeroI64::MIN))
+    }
+}
+
+impl From<Expiry> for Timestamp {
+    fn from(Expiry(micros): Expiry) -> Self {
+        Self::from_microsecond(micros.get()).unwrap_or(Self::UNIX_EPOCH)
     }
 }
 
@@ -119,7 +147,7 @@ impl ObservedCopy {
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         match self.ownership {
-            Ownership::Ours { expires_at, .. } => expires_at,
+            Ownership::Ours { expires_at, .. } => expires_at.map(Timestamp::from),
             Ownership::Foreign => None,
         }
     }
@@ -141,7 +169,9 @@ fn ownership(Metadata { object, applied, .. }: &Metadata) -> Ownership {
     Ownership::Ours {
         labelled,
         content: annotation(CONTENT_HASH).and_then(|text| ContentHash::from_hex(text)),
-        expires_at: annotation(EXPIRES_AT).and_then(|text| text.parse().ok()),
+        expires_at: annotation(EXPIRES_AT)
+            .and_then(|text| text.parse().ok())
+            .map(|at: Timestamp| at.into()),
         owned_fields: applied.unwrap_or_default(),
     }
 }
@@ -179,15 +209,15 @@ mod tests {
             "labels": {MANAGED_BY: MANAGER},
             "annotations": {
                 EXPIRES_AT: "2026-11-23T12:00:00Z",
-                CONTENT_HASH: "000000000000000000000000000000ff",
+                CONTENT_HASH: "00000000000000ff",
             },
             "managedFields": [managed(MANAGER, "Apply", &applied_fields())],
         }));
         assert_eq!(observed.resource_version, 42);
         let expected = Ownership::Ours {
             labelled: true,
-            content: Some(ContentHash(255_u128.to_be_bytes())),
-            expires_at: Some("2026-11-23T12:00:00Z".parse().unwrap()),
+            content: Some(ContentHash::new(255)),
+            expires_at: Some("2026-11-23T12:00:00Z".parse::<Timestamp>().unwrap().into()),
             owned_fields: 5,
         };
         assert_eq!(observed.ownership, expected);
@@ -225,6 +255,13 @@ mod tests {
         {
             assert_eq!(Uid::parse(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn the_parts_of_a_copy_are_no_larger_as_options() {
+        assert_eq!(size_of::<Option<Uid>>(), 16);
+        assert_eq!(size_of::<Option<ContentHash>>(), 8);
+        assert_eq!(size_of::<Option<Expiry>>(), 8);
     }
 
     #[test]

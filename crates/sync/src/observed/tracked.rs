@@ -65,57 +65,69 @@ pub(crate) enum Change<T> {
 /// - An event of the watch counts, unless something newer is known.
 #[derive(Debug, Clone)]
 pub(crate) struct Tracked<T> {
-    value: Option<T>,
+    state: State<T>,
     /// The number of the list that showed it last.
     listed_in: u32,
     /// The number of the list during or after which an own job was answered last.
     answered_in: u32,
-    /// The version at which it was deleted during the running job.
+    /// Boxed, because nearly no object has one.
+    job: Option<Box<RunningJob>>,
+}
+
+#[derive(Debug, Clone)]
+enum State<T> {
+    Present(T),
+    Absent {
+        /// Older versions were deleted by an own job: the watch may still show them.
+        deleted_version: u64,
+    },
+}
+
+/// What was observed since a job began.
+#[derive(Debug, Clone, Default)]
+struct RunningJob {
+    /// The version at which the object was deleted.
     gone_version: u64,
-    /// Older versions were deleted by an own job: the watch may still show them.
-    deleted_version: u64,
-    has_job: bool,
-    /// Whether the watch or a list has shown anything since the job began.
+    /// Whether the watch or a list has shown anything.
     has_moved: bool,
-    /// Whether a list ended without it during the running job.
+    /// Whether a list ended without the object.
     was_unlisted: bool,
+}
+
+impl<T> Default for State<T> {
+    fn default() -> Self {
+        Self::Absent { deleted_version: 0 }
+    }
 }
 
 impl<T> Default for Tracked<T> {
     fn default() -> Self {
-        Self {
-            value: None,
-            listed_in: 0,
-            answered_in: 0,
-            gone_version: 0,
-            deleted_version: 0,
-            has_job: false,
-            has_moved: false,
-            was_unlisted: false,
-        }
+        Self { state: State::default(), listed_in: 0, answered_in: 0, job: None }
     }
 }
 
 impl<T: Versioned> Tracked<T> {
     /// The object, if it exists.
     pub(crate) fn get(&self) -> Option<&T> {
-        self.value.as_ref()
+        match &self.state {
+            State::Present(value) => Some(value),
+            State::Absent { .. } => None,
+        }
     }
 
     /// Whether a job is running for it.
     pub(crate) fn has_job(&self) -> bool {
-        self.has_job
+        self.job.is_some()
     }
 
     /// A job starts.
     pub(crate) fn start_job(&mut self) {
-        (self.has_job, self.has_moved, self.was_unlisted) = (true, false, false);
-        self.gone_version = 0;
+        self.job = Some(Box::default());
     }
 
     /// The job has ended without a known effect, or its result no longer counts.
     pub(crate) fn end_job(&mut self) {
-        self.has_job = false;
+        self.job = None;
     }
 
     /// Merges what a list or the watch shows.
@@ -133,9 +145,7 @@ impl<T: Versioned> Tracked<T> {
             // The list may be older than the job's effect.
             self.changed(value);
         } else {
-            self.deleted_version = 0;
-            self.value = Some(value);
-            self.has_moved = true;
+            self.moved(State::Present(value));
         }
         self.listed_in = lists.number;
     }
@@ -144,63 +154,73 @@ impl<T: Versioned> Tracked<T> {
     /// another client may have deleted it before.
     fn list_ended(&mut self, lists: Lists) {
         if self.listed_in != lists.number && !is_planted(Bug::ListRemovesNothing) {
-            self.deleted_version = 0;
-            self.value = None;
-            self.was_unlisted = self.has_job;
+            self.state = State::default();
+            self.job.iter_mut().for_each(|job| job.was_unlisted = true);
         }
     }
 
     fn changed(&mut self, value: T) {
-        let is_old = self.is_newer_than(value.version()) || value.version() < self.deleted_version;
+        let is_old = match &self.state {
+            State::Present(known) => known.version() > value.version(),
+            State::Absent { deleted_version } => value.version() < *deleted_version,
+        };
         if !is_old {
-            self.value = Some(value);
-            self.has_moved = true;
+            self.moved(State::Present(value));
         }
     }
 
     fn gone(&mut self, version: u64) {
         if !self.is_newer_than(version) {
-            self.gone_version = version;
-            self.value = None;
-            self.has_moved = true;
+            self.job.iter_mut().for_each(|job| job.gone_version = version);
+            let deleted_version = match self.state {
+                State::Present(_) => 0,
+                State::Absent { deleted_version } => deleted_version,
+            };
+            self.moved(State::Absent { deleted_version });
         }
+    }
+
+    fn moved(&mut self, state: State<T>) {
+        self.state = state;
+        self.job.iter_mut().for_each(|job| job.has_moved = true);
     }
 
     /// The job has written this.
     pub(crate) fn written(&mut self, value: T, lists: Lists) {
-        self.has_job = false;
-        let is_older = self.has_moved && self.is_newer_than(value.version());
-        if self.was_unlisted || value.version() < self.gone_version || is_older {
+        // Nothing is known of the time since an answer that is late was asked for.
+        let late = RunningJob { has_moved: true, ..RunningJob::default() };
+        let RunningJob { gone_version, has_moved, was_unlisted } =
+            self.job.take().map_or(late, |job| *job);
+        let is_older = has_moved && self.is_newer_than(value.version());
+        if was_unlisted || value.version() < gone_version || is_older {
             return;
         }
-        self.value = Some(value);
+        self.state = State::Present(value);
         self.answered_in = lists.number;
-        self.deleted_version = 0;
     }
 
     /// The job has deleted the object that had this version.
     pub(crate) fn deleted(&mut self, version: u64, lists: Lists) {
-        self.has_job = false;
+        self.job = None;
         // A newer one was created by another client since.
         if !self.is_newer_than(version) {
-            self.deleted_version = version.saturating_add(1);
+            self.state = State::Absent { deleted_version: version.saturating_add(1) };
             self.answered_in = lists.number;
-            self.value = None;
         }
     }
 
     /// Forgets all but the running job.
     pub(crate) fn forget(&mut self) {
-        *self = Self { has_job: self.has_job, ..Self::default() };
+        *self = Self { job: self.job.take(), ..Self::default() };
     }
 
     /// Whether it holds nothing that is worth keeping.
     pub(crate) fn is_forgettable(&self) -> bool {
-        self.value.is_none() && !self.has_job
+        self.get().is_none() && self.job.is_none()
     }
 
     fn is_newer_than(&self, version: u64) -> bool {
-        self.value.as_ref().is_some_and(|known| known.version() > version)
+        self.get().is_some_and(|known| known.version() > version)
     }
 }
 

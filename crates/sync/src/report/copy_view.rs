@@ -169,7 +169,7 @@ mod tests {
             "labels": { MANAGED_BY: MANAGER, "tier": "prod" },
             "annotations": {
                 EXPIRES_AT: "2026-11-23T12:00:00Z",
-                CONTENT_HASH: "000000000000000000000000000000ff",
+                CONTENT_HASH: "00000000000000ff",
             },
             "managedFields": [{
                 "manager": MANAGER, "operation": "Apply", "apiVersion": "v1",

@@ -57,7 +57,7 @@ pub(super) fn copy(namespace: &str, minutes: i64) -> Value {
         "labels": { "app.kubernetes.io/managed-by": "ecr-refresher" },
         "annotations": {
             "ecr-refresher.io/expires-at": expires_at,
-            "ecr-refresher.io/content-hash": "000000000000000000000000000000ff",
+            "ecr-refresher.io/content-hash": "00000000000000ff",
         },
         "managedFields": [{
             "manager": "ecr-refresher", "operation": "Apply", "apiVersion": "v1",

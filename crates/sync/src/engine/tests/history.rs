@@ -316,7 +316,7 @@ impl World {
             let expected = Ownership::Ours {
                 labelled: true,
                 content: Some(desired.content),
-                expires_at: desired.expires_at,
+                expires_at: desired.expires_at.map(Into::into),
                 owned_fields: desired.owned_fields,
             };
             assert_eq!(ownership, is_allowed.then_some(expected), "{name}");

@@ -277,7 +277,7 @@ fn applied(apply: &Apply, version: u64) -> ObservedCopy {
         ownership: Ownership::Ours {
             labelled: true,
             content: Some(content),
-            expires_at,
+            expires_at: expires_at.map(Into::into),
             owned_fields,
         },
     }

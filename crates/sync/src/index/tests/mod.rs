@@ -316,7 +316,7 @@ fn manifest(name: &str, now: Timestamp, life: i64) -> Manifest {
         body: Bytes::from_static(b"{}"),
         uid_at: 1,
         is_complete: true,
-        content: ContentHash(std::array::from_fn(|index| hash[index])),
+        content: ContentHash::new(u64::from_be_bytes(std::array::from_fn(|index| hash[index]))),
         expires_at: Some(now + SignedDuration::from_secs(life)),
         owned_fields: FIELDS,
     }
@@ -327,7 +327,7 @@ fn copy_of(manifest: &Manifest) -> Ownership {
     Ownership::Ours {
         labelled: true,
         content: Some(manifest.content),
-        expires_at: manifest.expires_at,
+        expires_at: manifest.expires_at.map(Into::into),
         owned_fields: manifest.owned_fields,
     }
 }

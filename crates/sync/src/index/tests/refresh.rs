@@ -149,7 +149,7 @@ fn a_copy_that_never_expires_is_refreshed_like_any_other() {
     let mut fixture = Fixture::ready();
     let forever = Ownership::Ours {
         labelled: true,
-        content: Some(ContentHash([1; 16])),
+        content: Some(ContentHash::new(1)),
         expires_at: None,
         owned_fields: FIELDS,
     };
