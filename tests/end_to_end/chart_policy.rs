@@ -39,7 +39,7 @@ pub(crate) fn tests() -> Vec<Scenario> {
             "with the daemon's token, a copy is made, refreshed, repaired and pruned",
             own,
         ),
-        Scenario::new("the policy applies only to the daemon, and not at home", only_the_daemon),
+        Scenario::new("the policy applies only to the daemon", only_the_daemon),
     ]
     .map(|scenario| scenario.needing(&[Tool::Helm]))
     .into()
@@ -233,15 +233,6 @@ async fn only_the_daemon(control_plane: Arc<ControlPlane>) -> Result<()> {
         api.patch_metadata(&bound.name, &PatchParams::default(), &edit).await?;
         api.delete(&bound.name, &DeleteParams::default()).await?;
     }
-    // At home is the token cache, of another type.
-    let home = bound.installation.home();
-    let cache = bound.installation.token_cache();
-    let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": cache }, "type": "Opaque",
-    });
-    let api: Api<Secret> = Api::namespaced(bound.installation.client().await?, home);
-    let apply = PatchParams::apply("ecr-refresher");
-    api.patch_metadata(&cache, &apply, &Patch::Apply(&secret)).await?;
     Ok(())
 }
 

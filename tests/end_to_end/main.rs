@@ -9,6 +9,7 @@ mod chart_flow_schema;
 mod chart_manifests;
 mod chart_options;
 mod chart_policy;
+mod chart_policy_attacks;
 mod chart_releases;
 mod chart_rights;
 mod chart_side_by_side;
@@ -86,6 +87,7 @@ fn scenarios() -> Vec<Scenario> {
         chart_side_by_side::tests(),
         chart_flow_schema::tests(),
         chart_policy::tests(),
+        chart_policy_attacks::tests(),
         chart_account_policy::tests(),
         moto::tests(),
         keyring::tests(),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::{Result, ensure};
 use ecr_refresher_tests::{
     cluster::{self, delete_secret, eventually_secret},
-    control_plane::ControlPlane,
+    control_plane::{ControlPlane, Filter},
     fake_aws::{FakeAws, Fault, Operation, Rule},
     wait::eventually,
 };
@@ -24,6 +24,7 @@ pub(crate) fn tests() -> Vec<Scenario> {
     vec![
         Scenario::new("two registries of one identity are one call, also when forced", one_call),
         Scenario::new("a hundred registries of three identities make no storm of calls", no_storm),
+        Scenario::new("registries of three identities cause one write per refresh", one_write),
     ]
 }
 
@@ -125,5 +126,29 @@ async fn all_hold_the_latest(
         Ok(())
     })
     .await?;
+    Ok(())
+}
+
+async fn one_write(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let aws = FakeAws::start().await?;
+    aws.set_token_life(LIFE);
+    let registry = |number: usize| {
+        let role = format!("arn:aws:iam::{number:012}:role/puller");
+        let ecr = json!({ "region": REGION, "assumeRole": { "roleArn": role } });
+        json!({ "name": format!("registry-{number}"), "ecr": ecr })
+    };
+    let registries = json!([registry(1), registry(2), registry(3)]);
+    let audit = control_plane.audit().from_now()?;
+    let (installation, _daemon) = start(&control_plane, &aws, "together", registries).await?;
+    eventually("six refreshes", PATIENCE * 2, async || {
+        let issued = aws.issued().len();
+        ensure!(issued >= 7 * 3, "{issued} tokens were issued");
+        Ok(())
+    })
+    .await?;
+    let patches = Filter::default().verb("patch").resource("secrets").namespace("together-a");
+    let (writes, issued) = (audit.count(&installation.user(), patches)?, aws.issued().len());
+    // The tokens of one refresh arrive within a moment, or now and then in two.
+    ensure!(writes <= issued / 3 + 3, "{writes} writes for {issued} tokens of three registries");
     Ok(())
 }

@@ -38,8 +38,6 @@ pub fn render_file(values: &Path, release: &str, namespace: &str) -> Result<Vec<
         .args(["template", release, CHART, "--namespace", namespace])
         .arg("--values")
         .arg(values)
-        // What the API server has that the chart asks it for.
-        .args(["--api-versions", "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"])
         .arg("--skip-tests")
         .output()
         .context("starting helm")?;

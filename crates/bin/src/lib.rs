@@ -1,5 +1,6 @@
 //! `ecr-refresher` as a library: the program, and the daemon for its simulation.
 
+mod admission;
 mod cli;
 pub mod commands;
 pub mod config;

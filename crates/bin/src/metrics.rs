@@ -19,6 +19,8 @@ pub(crate) struct Metrics {
     pub(crate) tokens: TokenMetrics,
     pub(crate) sync: SyncMetrics,
     pub(crate) config: ConfigMetrics,
+    /// One series, once it is known.
+    pub(crate) admission_policy: GaugeVec,
     leader: Gauge,
     leadership: Leadership,
     store: SharedTokenStore,
@@ -48,14 +50,22 @@ impl Metrics {
                 "Whether this replica is the one that calls AWS and writes.",
             )?;
             registry.register(Box::new(leader.clone()))?;
+            let admission_policy = GaugeVec::new(
+                Opts::new(
+                    "ecr_refresher_admission_policy_enforced",
+                    "Whether the API server refused a Secret of another type, when that was last tried.",
+                ),
+                &[],
+            )?;
+            registry.register(Box::new(admission_policy.clone()))?;
             register_build(&registry)?;
             register_process(&registry)?;
-            Ok((tokens, sync, config, leader))
+            Ok((tokens, sync, config, admission_policy, leader))
         };
-        let (tokens, sync, config, leader) =
+        let (tokens, sync, config, admission_policy, leader) =
             register().context("the metrics cannot be registered")?;
         config.accepted(now);
-        Ok(Self { registry, tokens, sync, config, leader, leadership, store })
+        Ok(Self { registry, tokens, sync, config, admission_policy, leader, leadership, store })
     }
 
     /// The metrics in Prometheus' text format, piece by piece. The engine is asked for a

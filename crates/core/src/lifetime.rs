@@ -1,5 +1,7 @@
 //! How long a token lives, and when to replace it. Pure: the time is passed in.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 /// The longest life that ECR gives a token: 12 hours (ECR API reference, `GetAuthorizationToken`).
@@ -65,9 +67,18 @@ impl Lifetime {
     /// earlier by `jitter`, so that many clusters do not ask at once. Both are in 0..=1.
     #[must_use]
     pub fn refresh_at(&self, fraction: f64, jitter: f64) -> Timestamp {
+        let wait = self.wait(fraction).mul_f64(1.0 - jitter / 20.0);
+        self.issued_at.saturating_add(wait).unwrap_or(self.issued_at)
+    }
+
+    /// The longest time that [`Lifetime::refresh_at`] is earlier by chance.
+    pub(crate) fn jitter(&self, fraction: f64) -> Duration {
+        self.wait(fraction) / 20
+    }
+
+    fn wait(&self, fraction: f64) -> Duration {
         let life = self.expires_at.duration_since(self.issued_at).min(LONGEST);
-        let wait = life.as_secs_f64() * fraction * (1.0 - jitter / 20.0);
-        self.issued_at.saturating_add(SignedDuration::from_secs_f64(wait)).unwrap_or(self.issued_at)
+        Duration::try_from(life).unwrap_or_default().mul_f64(fraction)
     }
 }
 

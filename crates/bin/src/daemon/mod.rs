@@ -5,6 +5,7 @@ mod election;
 mod events;
 mod http;
 mod lease;
+mod policy;
 mod reload;
 mod signals;
 mod tasks;
@@ -31,7 +32,10 @@ pub(crate) use self::{
     dependencies::identity, http::Server, signals::Signals, token_cache::TokenCache,
     tokens::log as log_token,
 };
-use self::{election::Election, events::Publisher, reload::Reload, tasks::Tasks, tokens::Tokens};
+use self::{
+    election::Election, events::Publisher, policy::PolicyCheck, reload::Reload, tasks::Tasks,
+    tokens::Tokens,
+};
 use crate::{
     config::{Config, Follower},
     metrics::Metrics,
@@ -108,6 +112,15 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
         metrics.tokens.clone(),
     );
     let (config, current) = watch::channel(Arc::new(config));
+    let policy = PolicyCheck {
+        client,
+        home: home.clone(),
+        config: current.clone(),
+        leadership: leadership.clone(),
+        metrics: metrics.admission_policy.clone(),
+        notices: notices.clone(),
+        clock: clock.clone(),
+    };
     let tokens = Tokens {
         aws,
         cache,
@@ -136,6 +149,7 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
     tasks.spawn_last("tokens", writers.track_future(tokens.run(shutdown)));
     writers.close();
     tasks.spawn("reload", reload.run());
+    tasks.spawn("admission policy", policy.run());
     tasks.spawn("events", publisher.run());
     let handle = DaemonHandle { engine: handle, leadership, tokens: store, metrics };
     Ok(Running { tasks, handle })

@@ -130,6 +130,20 @@ impl SourceState {
         }
     }
 
+    /// How much earlier than another one a token may be due by chance alone.
+    pub(super) fn jitter(&self, at_fraction: f64) -> Duration {
+        self.lifetime().map_or(Duration::ZERO, |lifetime| lifetime.jitter(at_fraction))
+    }
+
+    /// Whether its token, which was replaced without a failure so far, is due within this time.
+    pub(super) fn is_refreshed_within(&self, time: Duration, now: Now) -> bool {
+        self.is_wanted()
+            && self.fetching.is_none()
+            && self.failures == 0
+            && self.lifetime().is_some()
+            && self.due.uptime <= now.uptime.saturating_add(time)
+    }
+
     /// Records what the source returned. Returns whether it is a new token.
     pub(super) fn succeeded(&mut self, token: Token, generation: u64, now: Now) -> bool {
         self.tried = true;

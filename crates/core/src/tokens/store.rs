@@ -162,12 +162,18 @@ impl TokenStore {
         self.term
     }
 
-    /// The sources to ask now. Each answer goes to [`TokenStore::answered`].
+    /// The sources to ask now. Each answer goes to [`TokenStore::answered`]. A token that is due soon is
+    /// replaced together with one that is due now: so a refresh is one write of each copy, however many
+    /// registries it has.
     pub fn due(&mut self, now: Now) -> Vec<Ask> {
         self.forget_expired(now);
         let mut asks = Vec::new();
+        let is_refresh = |state: &SourceState| state.is_refreshed_within(Duration::ZERO, now);
+        let is_any_refreshed = self.sources.values().any(is_refresh);
         for state in self.sources.values_mut() {
-            if state.is_wanted() && state.fetching.is_none() && state.due.is_reached(now) {
+            let is_due = state.is_wanted() && state.fetching.is_none() && state.due.is_reached(now);
+            let early = state.jitter(self.at_fraction);
+            if is_due || is_any_refreshed && state.is_refreshed_within(early, now) {
                 self.last_fetch += 1;
                 state.fetching = Some(self.last_fetch);
                 asks.push(Ask { id: self.last_fetch, source: state.source.clone() });

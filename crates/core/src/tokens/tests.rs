@@ -1,5 +1,6 @@
 mod cache;
 mod failures;
+mod together;
 
 use std::{sync::Arc, time::Duration};
 

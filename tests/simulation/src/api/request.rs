@@ -53,6 +53,8 @@ pub struct RequestInfo {
     pub name: String,
     /// When it was sent, in virtual time from the start of the run.
     pub at: Duration,
+    /// Whether it changes nothing.
+    pub dry_run: bool,
 }
 
 /// A request that names a resource of this server.
@@ -75,6 +77,7 @@ pub(super) struct Request {
 pub(super) struct Query {
     pub(super) field_manager: Option<String>,
     pub(super) force: bool,
+    pub(super) dry_run: bool,
     pub(super) resource_version: String,
     pub(super) limit: usize,
     pub(super) continue_token: String,
@@ -186,7 +189,8 @@ impl RequestInfo {
                 (Some(request.verb), Some(request.kind), request.namespace.clone(), name)
             }
         };
-        Self { id, caller, verb, kind, namespace, name, at }
+        let dry_run = request.is_ok_and(|request| request.query.dry_run);
+        Self { id, caller, verb, kind, namespace, name, at, dry_run }
     }
 
     /// The object, if the request is about a single one.
@@ -206,6 +210,7 @@ impl Query {
             match &*key {
                 "fieldManager" => query.field_manager = Some(value.into_owned()),
                 "force" => query.force = is_true,
+                "dryRun" => query.dry_run = true,
                 "resourceVersion" => query.resource_version = value.into_owned(),
                 "limit" => query.limit = value.parse().unwrap_or_default(),
                 "continue" => query.continue_token = value.into_owned(),

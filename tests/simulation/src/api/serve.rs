@@ -112,6 +112,10 @@ impl Server {
     }
 
     fn handle(&mut self, request: &Request) -> Result<Answer, Status> {
+        if request.query.dry_run {
+            // The daemon verifies the admission policy, which refuses its dry runs.
+            return Err(Status::new(422, "Invalid", "denied request: rule `type`"));
+        }
         match request.verb {
             Verb::Get => self.read(request),
             Verb::List => self.list(request),

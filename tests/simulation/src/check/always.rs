@@ -76,7 +76,7 @@ fn count(recent: &mut VecDeque<Duration>, now: Duration) -> usize {
 /// The copy or ServiceAccount that a request writes.
 fn written(request: &RequestInfo) -> Option<Key> {
     let kind = request.kind.filter(|kind| matches!(kind, Kind::Secret | Kind::ServiceAccount))?;
-    let is_write = request.verb.is_some_and(Verb::writes);
+    let is_write = request.verb.is_some_and(Verb::writes) && !request.dry_run;
     is_write.then(|| Key::new(kind, &request.namespace, &request.name))
 }
 

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use super::rights::{Right, Runs, needed};
 use crate::{
+    admission::{self, REMEDY, Verification},
     cli::CheckArgs,
     config::{self, Config, RegistrySettings},
     kubernetes,
@@ -33,6 +34,7 @@ pub(super) struct Findings {
     /// How many rights the config needs.
     rights: usize,
     missing_rights: Vec<Right>,
+    admission_policy: Verification,
     identities: Vec<Identified>,
 }
 
@@ -59,8 +61,11 @@ pub(super) async fn check(args: &CheckArgs, config: &Config) -> Result<Findings>
     let rights = needed(config, &home, runs);
     let count = rights.len();
     let missing_rights = missing(&client, rights).await?;
+    // A valid config has a pull Secret.
+    let secret = config.sync.secrets.first().map_or("", |secret| &secret.name);
+    let admission_policy = admission::verify(&client, &home, secret).await;
     let identities = identities(&config.registries).await;
-    Ok(Findings { rights: count, missing_rights, identities })
+    Ok(Findings { rights: count, missing_rights, admission_policy, identities })
 }
 
 /// The rights that the caller does not have, in their order.
@@ -125,7 +130,9 @@ impl Identified {
 impl Findings {
     /// Whether nothing is missing.
     pub(super) fn is_good(&self) -> bool {
-        self.missing_rights.is_empty() && self.identities.iter().all(|found| found.arn.is_some())
+        self.missing_rights.is_empty()
+            && !matches!(self.admission_policy, Verification::Missing(_))
+            && self.identities.iter().all(|found| found.arn.is_some())
     }
 
     pub(super) fn text(&self) -> String {
@@ -146,6 +153,17 @@ impl Findings {
         for right in &self.missing_rights {
             let _ = writeln!(text, "missing right: {right}");
         }
+        let _ = match &self.admission_policy {
+            Verification::Enforced => writeln!(text, "the admission policy is enforced"),
+            Verification::Missing(namespace) => writeln!(
+                text,
+                "the admission policy is missing: the API server accepts a Secret of another type in \
+                 {namespace}; {REMEDY}"
+            ),
+            Verification::Unknown(problem) => {
+                writeln!(text, "could not verify the admission policy: {problem}")
+            }
+        };
         let rights = plural(self.rights as u64, "right", "rights");
         let missing = self.missing_rights.len();
         let _ = match missing {
