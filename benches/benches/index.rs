@@ -21,6 +21,7 @@ use ecr_refresher_sync::{
         copy::{ObservedCopy, Ownership},
         namespace::Namespace,
     },
+    release::Release,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::core::Selector;
@@ -42,6 +43,7 @@ fn settings() -> Settings {
             allow_list: allow_list.expect("these are globs"),
             service_accounts: Vec::new(),
             on_conflict: OnConflict::Skip,
+            take_over: Vec::new(),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
         }],
@@ -61,7 +63,9 @@ fn manifest(settings: &Settings, password: &str) -> Arc<Manifest> {
         lifetime: Some(lifetime.expect("a life")),
     }]);
     let config = config.expect("one entry");
-    Arc::new(Manifest::render(&settings.secrets[0], &config).expect("a good Secret"))
+    let release = Release::new("home", "ecr-refresher");
+    let manifest = Manifest::render(&settings.secrets[0], &release, &config);
+    Arc::new(manifest.expect("a good Secret"))
 }
 
 /// Everything is listed, and nothing is written yet.
@@ -92,12 +96,12 @@ fn write_all(index: &mut Index) -> u64 {
         let Action::Apply(Apply { manifest, .. }) = &job.action else { continue };
         writes += 1;
         let ownership = Ownership::Ours {
-            labelled: true,
             content: Some(manifest.content),
             expires_at: manifest.expires_at.map(Into::into),
-            owned_fields: manifest.owned_fields,
+            owned_fields: Some(manifest.owned_fields),
         };
-        let copy = ObservedCopy { resource_version: writes, uid: None, ownership };
+        let copy =
+            ObservedCopy { resource_version: writes, uid: None, ownership, changed_by: None };
         index.job_done(&job, Ok(Written::Copy(copy)), now());
     }
     writes

@@ -6,12 +6,12 @@ use std::{fmt::Debug, path::PathBuf, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use ecr_refresher_core::{Auth, Credentials, Host, Lifetime, dockerconfig::DockerConfig};
 use ecr_refresher_sync::{
-    MANAGER,
     desired::{
         allow_list::AllowList,
         manifest::Manifest,
         settings::{OnConflict, PullSecret},
     },
+    release::Release,
 };
 use ecr_refresher_tests::fake_aws::PASSWORD_MARKER;
 use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
@@ -107,10 +107,16 @@ async fn apply(client: &Client, names: &[String], secrets: &[Secret]) -> Result<
     stream::iter(writes).buffer_unordered(CONCURRENCY).try_collect().await
 }
 
+/// The release that the floor writes for.
+fn release() -> Release {
+    Release::new("home", "floor")
+}
+
 /// Writes one copy.
 pub(crate) async fn write(client: &Client, namespace: &str, secret: &Secret) -> Result<()> {
     let api = Api::<Secret>::namespaced(client.clone(), namespace);
-    let parameters = PatchParams::apply(MANAGER);
+    let release = release();
+    let parameters = PatchParams::apply(release.manager());
     api.patch_metadata(&secret.name_any(), &parameters, &Patch::Apply(secret))
         .await
         .with_context(|| format!("writing the Secret of {namespace}"))?;
@@ -153,9 +159,10 @@ pub(crate) fn pull_secret(name: &str) -> Result<Secret> {
         allow_list: AllowList::new(vec!["*".to_owned()], vec![], Selector::default())?,
         service_accounts: Vec::new(),
         on_conflict: OnConflict::Skip,
+        take_over: Vec::new(),
         labels: [].into(),
         annotations: [].into(),
     };
-    let manifest = Manifest::render(&secret, &config.context("no document")?)?;
+    let manifest = Manifest::render(&secret, &release(), &config.context("no document")?)?;
     Ok(serde_json::from_slice(&manifest.body)?)
 }

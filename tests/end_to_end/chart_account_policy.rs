@@ -172,7 +172,7 @@ async fn both_in_force(installation: &Installation) -> Result<()> {
     let client = installation.client().await?;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), "workday-a");
     let accounts: Api<ServiceAccount> = Api::namespaced(client, "workday-a");
-    let apply = PatchParams::apply("ecr-refresher").dry_run();
+    let apply = PatchParams::apply(&installation.field_manager()).dry_run();
     let opaque =
         json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "workday-pull" } });
     let label = json!({ "metadata": { "labels": { "team": "mine" } } });

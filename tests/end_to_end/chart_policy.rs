@@ -8,6 +8,7 @@ use ecr_refresher_tests::{
     cluster::{self, create_namespace, patch_secret},
     control_plane::ControlPlane,
     daemon::Installation,
+    release,
     tools::Tool,
     wait::eventually,
 };
@@ -68,31 +69,17 @@ impl Bound {
         });
         let installation = Installation::new(control_plane, name, config).await?;
         let copies = Api::namespaced(installation.client().await?, &namespace);
-        let bound = Self { installation, admin, namespace, copies, name: secret };
-        eventually("the policy to be in force", PATIENCE, async || {
-            let opaque = with(&bound.copy("e30="), &json!({ "type": "Opaque" }));
-            let apply = PatchParams::apply("ecr-refresher").force().dry_run();
-            let opaque = Patch::Apply(opaque);
-            refused(bound.copies.patch_metadata(&bound.name, &apply, &opaque).await, "type")
-        })
-        .await?;
-        Ok(bound)
+        Ok(Self { installation, admin, namespace, copies, name: secret })
     }
 
     /// A copy as the daemon writes it.
     fn copy(&self, document: &str) -> Value {
-        json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": { "name": self.name, "labels": { LABEL: "ecr-refresher" } },
-            "type": "kubernetes.io/dockerconfigjson",
-            "data": { ".dockerconfigjson": document },
-        })
+        release::copy(&self.installation.release(), &self.name, document)
     }
 
     /// Applies by force with the daemon's token, as a thief would.
     async fn apply(&self, secret: &Value) -> kube::Result<PartialObjectMeta<Secret>> {
-        let apply = PatchParams::apply("ecr-refresher").force();
+        let apply = PatchParams::apply(&self.installation.field_manager()).force();
         self.copies.patch_metadata(&self.name, &apply, &Patch::Apply(secret)).await
     }
 

@@ -8,6 +8,7 @@ use ecr_refresher_tests::{
     control_plane::ControlPlane,
     daemon::Installation,
     fake_aws::FakeAws,
+    release,
     tools::Tool,
     wait::eventually,
 };
@@ -25,6 +26,7 @@ use serde_json::{Value, json};
 use crate::{chart_policy::refused, scenario::Scenario};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+const KEPT_BY: &str = "ecr-refresher.io/kept-by";
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 
 pub(crate) fn tests() -> Vec<Scenario> {
@@ -41,26 +43,27 @@ pub(crate) fn tests() -> Vec<Scenario> {
 struct Target {
     secrets: Api<Secret>,
     namespace: String,
+    manager: String,
     secret: Value,
 }
 
 impl Target {
     /// A Secret as the daemon writes it: a copy, or the token cache.
     async fn new(installation: &Installation, namespace: &str, name: &str) -> Result<Self> {
-        let (kind, key) = if name == installation.token_cache() {
-            ("Opaque", "tokens.json")
+        let secret = if name == installation.token_cache() {
+            json!({
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": { "name": name, "labels": { MANAGED_BY: "ecr-refresher" } },
+                "type": "Opaque",
+                "data": { "tokens.json": "e30=" },
+            })
         } else {
-            ("kubernetes.io/dockerconfigjson", ".dockerconfigjson")
+            release::copy(&installation.release(), name, "e30=")
         };
-        let secret = json!({
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": { "name": name, "labels": { MANAGED_BY: "ecr-refresher" } },
-            "type": kind,
-            "data": { key: "e30=" },
-        });
         let secrets = Api::namespaced(installation.client().await?, namespace);
-        Ok(Self { secrets, namespace: namespace.to_owned(), secret })
+        let manager = installation.field_manager();
+        Ok(Self { secrets, namespace: namespace.to_owned(), manager, secret })
     }
 
     fn name(&self) -> &str {
@@ -71,7 +74,7 @@ impl Target {
     async fn apply(&self, changes: &Value) -> kube::Result<PartialObjectMeta<Secret>> {
         let mut secret = self.secret.clone();
         json_patch::merge(&mut secret, changes);
-        let apply = PatchParams::apply("ecr-refresher").force();
+        let apply = PatchParams::apply(&self.manager).force();
         self.secrets.patch_metadata(self.name(), &apply, &Patch::Apply(secret)).await
     }
 }
@@ -91,10 +94,6 @@ async fn install(control_plane: &Arc<ControlPlane>, name: &str) -> Result<(Insta
     });
     let installation = Installation::new(control_plane, name, config).await?;
     let copy = Target::new(&installation, &namespace, &pull).await?;
-    eventually("the policy to be in force", TIMEOUT, async || {
-        refused(copy.apply(&json!({ "type": "Opaque" })).await, "type")
-    })
-    .await?;
     Ok((installation, copy))
 }
 
@@ -139,12 +138,35 @@ async fn attacks(control_plane: Arc<ControlPlane>) -> Result<()> {
         let found = secret(&control_plane.admin_client(), namespace, target.name()).await?;
         ensure!(found.is_none(), "{namespace}/{} was written", target.name());
     }
-    // The same on a copy that exists.
-    copy.apply(&json!({})).await?;
-    for (rule, attack) in attacks.iter().filter(|(rule, _)| *rule != "type") {
+    let others = json!({ "metadata": { "annotations": { KEPT_BY: "other/refresher" } } });
+    let of_copies = [
+        ("labels", json!({ "metadata": { "labels": { "ecr-refresher.io/release": "a.b" } } })),
+        ("release", json!({ "metadata": { "annotations": null } })),
+        ("release", others.clone()),
+    ];
+    for (rule, attack) in &of_copies {
         refused(copy.apply(attack).await, rule).with_context(|| attack.to_string())?;
     }
-    Ok(())
+    // The same on a copy that exists.
+    copy.apply(&json!({})).await?;
+    for (rule, attack) in attacks.iter().chain(&of_copies).filter(|(rule, _)| *rule != "type") {
+        refused(copy.apply(attack).await, rule).with_context(|| attack.to_string())?;
+    }
+    // What another release keeps can neither be written nor deleted.
+    let admin = control_plane.admin_client();
+    let delete =
+        async || copy.secrets.delete(copy.name(), &DeleteParams::default()).await.map(drop);
+    patch_secret(
+        &admin,
+        &copy.namespace,
+        copy.name(),
+        &json!({ "metadata": { "managedFields": [{}] } }),
+    )
+    .await?;
+    refused(delete().await, "ours").context("a copy without an apply of ours")?;
+    patch_secret(&admin, &copy.namespace, copy.name(), &others).await?;
+    refused(copy.apply(&json!({})).await, "ours")?;
+    refused(delete().await, "ours")
 }
 
 async fn ordinary(control_plane: Arc<ControlPlane>) -> Result<()> {

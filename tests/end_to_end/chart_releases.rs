@@ -52,12 +52,12 @@ async fn follow(control_plane: Arc<ControlPlane>) -> Result<()> {
     let upgraded = helm.upgrade(release, &values("upgrade-new", false)).await?;
     rights_become(&daemon, ["upgrade-new", "upgrade-old"], false).await?;
     ensure!(mounted(&admin, &installation).await?.contains("upgrade-new"));
-    ensure!(helm.notes(release).await?.contains("metadata.name=upgrade-new"));
+    let selector = format!("ecr-refresher.io/release={}", installation.release().replace('/', "."));
+    ensure!(helm.notes(release).await?.contains(&selector));
 
     helm.roll_back(release, 1).await?;
     rights_become(&daemon, ["upgrade-old", "upgrade-new"], true).await?;
     ensure!(mounted(&admin, &installation).await?.contains("upgrade-old"));
-    ensure!(helm.notes(release).await?.contains("metadata.name=upgrade-old"));
 
     helm.uninstall(release).await?;
     let role = chart::find(&upgraded.objects, "ClusterRole")?["metadata"]["name"].as_str();

@@ -66,7 +66,7 @@ async fn leaves_nothing_else(control_plane: Arc<ControlPlane>) -> Result<()> {
     let installation = Installation::released(&control_plane, &helm, release, &values()).await?;
     let notes = helm.notes(release).await?;
     leave_copies(&client, &installation).await?;
-    // Of another release, with the same label.
+    // Of another release.
     let foreign = copy_of_another(&client, "removal-a").await?;
 
     helm.uninstall(release).await?;
@@ -158,7 +158,10 @@ async fn copy_of_another(client: &Client, namespace: &str) -> Result<Secret> {
         "apiVersion": "v1", "kind": "Secret",
         "metadata": {
             "name": "another-release",
-            "labels": { "app.kubernetes.io/managed-by": "ecr-refresher" },
+            "labels": {
+                "app.kubernetes.io/managed-by": "ecr-refresher",
+                "ecr-refresher.io/release": "another-home.another",
+            },
         },
     });
     chart::apply(client, namespace, &secret).await?;
@@ -195,15 +198,15 @@ fn cleanup(notes: &str) -> Result<Vec<Vec<&str>>> {
     let lines = end.lines().map(str::trim).skip_while(|line| line.is_empty());
     let commands = lines.take_while(|line| line.starts_with("kubectl "));
     let commands: Vec<_> = commands.map(|line| line.split(' ').collect()).collect();
-    ensure!(commands.len() == 3, "{commands:?}");
+    ensure!(commands.len() == 2, "{commands:?}");
     Ok(commands)
 }
 
 /// Does what `kubectl delete` would: by selectors, or by `KIND/NAME` in a namespace.
 async fn kubectl_delete(client: &Client, command: &[&str]) -> Result<()> {
     match command {
-        ["kubectl", "delete", "secrets", "-A", "-l", labels, "--field-selector", fields] => {
-            let selected = ListParams::default().labels(labels).fields(fields);
+        ["kubectl", "delete", "secrets", "-A", "-l", labels] => {
+            let selected = ListParams::default().labels(labels);
             for secret in Api::<Secret>::all(client.clone()).list(&selected).await? {
                 let namespace = secret.namespace().context("no namespace")?;
                 cluster::delete_secret(client, &namespace, &secret.name_any()).await?;

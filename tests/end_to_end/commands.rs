@@ -83,9 +83,15 @@ impl Stage {
     /// Runs a command as the operator, with a config. Returns its exit code and what it printed; it
     /// logs nothing.
     async fn run(&self, arguments: &[&str], config: &Value) -> Result<(i32, String)> {
-        let output = run(&self.operator.kubeconfig, arguments, &config.to_string()).await?;
+        let output = self.run_as(&self.operator.kubeconfig, arguments, &config.to_string()).await?;
         ensure!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
         Ok((code(&output)?, String::from_utf8(output.stdout)?))
+    }
+
+    /// Runs a command for the release, with this kubeconfig.
+    async fn run_as(&self, kubeconfig: &Path, arguments: &[&str], config: &str) -> Result<Output> {
+        let release = self.installation.release();
+        run(kubeconfig, &[arguments, &["--release", &release]].concat(), config).await
     }
 
     /// Makes sure that so many lists, of whatever length, are all that a user asked for.
@@ -160,7 +166,7 @@ async fn operator(control_plane: &ControlPlane, name: &str, rules: Value) -> Res
     Ok(Operator { kubeconfig, user: user_name(&home, "operator") })
 }
 
-async fn run(kubeconfig: &Path, arguments: &[&str], config: &str) -> Result<Output> {
+pub(crate) async fn run(kubeconfig: &Path, arguments: &[&str], config: &str) -> Result<Output> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("config.yaml");
     std::fs::write(&path, config)?;
@@ -207,7 +213,7 @@ async fn status(control_plane: Arc<ControlPlane>) -> Result<()> {
 
     // The daemon's own rights are enough too.
     let good = config("look", &deny(&["look-f", "look-g"])).to_string();
-    let output = run(stage.installation.kubeconfig(), &["status"], &good).await?;
+    let output = stage.run_as(stage.installation.kubeconfig(), &["status"], &good).await?;
     let text = String::from_utf8(output.stdout)?;
     ensure!(output.status.success() && text.ends_with("\n5 copies: 5 fresh\n"), "{text}");
     stage.only_listed(&stage.installation.user(), 2).await
@@ -226,7 +232,7 @@ async fn plan(control_plane: Arc<ControlPlane>) -> Result<()> {
 SECRET      NAMESPACE   ACTION    WHY
 plan-pull   plan-g      create    it is missing
 plan-pull   plan-b      replace   it was changed by unknown
-plan-pull   plan-c      replace   its managed-by label was removed
+plan-pull   plan-c      replace   another client has changed it
 plan-pull   plan-d      prune     `plan-d` denies it; after 10m
 plan-pull   plan-f      skip      a foreign Secret, written by unknown
 7 copies: 1 create, 2 replace, 1 prune, 1 skip, 2 keep
@@ -257,7 +263,7 @@ plan-pull   plan-f      skip      a foreign Secret, written by unknown
     stage.only_listed(&stage.operator.user, 4).await?;
 
     let typo = config("plan", &json!(["plan-?", "paln-a"])).to_string();
-    let output = run(&stage.operator.kubeconfig, &["plan"], &typo).await?;
+    let output = stage.run_as(&stage.operator.kubeconfig, &["plan"], &typo).await?;
     let warning = String::from_utf8(output.stderr)?;
     ensure!(output.status.success(), "{warning}");
     ensure!(warning.starts_with("warning: config.yaml:1:"), "{warning}");
@@ -289,7 +295,7 @@ async fn explain(control_plane: Arc<ControlPlane>) -> Result<()> {
     label_namespace(&admin, "why-b", "frozen", Some("yes")).await?;
     let explain = async |namespace: &str| -> Result<(i32, String)> {
         let arguments = ["explain", namespace];
-        let output = run(&stage.operator.kubeconfig, &arguments, EXPLAINED).await?;
+        let output = stage.run_as(&stage.operator.kubeconfig, &arguments, EXPLAINED).await?;
         Ok((code(&output)?, String::from_utf8(output.stdout)?))
     };
     for (namespace, expected_code, expected) in [
@@ -327,7 +333,7 @@ async fn explain(control_plane: Arc<ControlPlane>) -> Result<()> {
 
     // The daemon may write Events and not read them: nothing is said of them.
     let arguments = ["explain", "why-f", "--output", "json"];
-    let output = run(stage.installation.kubeconfig(), &arguments, EXPLAINED).await?;
+    let output = stage.run_as(stage.installation.kubeconfig(), &arguments, EXPLAINED).await?;
     ensure!(code(&output)? == 1 && output.stderr.is_empty(), "{output:?}");
     let json: Value = serde_json::from_slice(&output.stdout)?;
     let about = &json["secrets"][0];

@@ -18,6 +18,7 @@ mod chart_values;
 mod check;
 mod clock;
 mod commands;
+mod contested;
 mod control_plane;
 mod credentials;
 mod events;
@@ -36,9 +37,11 @@ mod ownership;
 mod process;
 mod prune;
 mod registry;
+mod releases;
 mod reload;
 mod replicas;
 mod restarts;
+mod restored;
 mod rights;
 mod rollout;
 mod rotation;
@@ -69,6 +72,7 @@ fn scenarios() -> Vec<Scenario> {
         stalls::tests(),
         installed::tests(),
         node::tests(),
+        contested::tests(),
         control_plane::tests(),
         rollout::tests(),
         namespaces::tests(),
@@ -92,6 +96,7 @@ fn scenarios() -> Vec<Scenario> {
         moto::tests(),
         keyring::tests(),
         registry::tests(),
+        releases::tests(),
         sharing::tests(),
         rights::tests(),
         process::tests(),
@@ -106,6 +111,7 @@ fn scenarios() -> Vec<Scenario> {
         events::tests(),
         service_accounts::tests(),
         restarts::tests(),
+        restored::tests(),
         api_server::tests(),
         bad_namespaces::tests(),
         commands::tests(),

@@ -112,7 +112,10 @@ async fn named(control_plane: Arc<ControlPlane>) -> Result<()> {
     let pass = installation.run_once(&aws, &[]).await?;
     ensure!(pass.status.code() == Some(1));
     let said = said(&pass);
-    ensure!(said.contains("partly-pull in partly-b: conflict: a foreign Secret"), "{said}");
+    ensure!(
+        said.contains("partly-pull in partly-b: conflict: foreign: a foreign Secret"),
+        "{said}"
+    );
     ensure!(said.ends_with("3 copies: 2 written, 0 deleted, 1 failed\n"), "{said}");
     let pass = installation.run_once(&aws, &["-o", "json"]).await?;
     ensure!(pass.status.code() == Some(1));

@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 
 use crate::{bad_namespaces::check_pauses, rollout::HOST, scenario::Scenario};
 
+/// The annotation with the release of a copy.
+const KEPT_BY: &str = "ecr-refresher.io/kept-by";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn tests() -> Vec<Scenario> {
@@ -96,11 +98,11 @@ async fn foreign(control_plane: Arc<ControlPlane>) -> Result<()> {
 }
 
 async fn another_type(control_plane: Arc<ControlPlane>) -> Result<()> {
-    // With our label, so that it takes the API server to refuse: a type cannot be changed.
+    // With our annotation, so that it takes the API server to refuse: a type cannot be changed.
     let opaque = json!({
         "metadata": {
             "name": "opaque-pull",
-            "labels": { "app.kubernetes.io/managed-by": "ecr-refresher" },
+            "annotations": { KEPT_BY: "opaque-home/opaque-ecr-refresher" },
         },
         "stringData": { "key": "value" },
     });
@@ -151,7 +153,7 @@ async fn race(control_plane: Arc<ControlPlane>) -> Result<()> {
         "type": "kubernetes.io/dockerconfigjson",
         "data": { ".dockerconfigjson": "e30=" },
     });
-    let apply = PatchParams::apply("ecr-refresher");
+    let apply = PatchParams::apply(&installation.field_manager());
     let refused = api.patch_metadata("race-pull", &apply, &Patch::Apply(&manifest)).await;
     ensure!(
         matches!(&refused, Err(kube::Error::Api(status)) if status.is_conflict()),
@@ -241,7 +243,7 @@ async fn fight(control_plane: Arc<ControlPlane>) -> Result<()> {
     let log = daemon.log()?;
     let reported = |namespace: &str| {
         let warnings = log.lines().filter(|line| {
-            line.contains("another client keeps changing this copy")
+            line.contains("keeps changing this copy")
                 && line.contains(&format!("\"namespace\":\"{namespace}\""))
         });
         warnings.count()
@@ -259,7 +261,7 @@ async fn different_reasons(control_plane: Arc<ControlPlane>) -> Result<()> {
     let opaque = json!({
         "metadata": {
             "name": "reason-pull",
-            "labels": { "app.kubernetes.io/managed-by": "ecr-refresher" },
+            "annotations": { KEPT_BY: "reason-home/reason-ecr-refresher" },
         },
         "stringData": { "key": "value" },
     });

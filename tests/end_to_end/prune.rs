@@ -50,8 +50,8 @@ async fn pruned(control_plane: Arc<ControlPlane>) -> Result<()> {
     let installation = Installation::new(&control_plane, "prune", config("prune", "1s")).await?;
     // No daemon runs during the edits, so that none can come too late.
     ensure!(installation.start_ready(&aws).await?.stop().await?.success());
-    // A tenant has made this one his own.
-    let edit = json!({ "metadata": { "labels": { "app.kubernetes.io/managed-by": "tenant" } } });
+    // As if a tenant had made this one: nothing is recorded as applied.
+    let edit = json!({ "metadata": { "managedFields": [{}] } });
     label_namespace(&client, "prune-b", "tier", None).await?;
     patch_secret(&client, "prune-b", "prune-pull", &edit).await?;
     label_namespace(&client, "prune-a", "tier", Some("dev")).await?;

@@ -4,7 +4,7 @@ use std::{fmt::Debug, sync::Arc};
 
 use anyhow::{Result, bail, ensure};
 use ecr_refresher_tests::{
-    cluster::create_namespace, control_plane::ControlPlane, daemon::Installation,
+    cluster::create_namespace, control_plane::ControlPlane, daemon::Installation, release,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
@@ -36,7 +36,7 @@ async fn another_secret_is_out_of_reach(control_plane: Arc<ControlPlane>) -> Res
     let client = installation.client().await?;
     let secrets: Api<Secret> = Api::namespaced(client.clone(), "rights-a");
     let everywhere: Api<Secret> = Api::all(client.clone());
-    let apply = PatchParams::apply("ecr-refresher").force();
+    let apply = PatchParams::apply(&installation.field_manager()).force();
     let manifest = |name: &str| {
         Patch::Apply(json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name } }))
     };
@@ -51,7 +51,8 @@ async fn another_secret_is_out_of_reach(control_plane: Arc<ControlPlane>) -> Res
     ensure_forbidden(maps.list(&ListParams::default()).await)?;
 
     // The control: the same requests with the pull Secret's name are allowed.
-    secrets.patch("rights-pull", &apply, &manifest("rights-pull")).await?;
+    let copy = release::copy(&installation.release(), "rights-pull", "e30=");
+    secrets.patch("rights-pull", &apply, &Patch::Apply(copy)).await?;
     let named = ListParams::default().fields("metadata.name=rights-pull");
     ensure!(everywhere.list(&named).await?.items.len() == 1);
     // Even a copy cannot be read by itself: there is no need to.

@@ -67,7 +67,9 @@ async fn thirty_of_fifty(control_plane: Arc<ControlPlane>) -> Result<()> {
     ensure!(daemon.stop().await?.success());
     let requests = audit.requests_by(&installation.user())?;
     let count = |name: &str, verb: &str| {
-        let on = |request: &&Request| request.resource == "secrets" && request.name == name;
+        let on = |request: &&Request| {
+            request.resource == "secrets" && request.name == name && !request.is_dry_run()
+        };
         requests.iter().filter(on).filter(|request| request.verb == verb).count()
     };
     ensure!(count("rollout-pull", "patch") == 30, "{} patches", count("rollout-pull", "patch"));
@@ -79,7 +81,9 @@ async fn thirty_of_fifty(control_plane: Arc<ControlPlane>) -> Result<()> {
     ensure!(count(&cache, "get") == 1 && count(&cache, "patch") == 1);
     // Whether there is a token cache and a Lease yet, it has to ask.
     let own = [cache.as_str(), installation.name()];
-    let refused = |request: &&Request| request.code >= 400 && !own.contains(&&*request.name);
+    let refused = |request: &&Request| {
+        request.code >= 400 && !own.contains(&&*request.name) && !request.is_dry_run()
+    };
     let refused: Vec<_> = requests.iter().filter(refused).collect();
     ensure!(refused.is_empty(), "{refused:?}");
     Ok(())

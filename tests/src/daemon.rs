@@ -1,5 +1,6 @@
 //! The daemon as a process: with the chart's rendered config and rights, and never as an admin.
 
+mod names;
 mod proxied;
 
 use std::{
@@ -19,8 +20,8 @@ use tempfile::TempDir;
 pub use crate::logs::logs;
 pub use crate::program::{program, static_program};
 use crate::{
-    chart,
-    control_plane::{ControlPlane, user_name},
+    admission_policy, chart,
+    control_plane::ControlPlane,
     fake_aws::FakeAws,
     helm::{Helm, Release},
     http_client, metrics,
@@ -105,6 +106,9 @@ impl Installation {
             Ok(())
         })
         .await?;
+        if chart::find(objects, "ValidatingAdmissionPolicy").is_ok() {
+            admission_policy::in_force(&client, &home, objects).await?;
+        }
         let control_plane = Arc::clone(control_plane);
         let log_level = "trace";
         Ok(Self { control_plane, home, service_account, name, kubeconfig, log_level, folder })
@@ -133,24 +137,6 @@ impl Installation {
     #[must_use]
     pub fn home(&self) -> &str {
         &self.home
-    }
-
-    /// What the names of its own objects begin with; that of its Lease is just this.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The name of the Secret that is the token cache.
-    #[must_use]
-    pub fn token_cache(&self) -> String {
-        format!("{}-tokens", self.name)
-    }
-
-    /// The daemon's user name in the audit log.
-    #[must_use]
-    pub fn user(&self) -> String {
-        user_name(&self.home, &self.service_account)
     }
 
     /// A Kubernetes client with the daemon's rights.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "it runs real programs, in real time")]
 
+mod admission_policy;
 #[cfg(test)]
 mod behaviour_page;
 pub mod chart;
@@ -30,6 +31,7 @@ pub mod process;
 mod program;
 pub mod prometheus;
 pub mod promql;
+pub mod release;
 mod run_folder;
 pub mod soak;
 pub mod tls_front;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ecr_refresher_core::ErrorChain;
-use ecr_refresher_sync::{MANAGED_BY, MANAGER};
+use ecr_refresher_sync::release::Release;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
@@ -42,7 +42,7 @@ pub(crate) enum Verification {
 pub(crate) async fn verify(client: &Client, home: &Home, secret: &str) -> Verification {
     let mut result = Verification::Enforced;
     for namespace in [&home.namespace, SYSTEM] {
-        match try_forbidden_write(client, namespace, secret).await {
+        match try_forbidden_write(client, &home.release(), namespace, secret).await {
             Verification::Enforced => {}
             Verification::Missing(namespace) => return Verification::Missing(namespace),
             unknown @ Verification::Unknown(_) => result = unknown,
@@ -51,15 +51,20 @@ pub(crate) async fn verify(client: &Client, home: &Home, secret: &str) -> Verifi
     result
 }
 
-async fn try_forbidden_write(client: &Client, namespace: &str, secret: &str) -> Verification {
+async fn try_forbidden_write(
+    client: &Client,
+    release: &Release,
+    namespace: &str,
+    secret: &str,
+) -> Verification {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let body = json!({
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": { "name": secret, "labels": { MANAGED_BY: MANAGER } },
+        "metadata": { "name": secret },
         "type": "Opaque",
     });
-    let apply = PatchParams::apply(MANAGER).force().dry_run();
+    let apply = PatchParams::apply(release.manager()).force().dry_run();
     let patch = Patch::Apply(&body);
     match timeout(TIMEOUT, api.patch_metadata(secret, &apply, &patch)).await {
         Ok(Ok(_)) => Verification::Missing(namespace.to_owned()),

@@ -1,9 +1,10 @@
 //! The commands and their flags.
 
-use std::{path::PathBuf, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use ecr_refresher_sync::release::Release;
 use jiff::SignedDuration;
 
 use crate::{config::is_namespace, home::Home, logging::LogFormat};
@@ -132,6 +133,25 @@ pub(crate) struct InspectArgs {
     pub(crate) config: ConfigArgs,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
+    /// Release whose copies are ours (default: `ecr-refresher` in the namespace of the context, or that of
+    /// the Pod).
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = parse_release)]
+    pub(crate) release: Option<Release>,
+}
+
+impl InspectArgs {
+    /// The release that is asked for; in a Pod of the chart, that of the Pod.
+    pub(crate) fn release(&self, default_namespace: &str) -> Release {
+        let variable = |name| env::var(name).ok();
+        self.release.clone().unwrap_or_else(|| {
+            let namespace = variable("POD_NAMESPACE");
+            let name = variable("ECR_REFRESHER_NAME");
+            Release::new(
+                namespace.as_deref().unwrap_or(default_namespace),
+                name.as_deref().unwrap_or("ecr-refresher"),
+            )
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -200,6 +220,10 @@ pub(crate) enum Output {
 fn parse_time(text: &str) -> Result<Duration, String> {
     let time = text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
     time.ok_or_else(|| "write it as `90s` or `5m`".to_owned())
+}
+
+fn parse_release(text: &str) -> Result<Release, String> {
+    Release::parse(text).ok_or_else(|| "write it as `NAMESPACE/NAME`".to_owned())
 }
 
 fn parse_namespace(text: &str) -> Result<String, String> {

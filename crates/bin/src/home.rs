@@ -1,5 +1,7 @@
 //! The home namespace and the names of the daemon's own objects.
 
+use ecr_refresher_sync::release::Release;
+
 /// Where the daemon's own objects are, and the prefix of their names.
 #[derive(Debug, Clone)]
 pub struct Home {
@@ -10,6 +12,12 @@ pub struct Home {
 }
 
 impl Home {
+    /// The release that it is the home of.
+    #[must_use]
+    pub fn release(&self) -> Release {
+        Release::new(&self.namespace, &self.name)
+    }
+
     /// The name of the Secret that is the token cache.
     #[must_use]
     pub fn token_cache(&self) -> String {

@@ -16,16 +16,17 @@ pub mod job;
 pub mod leadership;
 mod moment;
 pub mod observed;
+pub mod release;
 pub mod report;
 pub mod snapshot;
 pub mod watch;
 mod writer;
 
-/// The field manager of every write, and the value of the label that marks a copy as ours.
+/// The name of this program: the value of the managed-by label of a copy, and the controller of Events.
 pub const MANAGER: &str = "ecr-refresher";
-/// The label that marks a copy as ours.
+/// The label that says which program manages a copy.
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The annotation with the earliest expiry of a copy's entries (RFC 3339).
 pub const EXPIRES_AT: &str = "ecr-refresher.io/expires-at";
-/// The annotation with the hash of a copy's content: the first 128 bits of a SHA-256, in hex.
+/// The annotation with the hash of a copy's content: the first 64 bits of a SHA-256, in hex.
 pub const CONTENT_HASH: &str = "ecr-refresher.io/content-hash";

@@ -38,3 +38,14 @@ the root context and `labels` or `annotations`.
 {{- end }}
 {{- printf "{%s}" (join ", " $secrets) }}
 {{- end }}
+
+{{/* The releases that may be taken over, as a CEL map: the name of each pull Secret, and the releases. */}}
+{{- define "ecr-refresher.celTakeOver" -}}
+{{- $secrets := list }}
+{{- range $secret := .Values.config.secrets }}
+{{- with $secret.takeOver }}
+{{- $secrets = append $secrets (printf "%s: %s" (include "ecr-refresher.celText" $secret.name) (include "ecr-refresher.celList" (toYaml .))) }}
+{{- end }}
+{{- end }}
+{{- printf "{%s}" (join ", " $secrets) }}
+{{- end }}

@@ -83,3 +83,22 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- define "ecr-refresher.credentialsDirectory" -}}
 /var/run/secrets/aws
 {{- end }}
+
+{{/* The identity of the release: it is in the annotation `kept-by` of its copies. */}}
+{{- define "ecr-refresher.releaseId" -}}
+{{- printf "%s/%s" .Release.Namespace (include "ecr-refresher.fullname" .) }}
+{{- end }}
+
+{{/* The field manager of its writes, as the daemon computes it. */}}
+{{- define "ecr-refresher.fieldManager" -}}
+{{- printf "ecr-refresher-%s" (include "ecr-refresher.releaseId" . | sha256sum | trunc 8) }}
+{{- end }}
+
+{{/* The value of the label `release` of its copies, as the daemon computes it. */}}
+{{- define "ecr-refresher.releaseLabel" -}}
+{{- $label := include "ecr-refresher.releaseId" . | replace "/" "." }}
+{{- if gt (len $label) 63 }}
+{{- $label = include "ecr-refresher.releaseId" . | sha256sum | trunc 8 }}
+{{- end }}
+{{- $label }}
+{{- end }}

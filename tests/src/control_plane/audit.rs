@@ -61,6 +61,14 @@ pub struct Filter<'a> {
     code: Option<u16>,
 }
 
+impl Request {
+    /// Whether it asks what would happen, and changes nothing.
+    #[must_use]
+    pub fn is_dry_run(&self) -> bool {
+        self.uri.contains("dryRun=")
+    }
+}
+
 impl AuditLog {
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, from: 0 }
@@ -165,11 +173,12 @@ impl<'a> Filter<'a> {
         Self { code, ..self }
     }
 
-    /// Whether `request` is as this says.
+    /// Whether `request` is as this says. A dry run never is: it changes nothing.
     #[must_use]
     pub fn matches(&self, request: &Request) -> bool {
         let same = |wanted: Option<&str>, found: &str| wanted.is_none_or(|wanted| wanted == found);
-        same(self.verb, &request.verb)
+        !request.is_dry_run()
+            && same(self.verb, &request.verb)
             && same(self.resource, &request.resource)
             && same(self.subresource, &request.subresource)
             && same(self.namespace, &request.namespace)

@@ -17,8 +17,8 @@ use super::{
     rule::{Choice, Unchecked},
     rules::{
         Account, AtFraction, Concurrency, CredentialsDirectory, EndpointUrl, ExternalId,
-        LeaseDuration, Listen, ObjectName, PruneAfter, Region, RenewDeadline, RetryPeriod, RoleArn,
-        SessionName, Spread,
+        LeaseDuration, Listen, ObjectName, PruneAfter, Region, ReleaseId, RenewDeadline,
+        RetryPeriod, RoleArn, SessionName, Spread,
     },
     schema,
 };
@@ -143,6 +143,10 @@ pub(super) struct RawSecret {
     #[serde(default)]
     #[schemars(extend("default" = "skip"))]
     pub(super) on_conflict: Choice<OnConflict>,
+    /// Releases (`NAMESPACE/NAME`) whose copies are taken over in place, for a move; by default none.
+    #[serde(default)]
+    #[schemars(extend("default" = [], "uniqueItems" = true))]
+    pub(super) take_over: Vec<Unchecked<ReleaseId>>,
     /// Additional labels of the copies; by default none.
     #[serde(default)]
     pub(super) labels: BTreeMap<String, String>,

@@ -6,6 +6,7 @@ use ecr_refresher_core::{
     aws::{self, is_external_id, is_session_name},
     is_account,
 };
+use ecr_refresher_sync::release::Release;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -123,6 +124,14 @@ rules! {
             "pattern": r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$",
         }),
         parse: |text| is_subdomain(text).then(|| text.clone()),
+    }
+
+    /// A release whose copies are taken over.
+    ReleaseId: String => Release {
+        name: "release",
+        help: "write it as `NAMESPACE/NAME`",
+        schema: pattern("^[a-z0-9.-]{1,63}/[a-z0-9.-]{1,253}$"),
+        parse: |text| Release::parse(text),
     }
 
     /// The key of a label.

@@ -83,6 +83,7 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
     let metrics = Metrics::register(leadership.clone(), store.clone(), clock.wall())?;
     let engine_dependencies = EngineDependencies {
         client: client.clone(),
+        release: home.release(),
         tokens: store.clone(),
         leadership: leadership.clone(),
         restores: restores.subscribe(),

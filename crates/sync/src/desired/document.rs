@@ -54,6 +54,7 @@ mod tests {
             allow_list: AllowList::new(vec!["*".to_owned()], vec![], Selector::default()).unwrap(),
             service_accounts: Vec::new(),
             on_conflict: OnConflict::Skip,
+            take_over: Vec::new(),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
         }

@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 use crate::{
     CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER,
     desired::settings::PullSecret,
-    observed::copy::{ContentHash, ObservedCopy, Ownership, Uid},
+    observed::copy::{ContentHash, ObservedCopy, Ownership, Replaced},
+    release::{KEPT_BY, RELEASE, Release},
 };
 
 /// The rendered body of a pull Secret, the same for every namespace: only the URL of a request has the
@@ -25,8 +26,8 @@ use crate::{
 pub struct Manifest {
     /// JSON, for a server-side apply.
     pub body: Bytes,
-    /// The position of a UID in the body.
-    pub uid_at: usize,
+    /// The position of preconditions in the body.
+    pub preconditions_at: usize,
     /// Whether it has the entries of all registries of the pull Secret.
     pub is_complete: bool,
     /// The hash of the content.
@@ -38,14 +39,18 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Renders `config` as the copies of `secret`.
+    /// Renders `config` as the copies of `secret` that a release keeps.
     ///
     /// # Errors
     /// If the body cannot be serialised, which no valid pull Secret causes.
-    pub fn render(secret: &PullSecret, config: &DockerConfig) -> serde_json::Result<Self> {
+    pub fn render(
+        secret: &PullSecret,
+        release: &Release,
+        config: &DockerConfig,
+    ) -> serde_json::Result<Self> {
         let expires_at = config.expires_at();
         let data = Zeroizing::new(STANDARD.encode(config.render().as_bytes()));
-        let mut applied = Applied::new(secret, &data);
+        let mut applied = Applied::new(secret, release, &data);
         if let Some(expires_at) = expires_at {
             applied.annotate(EXPIRES_AT, expires_at.to_string());
         }
@@ -56,7 +61,7 @@ impl Manifest {
         let metadata = body.windows(opening.len()).position(|bytes| bytes == opening);
         Ok(Self {
             // The API version and the kind stand before it, and neither holds it.
-            uid_at: metadata.unwrap_or_default() + opening.len(),
+            preconditions_at: metadata.unwrap_or_default() + opening.len(),
             is_complete: true,
             owned_fields: applied.owned_fields(),
             body: Bytes::from_owner(body),
@@ -65,29 +70,32 @@ impl Manifest {
         })
     }
 
-    /// The body of an apply that the API server refuses unless the Secret has this UID.
-    pub(crate) fn body_for(&self, uid: Option<Uid>) -> Bytes {
-        let uid = uid.filter(|_| !is_planted(Bug::ForceWithoutUid));
-        let Some(uid) = uid else { return self.body.clone() };
-        let (before, after) = self.body.split_at(self.uid_at);
-        let uid = format!(r#""uid":"{uid}","#);
-        Bytes::from_owner(Zeroizing::new([before, uid.as_bytes(), after].concat()))
+    /// The body of an apply that the API server refuses unless the Secret is still the one that was
+    /// observed.
+    pub(crate) fn body_for(&self, replaced: Option<&Replaced>) -> Bytes {
+        let replaced = replaced.filter(|_| !is_planted(Bug::ForceWithoutUid));
+        let Some(Replaced { uid, version }) = replaced else { return self.body.clone() };
+        let (before, after) = self.body.split_at(self.preconditions_at);
+        let version = version.map(|version| format!(r#""resourceVersion":"{version}","#));
+        let preconditions = format!(r#""uid":"{uid}",{}"#, version.unwrap_or_default());
+        Bytes::from_owner(Zeroizing::new([before, preconditions.as_bytes(), after].concat()))
     }
 
     /// Whether a Secret has exactly this content, unchanged by others.
     #[must_use]
-    pub fn is_in(&self, observed: ObservedCopy) -> bool {
+    pub fn is_in(&self, observed: &ObservedCopy) -> bool {
         let Ownership::Ours { content, owned_fields, .. } = observed.ownership else {
             return false;
         };
         content == Some(self.content)
-            && (owned_fields == self.owned_fields || is_planted(Bug::OwnedFieldsIgnored))
+            && (owned_fields == Some(self.owned_fields) || is_planted(Bug::OwnedFieldsIgnored))
     }
 }
 
 /// How many fields an apply of a pull Secret owns. `expires` says whether its content does.
 pub(crate) fn owned_fields(secret: &PullSecret, expires: bool) -> u16 {
-    let mut applied = Applied::new(secret, "");
+    // Every release has as many.
+    let mut applied = Applied::new(secret, &Release::new("", ""), "");
     if expires {
         applied.annotate(EXPIRES_AT, String::new());
     }
@@ -125,23 +133,23 @@ struct Applied<'a> {
 #[derive(Serialize)]
 struct AppliedMetadata<'a> {
     name: &'a str,
-    labels: BTreeMap<&'a str, &'a str>,
+    labels: BTreeMap<&'a str, String>,
     annotations: BTreeMap<&'a str, String>,
 }
 
 impl<'a> Applied<'a> {
-    fn new(secret: &'a PullSecret, data: &'a str) -> Self {
-        let labels = secret.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let annotations =
-            secret.annotations.iter().map(|(key, value)| (key.as_str(), value.clone()));
+    fn new(secret: &'a PullSecret, release: &Release, data: &'a str) -> Self {
+        let owned = |(key, value): (&'a String, &String)| (key.as_str(), value.clone());
+        let ours = [(MANAGED_BY, MANAGER.to_owned()), (RELEASE, release.label())];
+        let kept_by = [(KEPT_BY, release.to_string())];
         Self {
             api_version: "v1",
             kind: "Secret",
             metadata: AppliedMetadata {
                 name: &secret.name,
                 // Never app.kubernetes.io/instance: GitOps tools track by it and would prune the copy.
-                labels: labels.chain([(MANAGED_BY, MANAGER)]).collect(),
-                annotations: annotations.collect(),
+                labels: secret.labels.iter().map(owned).chain(ours).collect(),
+                annotations: secret.annotations.iter().map(owned).chain(kept_by).collect(),
             },
             r#type: "kubernetes.io/dockerconfigjson",
             data: [(".dockerconfigjson", data)].into(),
@@ -167,7 +175,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::desired::{allow_list::AllowList, settings::OnConflict};
+    use crate::{
+        desired::{allow_list::AllowList, settings::OnConflict},
+        observed::copy::Uid,
+    };
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -180,9 +191,14 @@ mod tests {
             allow_list: AllowList::new(vec!["*".to_owned()], vec![], Selector::default()).unwrap(),
             service_accounts: Vec::new(),
             on_conflict: OnConflict::Skip,
+            take_over: Vec::new(),
             labels: [("tier".to_owned(), "prod".to_owned())].into(),
             annotations: BTreeMap::new(),
         }
+    }
+
+    fn release() -> Release {
+        Release::new("home", "ours")
     }
 
     fn config(password: &str) -> DockerConfig {
@@ -195,7 +211,7 @@ mod tests {
     }
 
     fn render(secret: &PullSecret, password: &str) -> Manifest {
-        Manifest::render(secret, &config(password)).unwrap()
+        Manifest::render(secret, &release(), &config(password)).unwrap()
     }
 
     #[test]
@@ -205,23 +221,31 @@ mod tests {
         assert_eq!(body["type"], "kubernetes.io/dockerconfigjson");
         assert_eq!(body["metadata"]["name"], "ecr-pull");
         assert_eq!(body["metadata"]["labels"][MANAGED_BY], MANAGER);
+        assert_eq!(body["metadata"]["labels"][RELEASE], "home.ours");
+        assert_eq!(body["metadata"]["annotations"][KEPT_BY], "home/ours");
         assert_eq!(body["metadata"]["labels"]["tier"], "prod");
         assert_eq!(body["metadata"]["annotations"][EXPIRES_AT], at(40).to_string());
         assert_eq!(body["metadata"]["annotations"][CONTENT_HASH], manifest.content.to_hex());
         let data = body["data"][".dockerconfigjson"].as_str().unwrap();
         assert_eq!(STANDARD.decode(data).unwrap(), config("one").render().as_bytes());
-        assert_eq!(manifest.owned_fields, 6);
-        assert_eq!(owned_fields(&secret(), true), 6);
+        assert_eq!(manifest.owned_fields, 8);
+        assert_eq!(owned_fields(&secret(), true), 8);
     }
 
     #[test]
-    fn a_uid_is_part_of_the_metadata_and_of_nothing_else() {
+    fn preconditions_are_part_of_the_metadata_and_of_nothing_else() {
         let manifest = render(&secret(), "one");
-        let uid = "0a1b2c3d-0000-4e5f-8a9b-00000000000f";
-        let mut body: Value = serde_json::from_slice(&manifest.body_for(Uid::parse(uid))).unwrap();
-        let metadata = body["metadata"].as_object_mut().unwrap();
-        assert_eq!(metadata.remove("uid"), Some(uid.into()));
-        assert_eq!(body, serde_json::from_slice::<Value>(&manifest.body).unwrap());
+        let text = "0a1b2c3d-0000-4e5f-8a9b-00000000000f";
+        let uid = Uid::parse(text).unwrap();
+        for (version, expected) in [(None, None), (Some(42), Some("42".into()))] {
+            let replaced = Replaced { uid, version };
+            let mut body: Value =
+                serde_json::from_slice(&manifest.body_for(Some(&replaced))).unwrap();
+            let metadata = body["metadata"].as_object_mut().unwrap();
+            assert_eq!(metadata.remove("uid"), Some(text.into()));
+            assert_eq!(metadata.remove("resourceVersion"), expected);
+            assert_eq!(body, serde_json::from_slice::<Value>(&manifest.body).unwrap());
+        }
         assert_eq!(manifest.body_for(None), manifest.body);
     }
 
@@ -233,6 +257,9 @@ mod tests {
         let mut relabelled = secret();
         relabelled.labels.clear();
         assert_ne!(one.content, render(&relabelled, "one").content);
+        let other = Release::new("home", "other");
+        let of_other = Manifest::render(&secret(), &other, &config("one")).unwrap();
+        assert_ne!(one.content, of_other.content);
     }
 
     #[test]

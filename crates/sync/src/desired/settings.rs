@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use crate::desired::allow_list::AllowList;
+use crate::{desired::allow_list::AllowList, observed::copy::Ownership, release::Release};
 
 /// The settings of the engine.
 #[derive(Debug, Clone)]
@@ -57,6 +57,8 @@ pub struct PullSecret {
     pub service_accounts: Vec<String>,
     /// What happens to a foreign Secret of this name.
     pub on_conflict: OnConflict,
+    /// The releases whose copies are taken over.
+    pub take_over: Vec<Release>,
     /// Additional labels of the copies.
     pub labels: BTreeMap<String, String>,
     /// Additional annotations of the copies.
@@ -64,6 +66,18 @@ pub struct PullSecret {
 }
 
 impl PullSecret {
+    /// Whether its copy may be written in place of a Secret of this owner.
+    #[must_use]
+    pub fn may_replace(&self, ownership: &Ownership) -> bool {
+        match ownership {
+            Ownership::Ours { .. } => true,
+            Ownership::Foreign => self.on_conflict == OnConflict::Adopt,
+            Ownership::AnotherRelease { release, .. } => {
+                self.take_over.iter().any(|taken| taken.id() == release.as_str())
+            }
+        }
+    }
+
     /// Whether ServiceAccounts of this name should name it.
     pub(crate) fn names_account(&self, account: &str) -> bool {
         self.service_accounts.iter().any(|named| named == account)

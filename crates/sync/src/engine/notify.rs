@@ -6,8 +6,9 @@ use tracing::{debug, error, info, warn};
 
 use super::{runner::Runner, step::Effect};
 use crate::{
+    index::conflicts::Conflict,
     job::{
-        Job, JobClass, JobOutcome,
+        Contest, Job, JobClass, JobOutcome,
         failure::{RepeatedFailure, WriteReason},
     },
     report::notice::Notice,
@@ -17,7 +18,7 @@ impl Runner {
     pub(super) fn report_effect(&self, effect: &Effect) {
         match effect {
             Effect::ReportJob { job, outcome, took } => self.report_job(job, outcome, *took),
-            Effect::ReportConflict { secret, namespace } => self.report_conflict(secret, namespace),
+            Effect::ReportConflict(conflict) => self.report_conflict(conflict),
             Effect::ReportUnrendered { secret, error } => {
                 error!(secret, "the pull Secret could not be rendered: {error}");
             }
@@ -37,8 +38,8 @@ impl Runner {
             JobClass::Patch => self.metrics.record_patch(&job.name, failed),
             JobClass::Delete => {}
         }
-        if let Some(repairs) = outcome.contested {
-            self.report_contested(job, repairs);
+        if let Some(contest) = &outcome.contest {
+            self.report_contest(job, contest);
         }
         match &outcome.failure {
             Some(failure) => self.report_failure(job, failure),
@@ -46,22 +47,31 @@ impl Runner {
         }
     }
 
-    fn report_conflict(&self, secret: &str, namespace: &Arc<str>) {
-        let note = "a Secret of another owner has this name and is not changed: delete it, deny the \
-                    namespace, or set `onConflict: adopt`";
-        warn!(secret, %namespace, "{note}");
+    fn report_conflict(&self, Conflict { secret, namespace, release }: &Conflict) {
+        let note = match release {
+            Some(release) => format!(
+                "another_release: the release {release} keeps the Secret of this name, and it is not \
+                 changed: take the namespace off one of the two lists, or set `takeOver: [{release}]`"
+            ),
+            None => {
+                "a Secret of another owner has this name and is not changed: delete it, deny the \
+                     namespace, or set `onConflict: adopt`"
+                    .to_owned()
+            }
+        };
+        warn!(%secret, %namespace, "{note}");
         self.notify(Notice::about_secret(Arc::clone(namespace), secret, "ConflictingSecret", note));
     }
 
-    fn report_contested(&self, job: &Job, repairs: u32) {
+    fn report_contest(&self, job: &Job, Contest { repairs, client }: &Contest) {
         let Job { name, namespace, .. } = job;
         let (kind, object, reason) = match job.action.class() {
             JobClass::Patch => ("ServiceAccount", "ServiceAccount", "ServiceAccountContested"),
             _ => ("Secret", "copy", "CopyContested"),
         };
-        let note = format!(
-            "another client keeps changing this {object}; repairing it with increasing delay"
-        );
+        let client = client.as_ref().map_or("another client", |client| client.as_str());
+        let note =
+            format!("{client} keeps changing this {object}; repairing it with increasing delay");
         warn!(kind, %name, %namespace, repairs, "{note}");
         if repairs.is_power_of_two() {
             let (namespace, name) = (Arc::clone(namespace), name.to_string());

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     desired::settings::Settings,
     leadership::Leadership,
+    release::Release,
     report::{Report, metrics::SyncMetrics, notice::Notices},
     watch::{WatchEvent, Watches},
     writer,
@@ -38,6 +39,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct EngineDependencies {
     /// The API server.
     pub client: Client,
+    /// The release that it runs for.
+    pub release: Release,
     /// The owner of the tokens.
     pub tokens: SharedTokenStore,
     /// The right to write.
@@ -53,6 +56,7 @@ pub struct EngineDependencies {
 /// Runs an [`Engine`].
 pub struct Runner {
     client: Client,
+    release: Release,
     engine: Engine,
     pub(super) watches: Watches,
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Input>>,
@@ -81,14 +85,15 @@ impl Runner {
         settings: Settings,
         metrics: SyncMetrics,
     ) -> (Self, EngineHandle) {
-        let EngineDependencies { client, tokens, leadership, restores, clock, random } =
+        let EngineDependencies { client, release, tokens, leadership, restores, clock, random } =
             dependencies;
         let (sender, requests) = mpsc::channel(8);
-        let engine = Engine::new(settings, random.number());
+        let engine = Engine::new(settings, release.clone(), random.number());
         let compared = (clock.uptime(), Instant::now());
         let mut runner = Self {
-            watches: Watches::start(client.clone(), clock.clone(), random),
+            watches: Watches::start(client.clone(), release.clone(), clock.clone(), random),
             client,
+            release,
             engine,
             jobs: FuturesUnordered::new(),
             tokens,
@@ -183,10 +188,10 @@ impl Runner {
     }
 
     fn start(&mut self, started: StartedJob) {
-        let client = self.client.clone();
+        let (client, release) = (self.client.clone(), self.release.clone());
         self.jobs.push(Box::pin(async move {
             let start = Instant::now();
-            let result = writer::run(&client, &started.job).await;
+            let result = writer::run(&client, &release, &started.job).await;
             Input::Done { started, result, took: start.elapsed() }
         }));
     }

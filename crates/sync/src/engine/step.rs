@@ -14,11 +14,12 @@ use crate::{
         manifest::Manifest,
         settings::{PerNamespace, Settings},
     },
-    index::{Index, event::Event},
+    index::{Index, conflicts::Conflict, event::Event},
     job::{
         Job, JobClass, JobOutcome, JobResult,
         concurrency::{Concurrency, Ordinal},
     },
+    release::Release,
     report::Report,
 };
 
@@ -26,6 +27,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
+    release: Release,
     index: Index,
     concurrency: Concurrency,
     /// How many jobs are running.
@@ -97,13 +99,8 @@ pub enum Effect {
         /// How long it took.
         took: Duration,
     },
-    /// Report a foreign Secret where a copy is wanted.
-    ReportConflict {
-        /// The name of the pull Secret.
-        secret: Arc<str>,
-        /// The namespace.
-        namespace: Arc<str>,
-    },
+    /// Report a Secret of another owner where a copy is wanted.
+    ReportConflict(Conflict),
     /// Report a pull Secret that could not be rendered.
     ReportUnrendered {
         /// The name of the pull Secret.
@@ -122,10 +119,11 @@ pub struct StartedJob {
 }
 
 impl Engine {
-    /// An engine that follows `settings`. `seed` decides all jitter.
+    /// An engine of this release that follows `settings`. `seed` decides all jitter.
     #[must_use]
-    pub fn new(settings: Settings, seed: u64) -> Self {
+    pub fn new(settings: Settings, release: Release, seed: u64) -> Self {
         Self {
+            release,
             index: Index::new(&settings, seed),
             concurrency: Concurrency::new(settings.concurrency),
             settings,
@@ -153,9 +151,7 @@ impl Engine {
         self.render(facts, &mut effects);
         if self.term.is_some() {
             let conflicts = self.index.take_conflicts().into_iter();
-            effects.extend(
-                conflicts.map(|(secret, namespace)| Effect::ReportConflict { secret, namespace }),
-            );
+            effects.extend(conflicts.map(Effect::ReportConflict));
             // The lists of before the term may be too old to decide that a copy is not wanted.
             let may_delete = facts.are_namespaces_current && !has_begun;
             self.start_jobs(last_class(may_delete), facts.now, &mut effects);
@@ -228,7 +224,7 @@ impl Engine {
             let Some(Document { config, is_complete }) = document(secret, &readings) else {
                 continue;
             };
-            match Manifest::render(secret, &config) {
+            match Manifest::render(secret, &self.release, &config) {
                 Ok(manifest) => manifests.push((slot, Manifest { is_complete, ..manifest })),
                 Err(error) => effects.push(Effect::ReportUnrendered {
                     secret: secret.name.clone(),

@@ -8,17 +8,24 @@ use std::{
 
 use ecr_refresher_core::clock::Now;
 
-use super::{Index, failure::FailureRecord, merge::Record, namespaces::Presence, repairs::Repairs};
+use super::{
+    Index,
+    failure::FailureRecord,
+    merge::Record,
+    namespaces::Presence,
+    repairs::{Repairs, counts_as_repair},
+};
 use crate::{
     desired::settings::PullSecret,
     job::{
-        AccountPatch, Action, Job, JobClass, JobOutcome, JobResult, Written,
+        AccountPatch, Action, Contest, Job, JobClass, JobOutcome, JobResult, Written,
         queue::{Deadline, Ticket},
         slot::{AccountSlot, ObjectKey, SecretSlot},
     },
     moment::Moment,
     observed::{
         account::ObservedAccount,
+        copy::ObservedCopy,
         tracked::{Change, Tracked},
     },
 };
@@ -45,13 +52,18 @@ impl AccountRecord {
         update(&mut self.account);
         if self.account.get() != before.as_ref() {
             // The cause of the failure may be gone.
-            self.failure = None;
+            FailureRecord::object_changed(&mut self.failure);
         }
     }
 
     /// The last failure, unless a patch has succeeded since.
     pub(super) fn failure(&self) -> Option<&FailureRecord> {
         self.failure.as_deref()
+    }
+
+    /// Another client that keeps changing it.
+    pub(super) fn contest(&self, now: Duration) -> Option<&Contest> {
+        self.repairs.contest(now)
     }
 
     /// Whether a patch is running for it.
@@ -134,7 +146,7 @@ impl Index {
             let secret = &state.secret;
             let copy = entry.copy(slot);
             let is_named = observed.names(&secret.name);
-            if copy.wanted && copy.observed().is_some_and(|observed| observed.is_ours()) {
+            if copy.wanted && copy.observed().is_some_and(ObservedCopy::is_ours) {
                 secret.name.hash(&mut names);
                 if !is_named {
                     added.push(secret.name.clone());
@@ -158,6 +170,7 @@ impl Index {
             added,
             names,
             is_repair: record.repairs.is_repair(names),
+            changed_by: observed.changed_by.clone(),
         };
         Some((patch, due))
     }
@@ -178,12 +191,16 @@ impl Index {
             return None;
         };
         let mut outcome = JobOutcome { is_done: result.is_ok(), ..JobOutcome::default() };
+        if let Action::Patch(AccountPatch { is_repair: true, changed_by, .. }) = action
+            && counts_as_repair(&result)
+        {
+            outcome.contest = record.repairs.repaired(changed_by.clone(), now.uptime);
+        }
         match (action, result) {
             (Action::Patch(patch), Ok(Written::Account(observed))) => {
                 record.failure = None;
+                record.repairs.written(patch.names);
                 record.update(|account| account.written(observed, state.lists));
-                let AccountPatch { names, is_repair, .. } = *patch;
-                outcome.contested = record.repairs.record(names, is_repair, now.uptime);
             }
             (_, Ok(_)) => record.account.end_job(),
             (_, Err(failure)) => {

@@ -3,18 +3,33 @@
 use std::sync::Arc;
 
 use super::{Index, namespaces::Presence};
-use crate::{desired::settings::OnConflict, job::slot::SecretSlot};
+use crate::{job::slot::SecretSlot, observed::copy::ObservedCopy};
+
+/// A Secret of another owner where a copy is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The name of the pull Secret.
+    pub secret: Arc<str>,
+    /// The namespace.
+    pub namespace: Arc<str>,
+    /// The release that keeps the Secret; `None` if no release does.
+    pub release: Option<Arc<String>>,
+}
 
 impl Index {
-    /// The conflicts that are new since the last call: pull Secrets and namespaces.
-    pub fn take_conflicts(&mut self) -> Vec<(Arc<str>, Arc<str>)> {
+    /// The conflicts that are new since the last call.
+    pub fn take_conflicts(&mut self) -> Vec<Conflict> {
         let conflicts = std::mem::take(&mut self.conflicts);
         let describe = |(namespace, secret)| {
             let entry = self.namespaces.get(namespace)?;
             let state = self.secrets.get(secret)?;
             // It may be over already.
-            let is_in_conflict = entry.copy(secret).is_in_conflict;
-            is_in_conflict.then(|| (Arc::clone(&state.name), Arc::clone(&entry.name)))
+            let copy = entry.copy(secret);
+            copy.is_in_conflict.then(|| Conflict {
+                secret: Arc::clone(&state.name),
+                namespace: Arc::clone(&entry.name),
+                release: copy.observed().and_then(ObservedCopy::other_release).cloned(),
+            })
         };
         conflicts.into_iter().filter_map(describe).collect()
     }
@@ -23,11 +38,10 @@ impl Index {
     pub(super) fn record_conflict(&mut self, namespace: u32, secret: SecretSlot) {
         let Some(state) = self.secrets.get(secret) else { return };
         let Some(entry) = self.namespaces.get_mut(namespace) else { return };
-        let skips = state.secret.on_conflict == OnConflict::Skip;
         let is_known = entry.presence() == Presence::Active && state.lists.is_complete();
         let copy = entry.copy_mut(secret);
-        let is_foreign = copy.observed().is_some_and(|observed| !observed.is_ours());
-        let is_in_conflict = skips && is_known && copy.wanted && is_foreign;
+        let is_refused = |observed: &ObservedCopy| !state.secret.may_replace(&observed.ownership);
+        let is_in_conflict = is_known && copy.wanted && copy.observed().is_some_and(is_refused);
         if is_in_conflict && !copy.is_in_conflict {
             self.conflicts.push((namespace, secret));
         }

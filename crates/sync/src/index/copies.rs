@@ -12,15 +12,13 @@ use super::{
     copy::{Spread, spread_position},
     failure::FailureRecord,
     namespaces::Presence,
+    repairs::counts_as_repair,
 };
-use crate::{
-    desired::settings::OnConflict,
-    job::{
-        Action, Apply, Deletion, Job, JobClass, JobOutcome, JobResult, Written,
-        failure::{WriteFailure, WriteReason},
-        queue::{Deadline, Ticket},
-        slot::{ObjectKey, SecretSlot},
-    },
+use crate::job::{
+    Action, Apply, Deletion, Job, JobClass, JobOutcome, JobResult, Written,
+    failure::{WriteFailure, WriteReason},
+    queue::{Deadline, Ticket},
+    slot::{ObjectKey, SecretSlot},
 };
 
 impl Index {
@@ -47,7 +45,7 @@ impl Index {
         let spread = Spread { longest: self.spread, position };
         let SecretState { secret: settings, manifest, .. } = state;
         let copy = entry.copy_mut(secret);
-        copy.plan_apply(manifest.as_deref()?, settings.on_conflict, &spread, now)
+        copy.plan_apply(manifest.as_deref()?, settings, &spread, now)
     }
 
     /// The uptime at which a copy is deleted, if it is no longer wanted.
@@ -70,11 +68,10 @@ impl Index {
         let copy = self.namespaces.get(namespace)?.copy(secret);
         let action = if copy.wanted {
             let manifest = Arc::clone(state.manifest.as_ref()?);
-            let adopts = state.secret.on_conflict == OnConflict::Adopt;
-            let owned = copy.observed().filter(|observed| observed.is_ours() || adopts);
             let is_repair = copy.repairs.is_repair(manifest.content.short());
-            let replaces = owned.and_then(|observed| observed.uid);
-            Action::Apply(Apply { manifest, replaces, is_repair })
+            let replaces = copy.replaced(&manifest);
+            let changed_by = copy.observed().and_then(|observed| observed.changed_by.clone());
+            Action::Apply(Apply { manifest, replaces, is_repair, changed_by })
         } else {
             // It is considered again once no ServiceAccount names it.
             if self.is_named(namespace, secret) {
@@ -105,13 +102,18 @@ impl Index {
             return None;
         };
         let mut outcome = JobOutcome { is_done: result.is_ok(), ..JobOutcome::default() };
+        if let Action::Apply(Apply { is_repair: true, changed_by, .. }) = action
+            && counts_as_repair(&result)
+        {
+            outcome.contest = copy.repairs.repaired(changed_by.clone(), now.uptime);
+        }
         let failure = match (action, result) {
-            (Action::Apply(Apply { manifest, is_repair, .. }), Ok(Written::Copy(observed))) => {
-                outcome.waited = copy.awaited_since.take().map(|since| since.until(now.uptime));
+            (Action::Apply(Apply { manifest, .. }), Ok(Written::Copy(observed))) => {
+                outcome.waited = copy.arrived().map(|since| since.until(now.uptime));
+                copy.repairs.written(manifest.content.short());
+                let was_changed = !manifest.is_in(&observed);
                 copy.written(observed, *lists);
-                let content = manifest.content.short();
-                outcome.contested = copy.repairs.record(content, *is_repair, now.uptime);
-                (!manifest.is_in(observed)).then(changed_on_the_way)
+                was_changed.then(changed_on_the_way)
             }
             (Action::Delete(Deletion { resource_version, .. }), Ok(_)) => {
                 copy.update(|secret| secret.deleted(*resource_version, *lists));
@@ -127,7 +129,7 @@ impl Index {
                 }
                 // The write may have been done, and only its answer lost.
                 if copy.observed().is_some() {
-                    copy.awaited_since = None;
+                    copy.arrived();
                 }
                 Some(failure)
             }

@@ -13,14 +13,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{failure::FailureRecord, merge::Record, repairs::Repairs};
 use crate::{
-    desired::{manifest::Manifest, settings::OnConflict},
+    desired::{manifest::Manifest, settings::PullSecret},
     job::{
         Deletion, JobClass,
         queue::{Deadline, Ticket},
     },
     moment::Moment,
     observed::{
-        copy::{ObservedCopy, Ownership},
+        copy::{ObservedCopy, Ownership, Replaced},
         tracked::{Change, Lists, Tracked},
     },
     report::CopyState,
@@ -39,10 +39,8 @@ pub(super) struct CopyRecord {
     pub(super) is_in_conflict: bool,
     /// Whether the turn is that of an incomplete document.
     has_incomplete_turn: bool,
-    /// Since when it is wanted, while it was never observed.
-    pub(super) awaited_since: Option<Moment>,
-    /// Since when it is known to be unwanted.
-    unwanted_since: Option<Moment>,
+    /// Since when it is wanted, while it was never observed; or known to be unwanted.
+    since: Option<Moment>,
     /// Its turn to be written while it is out of date: the earliest one, so that newer content does not
     /// postpone it.
     turn: Option<Moment>,
@@ -109,31 +107,34 @@ impl Record for CopyRecord {
 impl CopyRecord {
     /// Records whether it is wanted.
     pub(super) fn want(&mut self, wanted: bool, now: Now) {
-        if wanted && !self.wanted && self.observed().is_none() {
-            self.awaited_since = Some(now.uptime.into());
-        }
         if self.wanted != wanted {
-            self.failure = None;
+            (self.failure, self.since) = (None, None);
+            if wanted && self.observed().is_none() {
+                self.since = Some(now.uptime.into());
+            }
         }
-        if wanted {
-            self.unwanted_since = None;
-        } else {
-            (self.awaited_since, self.turn) = (None, None);
-            self.unwanted_since.get_or_insert(now.uptime.into());
+        if !wanted {
+            self.turn = None;
+            self.since.get_or_insert(now.uptime.into());
         }
         self.wanted = wanted;
     }
 
+    /// It exists. Returns since when it was awaited, if it was.
+    pub(super) fn arrived(&mut self) -> Option<Moment> {
+        self.since.take_if(|_| self.wanted)
+    }
+
     /// The namespace is gone. The next one of its name is another object.
     pub(super) fn namespace_gone(&mut self) {
-        (self.wanted, self.awaited_since, self.unwanted_since) = (false, None, None);
+        (self.wanted, self.since) = (false, None);
         (self.turn, self.failure) = (None, None);
         self.repairs = Repairs::default();
     }
 
     /// The machine was suspended for this time, before `now`.
     pub(super) fn suspended(&mut self, duration: Duration, now: Now) {
-        if let Some(since) = &mut self.unwanted_since {
+        if let Some(since) = self.since.as_mut().filter(|_| !self.wanted) {
             // A later time does not change.
             *since = since.after(duration).min(now.uptime).into();
         }
@@ -153,8 +154,8 @@ impl CopyRecord {
     }
 
     /// The Secret that was observed.
-    pub(super) fn observed(&self) -> Option<ObservedCopy> {
-        self.secret.get().copied()
+    pub(super) fn observed(&self) -> Option<&ObservedCopy> {
+        self.secret.get()
     }
 
     /// Whether a job is running for it.
@@ -170,20 +171,25 @@ impl CopyRecord {
 
     /// Changes what was observed, and forgets what that has made obsolete.
     pub(super) fn update(&mut self, update: impl FnOnce(&mut Tracked<ObservedCopy>)) {
-        let before = self.observed();
+        let before = self.observed().cloned();
         update(&mut self.secret);
-        let after = self.observed();
-        if before == after {
+        let after = self.secret.get();
+        if before.as_ref() == after {
             return;
         }
-        let is_foreign = |copy: ObservedCopy| !copy.is_ours();
-        if after.is_none() || (before.is_some_and(is_foreign) && !after.is_some_and(is_foreign)) {
+        let is_foreign = |copy: &ObservedCopy| !copy.is_ours();
+        let was_foreign = before.as_ref().is_some_and(is_foreign);
+        if after.is_none() || (was_foreign && !after.is_some_and(is_foreign)) {
             // The conflict is over.
             self.failure.take_if(|failure| failure.is_conflict());
         }
+        if after.and_then(ObservedCopy::other_release).is_some() {
+            // The turn was that of a copy of ours, which was more urgent.
+            self.turn = None;
+        }
         // The watch may show a write before its own answer, which ends the wait.
         if after.is_some() && !self.has_job() {
-            self.awaited_since = None;
+            self.arrived();
         }
     }
 
@@ -191,7 +197,7 @@ impl CopyRecord {
     pub(super) fn plan_apply(
         &mut self,
         manifest: &Manifest,
-        on_conflict: OnConflict,
+        secret: &PullSecret,
         spread: &Spread,
         now: Now,
     ) -> Option<Ticket> {
@@ -199,7 +205,7 @@ impl CopyRecord {
             // A job that failed may have been done, and only its answer lost.
             self.failure = None;
         }
-        let (turn, deadline) = match self.need(manifest, on_conflict, now.wall) {
+        let (turn, deadline) = match self.need(manifest, secret, now.wall) {
             Need::Nothing => {
                 self.turn = None;
                 return None;
@@ -229,10 +235,23 @@ impl CopyRecord {
             return None;
         }
         let after = if is_planted(Bug::NoGracePeriod) { Duration::ZERO } else { after };
-        let since = self.unwanted_since.filter(|_| !self.wanted && !self.has_job())?;
+        let since = self.since.filter(|_| !self.wanted && !self.has_job())?;
         let due = since.after(after).max(self.retry_at());
         let resource_version = observed.resource_version;
         Some((due, Deletion { uid: observed.uid?, resource_version }))
+    }
+
+    /// The Secret that an apply changes; `None` to create it. It takes fields over where other managers own
+    /// some, or may do so after an apply that was refused for that.
+    pub(super) fn replaced(&self, manifest: &Manifest) -> Option<Replaced> {
+        let ObservedCopy { uid, resource_version, ownership, .. } = self.observed()?;
+        let owns_all = matches!(
+            ownership,
+            Ownership::Ours { owned_fields: Some(owned), .. } if *owned == manifest.owned_fields
+        );
+        let was_refused = self.failure.as_ref().is_some_and(|failure| failure.is_conflict());
+        let version = (!owns_all || was_refused).then_some(*resource_version);
+        Some(Replaced { uid: (*uid)?, version })
     }
 
     fn retry_at(&self) -> Duration {
@@ -242,8 +261,8 @@ impl CopyRecord {
     /// Its state. Without a manifest, an existing copy counts as up to date until it expires.
     pub(super) fn state(&self, manifest: Option<&Manifest>, now: Timestamp) -> CopyState {
         let is_current = || {
-            let need = manifest.map(|manifest| self.need(manifest, OnConflict::Skip, now));
-            matches!(need, Some(Need::Nothing) | None)
+            let observed = self.observed();
+            manifest.is_none_or(|manifest| observed.is_some_and(|copy| manifest.is_in(copy)))
         };
         let failure = self.failure.as_deref().map(|record| &*record.failure);
         CopyState::of(self.observed(), failure, is_current, now)
@@ -255,20 +274,25 @@ impl CopyRecord {
         self.failure.is_none() && matches!(state, CopyState::Missing | CopyState::Expired)
     }
 
-    fn need(&self, manifest: &Manifest, on_conflict: OnConflict, now: Timestamp) -> Need {
+    fn need(&self, manifest: &Manifest, secret: &PullSecret, now: Timestamp) -> Need {
         let Some(observed) = self.observed() else {
             return Need::Urgent;
         };
-        let Ownership::Ours { expires_at, owned_fields, .. } = observed.ownership else {
-            return match on_conflict {
-                OnConflict::Skip => Need::Nothing,
-                OnConflict::Adopt => Need::Urgent,
-            };
+        if !secret.may_replace(&observed.ownership) {
+            return Need::Nothing;
+        }
+        let (expires_at, works) = match observed.ownership {
+            Ownership::Foreign => return Need::Urgent,
+            // The other release keeps it up to date until all entries are there.
+            Ownership::AnotherRelease { expires_at, .. } => (expires_at, !manifest.is_complete),
+            Ownership::Ours { expires_at, owned_fields, .. } => {
+                (expires_at, owned_fields == Some(manifest.owned_fields))
+            }
         };
         let expires_at = expires_at.map_or(Timestamp::MAX, Timestamp::from);
         if manifest.is_in(observed) {
             Need::Nothing
-        } else if owned_fields == manifest.owned_fields && expires_at > now {
+        } else if works && expires_at > now {
             Need::Refresh(expires_at)
         } else {
             Need::Urgent

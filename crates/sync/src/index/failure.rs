@@ -6,7 +6,7 @@ use ecr_refresher_core::clock::Now;
 
 use crate::job::{
     backoff,
-    failure::{RepeatedFailure, WriteFailure},
+    failure::{RepeatedFailure, WriteFailure, WriteReason},
 };
 
 /// The last of the failures in a row, and when the job is tried again.
@@ -44,6 +44,17 @@ impl FailureRecord {
     /// Whether the existing Secret is the cause, and not a fault.
     pub(super) fn is_conflict(&self) -> bool {
         self.failure.failure.reason.is_conflict()
+    }
+
+    /// The object has changed, and the cause may be gone. Of several jobs in a row that came too late, only
+    /// the first is repeated at once: another client may change the object all the time.
+    pub(super) fn object_changed(record: &mut Option<Box<Self>>) {
+        let is_race = |record: &Self| record.failure.failure.reason == WriteReason::Changed;
+        match record {
+            Some(race) if is_race(race) && race.failure.count > 1 => {}
+            Some(race) if is_race(race) => race.retry_at = Duration::ZERO,
+            _ => *record = None,
+        }
     }
 
     /// Whether another attempt is not worth waiting for.

@@ -1,7 +1,7 @@
 //! Desired against observed state. Pure: events, job results and the time go in, jobs come out.
 
 mod accounts;
-mod conflicts;
+pub mod conflicts;
 mod copies;
 mod copy;
 pub mod event;

@@ -1,24 +1,42 @@
 //! Repairs of one object, which slow down while another client keeps changing it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ecr_refresher_core::planted::{Bug, is_planted};
 
-use crate::job::backoff;
+use crate::job::{Contest, JobResult, backoff, failure::WriteReason};
 
 /// Repairs that are further apart than this do not count together.
 const WINDOW: Duration = Duration::from_mins(10);
 /// This many repairs in a row are made at once.
-const AT_ONCE: u8 = 2;
+const AT_ONCE: u32 = 2;
 
 /// The content that was last written to an object, and how often it had to be written again.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Repairs {
-    /// The uptime of the last repair, rounded up to a second: 4 bytes are enough for a century.
-    last: u32,
-    /// The first bytes of the hash of the content; 0 before the first write.
+    /// The first bits of the hash of the content; 0 before the first write.
     content: u32,
-    count: u8,
+    /// Boxed, because nearly no object has one.
+    recent: Option<Box<Recent>>,
+}
+
+/// Recent repairs.
+#[derive(Debug, Clone)]
+struct Recent {
+    contest: Contest,
+    /// The uptime of the last one.
+    last: Duration,
+}
+
+/// Whether the result of a repair counts: it was done, or the other client was faster.
+pub(super) fn counts_as_repair(result: &JobResult) -> bool {
+    result.as_ref().err().is_none_or(|failure| failure.reason == WriteReason::Changed)
+}
+
+impl Recent {
+    fn is_contested(&self) -> bool {
+        self.contest.repairs >= AT_ONCE
+    }
 }
 
 impl Repairs {
@@ -28,33 +46,47 @@ impl Repairs {
         self.content == content
     }
 
-    /// Records a write. Returns the number of recent repairs if they slow down.
-    pub(super) fn record(&mut self, content: u32, is_repair: bool, now: Duration) -> Option<u32> {
+    /// Records that a content was written.
+    pub(super) fn written(&mut self, content: u32) {
         self.content = content;
-        if !is_repair {
-            return None;
-        }
-        let is_recent = self.count > 0 && now.saturating_sub(self.last()) <= WINDOW;
-        self.count = if is_recent { self.count.saturating_add(1) } else { 1 };
-        let seconds = now.as_secs() + u64::from(now.subsec_nanos() > 0);
-        self.last = u32::try_from(seconds).unwrap_or(u32::MAX);
-        (self.count >= AT_ONCE).then_some(self.count.into())
+    }
+
+    /// Records a repair of what `client` has changed, or the attempt at one that came too late. Returns the
+    /// contest, if there is one.
+    pub(super) fn repaired(
+        &mut self,
+        client: Option<Arc<String>>,
+        now: Duration,
+    ) -> Option<Contest> {
+        let recent = self.recent.take().filter(|recent| now.saturating_sub(recent.last) <= WINDOW);
+        let (repairs, known) =
+            recent.map_or((0, None), |it| (it.contest.repairs, it.contest.client));
+        let contest = Contest { repairs: repairs.saturating_add(1), client: client.or(known) };
+        let recent = Recent { contest, last: now };
+        let contest = recent.is_contested().then(|| recent.contest.clone());
+        self.recent = Some(Box::new(recent));
+        contest
+    }
+
+    /// The contest that goes on, if there is one.
+    pub(super) fn contest(&self, now: Duration) -> Option<&Contest> {
+        let recent = self.recent.as_deref()?;
+        let goes_on = recent.is_contested() && now.saturating_sub(recent.last) <= WINDOW;
+        goes_on.then_some(&recent.contest)
     }
 
     /// The uptime before which this content is not written, if that is a repair: the delay doubles
     /// from 1 s to 5 minutes.
     pub(super) fn not_before(&self, content: u32) -> Duration {
-        let slows_down = self.is_repair(content)
-            && self.count >= AT_ONCE
-            && !is_planted(Bug::RepairsNeverSlowDown);
-        if !slows_down {
-            return Duration::ZERO;
-        }
-        self.last() + backoff::delay(u32::from(self.count - AT_ONCE) + 1, None, 1.0)
-    }
-
-    fn last(&self) -> Duration {
-        Duration::from_secs(self.last.into())
+        let slows_down = |recent: &&Recent| {
+            self.is_repair(content)
+                && recent.is_contested()
+                && !is_planted(Bug::RepairsNeverSlowDown)
+        };
+        self.recent.as_deref().filter(slows_down).map_or(Duration::ZERO, |recent| {
+            let count = recent.contest.repairs - AT_ONCE + 1;
+            recent.last.saturating_add(backoff::delay(count, None, 1.0))
+        })
     }
 }
 
@@ -66,11 +98,11 @@ mod tests {
     fn a_contested_object_is_written_at_most_twelve_times_in_ten_minutes() {
         let mut repairs = Repairs::default();
         let (mut now, mut writes) = (Duration::ZERO, 1);
-        repairs.record(1, false, now);
+        repairs.written(1);
         while repairs.not_before(1).max(now) <= WINDOW {
             now = repairs.not_before(1).max(now);
             assert!(repairs.is_repair(1));
-            repairs.record(1, true, now);
+            repairs.repaired(None, now);
             writes += 1;
         }
         assert!((10..=12).contains(&writes), "{writes}");
@@ -79,10 +111,29 @@ mod tests {
     #[test]
     fn new_content_is_never_a_repair_and_never_waits() {
         let mut repairs = Repairs::default();
+        repairs.written(1);
         for _ in 0..9 {
-            repairs.record(1, true, Duration::ZERO);
+            repairs.repaired(None, Duration::ZERO);
         }
         assert!(!repairs.is_repair(2));
         assert_eq!(repairs.not_before(2), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_contest_names_the_client_that_was_seen_last_and_ends_after_ten_quiet_minutes() {
+        let mut repairs = Repairs::default();
+        let client = |name: &str| Some(Arc::new(name.to_owned()));
+        let at = Duration::from_secs;
+        repairs.written(1);
+        assert_eq!(repairs.repaired(client("one"), at(1)), None);
+        assert_eq!(repairs.contest(at(1)), None);
+        let contest = Contest { repairs: 2, client: client("two") };
+        assert_eq!(repairs.repaired(client("two"), at(2)), Some(contest));
+        // It has deleted the object, so that nothing tells its name.
+        let contest = Contest { repairs: 3, client: client("two") };
+        assert_eq!(repairs.repaired(None, at(3)), Some(contest.clone()));
+        assert_eq!(repairs.contest(at(603)), Some(&contest));
+        assert_eq!(repairs.contest(at(604)), None);
+        assert_eq!(repairs.repaired(None, at(604)), None);
     }
 }

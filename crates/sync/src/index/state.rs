@@ -11,7 +11,7 @@ use crate::{
         JobClass,
         slot::{Object, ObjectKey, SecretSlot},
     },
-    report::{AccountReport, Report, ReportBuilder, copy_view::CopyView},
+    report::{AccountReport, Counts, Report, ReportBuilder, copy_view::CopyView, count},
 };
 
 impl Index {
@@ -42,10 +42,13 @@ impl Index {
         }
         for (slot, manifest, name, copy) in self.wanted_copies() {
             let failure = copy.failure.as_ref().map(|record| &record.failure);
-            let expires_at = copy.observed().and_then(|observed| observed.expires_at());
-            builder.add(slot, name, copy.state(manifest, now.wall), expires_at, failure);
+            let state = copy.state(manifest, now.wall);
+            builder.add(slot, name, state, copy.observed(), failure);
+            if let Some(contest) = copy.repairs.contest(now.uptime) {
+                builder.add_contest(slot, contest);
+            }
         }
-        builder.finish(self.account_reports())
+        builder.finish(self.account_reports(now))
     }
 
     /// Whether everything was listed, has content, and every missing copy was tried.
@@ -80,13 +83,17 @@ impl Index {
     }
 
     /// The names of ServiceAccounts, each with its failures.
-    fn account_reports(&self) -> Vec<AccountReport> {
+    fn account_reports(&self, now: Now) -> Vec<AccountReport> {
         let report = |(slot, name): (_, &str)| {
             let failing = self.namespaces.iter().filter_map(|entry| {
                 let record = entry.account(slot).failure()?;
                 Some((Arc::clone(&entry.name), Arc::clone(&record.failure)))
             });
-            AccountReport { name: name.to_owned(), failing: failing.collect() }
+            let entries = self.namespaces.iter();
+            let contests = entries.filter_map(|entry| entry.account(slot).contest(now.uptime));
+            let mut contested = Counts::new();
+            contests.for_each(|contest| count(&mut contested, contest.client.as_ref()));
+            AccountReport { name: name.to_owned(), failing: failing.collect(), contested }
         };
         self.accounts().map(report).collect()
     }
@@ -102,7 +109,7 @@ impl Index {
                 terminating: entry.presence() == Presence::Terminating,
                 labels: entry.labels(),
                 decision: state.secret.allow_list.decide(&entry.name, entry.labels()),
-                observed: entry.copy(slot).observed(),
+                observed: entry.copy(slot).observed().cloned(),
                 detail: None,
             })
         })

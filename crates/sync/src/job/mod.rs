@@ -16,7 +16,7 @@ use crate::{
     desired::manifest::Manifest,
     observed::{
         account::ObservedAccount,
-        copy::{ObservedCopy, Uid},
+        copy::{ObservedCopy, Replaced, Uid},
     },
 };
 
@@ -49,13 +49,12 @@ pub enum Action {
 pub struct Apply {
     /// The content.
     pub manifest: Arc<Manifest>,
-    /// The UID of the Secret to take fields over from other managers: one of ours, or one that is
-    /// adopted. Without it the apply is not forced, so that the API server refuses to
-    /// overwrite a foreign Secret; with it, the API server refuses to overwrite another Secret that
-    /// has replaced this one.
-    pub replaces: Option<Uid>,
+    /// The Secret that it changes; `None` to create it.
+    pub replaces: Option<Replaced>,
     /// Whether this content was written before, and another client has changed it since.
     pub is_repair: bool,
+    /// The field manager of the client that has changed it last.
+    pub changed_by: Option<Arc<String>>,
 }
 
 /// A change of the `imagePullSecrets` of a ServiceAccount.
@@ -73,6 +72,8 @@ pub struct AccountPatch {
     pub(crate) names: u32,
     /// Whether the list had these names before, and another client has changed it since.
     pub is_repair: bool,
+    /// The field manager of the client that has changed the list last.
+    pub changed_by: Option<Arc<String>>,
 }
 
 /// The preconditions of a deletion.
@@ -107,8 +108,17 @@ pub struct JobOutcome {
     pub is_done: bool,
     /// How long the namespace had waited for its first copy, if this was it.
     pub waited: Option<Duration>,
-    /// How often the object was repaired recently, if that is often enough to slow down.
-    pub contested: Option<u32>,
+    /// Another client that keeps changing the object.
+    pub contest: Option<Contest>,
+}
+
+/// Repairs of an object that another client keeps changing, often enough to slow down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contest {
+    /// How often it was repaired recently.
+    pub repairs: u32,
+    /// The field manager of the client, as far as `managedFields` tell.
+    pub client: Option<Arc<String>>,
 }
 
 /// The priority of a job: all due jobs of one class run before those of the next.

@@ -3,18 +3,20 @@
 use std::{
     fmt,
     num::{NonZeroI64, NonZeroU64},
+    sync::Arc,
 };
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::{
-    CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER,
+    CONTENT_HASH, EXPIRES_AT,
     observed::{metadata::Metadata, tracked::Versioned},
+    release::{KEPT_BY, Release},
 };
 
 /// A Secret with the name of a pull Secret, as it was last observed in a namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedCopy {
     /// Its resourceVersion as a number, which Kubernetes lets clients compare since 1.35; 0 if it is
     /// not a number.
@@ -23,24 +25,33 @@ pub struct ObservedCopy {
     pub uid: Option<Uid>,
     /// The owner.
     pub ownership: Ownership,
+    /// The field manager of the client that has changed it last, other than a release. A pointer of 8
+    /// bytes: nearly no copy has one.
+    pub changed_by: Option<Arc<String>>,
 }
 
 /// The owner of a Secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ownership {
     /// Another client: it is not written.
     Foreign,
-    /// This program: it has our label, or it has an apply of ours and a tenant removed the label.
+    /// Another release: it is neither written nor deleted.
+    AnotherRelease {
+        /// The ID of that release. A pointer of 8 bytes.
+        release: Arc<String>,
+        /// The earliest expiry of its entries, by its annotation.
+        expires_at: Option<Expiry>,
+    },
+    /// This release: it has our annotation, or an apply of ours and a tenant removed the annotation.
     Ours {
-        /// Whether it has our label. Without it, it is not deleted.
-        labelled: bool,
         /// The hash of its content, by its annotation.
         content: Option<ContentHash>,
         /// The earliest expiry of its entries, by its annotation.
         expires_at: Option<Expiry>,
         /// How many of its fields are as we applied them: the API server moves a field in
-        /// `managedFields` to the client that changes it.
-        owned_fields: u16,
+        /// `managedFields` to the client that changes it. `None` if it has no apply of ours, as after a
+        /// restore from a backup or in a tenant's copy of a copy: it is written, but never deleted.
+        owned_fields: Option<u16>,
     },
 }
 
@@ -67,6 +78,18 @@ impl fmt::Display for Uid {
         let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
         formatter.write_str(&parts.join("-"))
     }
+}
+
+/// The Secret that an apply changes, as it was observed: the API server refuses to write to another one
+/// that has replaced it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replaced {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its resourceVersion, to take fields over from other managers: the apply is forced, and the API
+    /// server refuses it if anybody, such as another release, has changed the Secret since. Without it
+    /// the apply is not forced, and the API server refuses it where another client owns a field.
+    pub version: Option<u64>,
 }
 
 /// The content of a copy: the first 64 bits of a SHA-256 over all that is applied.
@@ -121,17 +144,18 @@ impl Versioned for ObservedCopy {
 }
 
 impl ObservedCopy {
-    /// Reads the metadata of a Secret.
+    /// Reads the metadata of a Secret, as this release sees it.
     #[must_use]
-    pub fn new(metadata: &Metadata) -> Self {
+    pub fn new(metadata: &Metadata, release: &Release) -> Self {
         Self {
             resource_version: resource_version(&metadata.object),
             uid: metadata.object.uid.as_deref().and_then(Uid::parse),
-            ownership: ownership(metadata),
+            ownership: ownership(metadata, release),
+            changed_by: metadata.other_managers.last().cloned().map(Arc::new),
         }
     }
 
-    /// Whether this program owns it.
+    /// Whether this release owns it.
     #[must_use]
     pub fn is_ours(&self) -> bool {
         matches!(self.ownership, Ownership::Ours { .. })
@@ -140,15 +164,24 @@ impl ObservedCopy {
     /// Whether it may be deleted once it is no longer wanted.
     #[must_use]
     pub fn is_deletable(&self) -> bool {
-        matches!(self.ownership, Ownership::Ours { labelled: true, .. })
+        matches!(self.ownership, Ownership::Ours { owned_fields: Some(_), .. })
     }
 
-    /// The earliest expiry of its entries, by its annotation.
+    /// The ID of the other release that keeps it.
+    #[must_use]
+    pub fn other_release(&self) -> Option<&Arc<String>> {
+        match &self.ownership {
+            Ownership::AnotherRelease { release, .. } => Some(release),
+            Ownership::Foreign | Ownership::Ours { .. } => None,
+        }
+    }
+
+    /// The earliest expiry of the entries of a copy of ours, by its annotation.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
         match self.ownership {
             Ownership::Ours { expires_at, .. } => expires_at.map(Timestamp::from),
-            Ownership::Foreign => None,
+            Ownership::AnotherRelease { .. } | Ownership::Foreign => None,
         }
     }
 }
@@ -159,20 +192,26 @@ pub fn resource_version(metadata: &ObjectMeta) -> u64 {
     metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
-fn ownership(Metadata { object, applied, .. }: &Metadata) -> Ownership {
-    let label = object.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY));
-    let labelled = label.is_some_and(|value| value == MANAGER);
-    if !labelled && applied.is_none() {
-        return Ownership::Foreign;
-    }
-    let annotation = |key| object.annotations.as_ref().and_then(|all| all.get(key));
-    Ownership::Ours {
-        labelled,
-        content: annotation(CONTENT_HASH).and_then(|text| ContentHash::from_hex(text)),
-        expires_at: annotation(EXPIRES_AT)
-            .and_then(|text| text.parse().ok())
-            .map(|at: Timestamp| at.into()),
-        owned_fields: applied.unwrap_or_default(),
+fn ownership(metadata: &Metadata, release: &Release) -> Ownership {
+    let annotation = |key| metadata.object.annotations.as_ref().and_then(|all| all.get(key));
+    let expires_at = annotation(EXPIRES_AT).and_then(|text| text.parse::<Timestamp>().ok());
+    let expires_at = expires_at.map(Expiry::from);
+    let owned_fields = metadata.applied_by(release);
+    let kept_by = annotation(KEPT_BY).and_then(|text| Release::parse(text));
+    match kept_by {
+        // Where both have applied it, the annotation tells who did last; but a tenant may have edited it.
+        Some(other)
+            if other != *release
+                && (owned_fields.is_none() || metadata.applied_by(&other).is_some()) =>
+        {
+            Ownership::AnotherRelease { release: Arc::new(other.to_string()), expires_at }
+        }
+        None if owned_fields.is_none() => Ownership::Foreign,
+        _ => Ownership::Ours {
+            content: annotation(CONTENT_HASH).and_then(|text| ContentHash::from_hex(text)),
+            expires_at,
+            owned_fields,
+        },
     }
 }
 
@@ -183,7 +222,19 @@ mod tests {
     use super::*;
 
     fn observed(metadata: Value) -> ObservedCopy {
-        ObservedCopy::new(&serde_json::from_value(metadata).unwrap())
+        ObservedCopy::new(&serde_json::from_value(metadata).unwrap(), &ours())
+    }
+
+    fn ours() -> Release {
+        Release::new("home", "ours")
+    }
+
+    fn other() -> Release {
+        Release::new("home", "other")
+    }
+
+    fn applied(release: &Release) -> Value {
+        managed(release.manager(), "Apply", &applied_fields())
     }
 
     fn managed(manager: &str, operation: &str, fields: &Value) -> Value {
@@ -206,44 +257,77 @@ mod tests {
     fn a_copy_of_ours_shows_its_content_its_expiry_and_its_unchanged_fields() {
         let observed = observed(json!({
             "resourceVersion": "42",
-            "labels": {MANAGED_BY: MANAGER},
             "annotations": {
+                KEPT_BY: ours().id(),
                 EXPIRES_AT: "2026-11-23T12:00:00Z",
                 CONTENT_HASH: "00000000000000ff",
             },
-            "managedFields": [managed(MANAGER, "Apply", &applied_fields())],
+            "managedFields": [applied(&ours())],
         }));
         assert_eq!(observed.resource_version, 42);
         let expected = Ownership::Ours {
-            labelled: true,
             content: Some(ContentHash::new(255)),
             expires_at: Some("2026-11-23T12:00:00Z".parse::<Timestamp>().unwrap().into()),
-            owned_fields: 5,
+            owned_fields: Some(5),
         };
         assert_eq!(observed.ownership, expected);
+        assert!(observed.is_deletable());
     }
 
     #[test]
-    fn a_copy_whose_label_was_stripped_is_still_ours() {
-        let mut fields = applied_fields();
-        fields["f:metadata"].as_object_mut().unwrap().remove("f:labels");
-        let observed = observed(json!({"managedFields": [managed(MANAGER, "Apply", &fields)]}));
-        assert!(matches!(
-            observed.ownership,
-            Ownership::Ours { labelled: false, owned_fields: 4, .. }
-        ));
+    fn a_copy_is_ours_by_its_annotation_or_by_our_apply_and_deleted_only_by_the_latter() {
+        for (annotation, applies, is_ours, is_deletable) in [
+            (Some("home/ours"), vec![applied(&ours())], true, true),
+            // A tenant removed the annotation, or changed it.
+            (None, vec![applied(&ours())], true, true),
+            (Some("home/other"), vec![applied(&ours())], true, true),
+            (Some("nonsense"), vec![applied(&ours())], true, true),
+            // A restore from a backup, or a tenant's copy of a copy.
+            (Some("home/ours"), vec![], true, false),
+            (Some("home/ours"), vec![managed("velero", "Update", &applied_fields())], true, false),
+            // Another release took it over, or was the first.
+            (Some("home/other"), vec![applied(&ours()), applied(&other())], false, false),
+            (Some("home/other"), vec![applied(&other())], false, false),
+            (Some("home/other"), vec![], false, false),
+            (None, vec![applied(&other())], false, false),
+            (Some("nonsense"), vec![], false, false),
+        ] {
+            let metadata = json!({
+                "annotations": annotation.map(|id| json!({ KEPT_BY: id })),
+                "managedFields": applies,
+            });
+            let observed = observed(metadata.clone());
+            assert_eq!(
+                (observed.is_ours(), observed.is_deletable()),
+                (is_ours, is_deletable),
+                "{metadata}"
+            );
+            let is_others = !is_ours && annotation == Some("home/other");
+            assert_eq!(observed.other_release().is_some(), is_others, "{metadata}");
+        }
     }
 
     #[test]
     fn a_secret_of_another_client_is_foreign() {
         for metadata in [
             json!({}),
-            json!({"labels": {MANAGED_BY: "helm"}}),
+            json!({"labels": {"app.kubernetes.io/managed-by": "ecr-refresher"}}),
             json!({"managedFields": [managed("helm", "Apply", &applied_fields())]}),
-            json!({"managedFields": [managed(MANAGER, "Update", &applied_fields())]}),
+            json!({"managedFields": [managed(ours().manager(), "Update", &applied_fields())]}),
         ] {
             assert_eq!(observed(metadata.clone()).ownership, Ownership::Foreign, "{metadata}");
         }
+    }
+
+    #[test]
+    fn the_client_that_has_changed_it_last_is_named() {
+        let by = |managed: Value| observed(json!({ "managedFields": managed })).changed_by;
+        let edit = managed("kubectl-edit", "Update", &json!({}));
+        assert_eq!(
+            by(json!([edit, applied(&ours())])).as_deref().map(String::as_str),
+            Some("kubectl-edit")
+        );
+        assert_eq!(by(json!([applied(&ours()), applied(&other())])), None);
     }
 
     #[test]
@@ -267,11 +351,9 @@ mod tests {
     #[test]
     fn nonsense_in_annotations_is_as_good_as_nothing() {
         let observed = observed(json!({
-            "labels": {MANAGED_BY: MANAGER},
-            "annotations": {EXPIRES_AT: "soon", CONTENT_HASH: "xyz"},
+            "annotations": {KEPT_BY: ours().id(), EXPIRES_AT: "soon", CONTENT_HASH: "xyz"},
         }));
-        let nothing =
-            Ownership::Ours { labelled: true, content: None, expires_at: None, owned_fields: 0 };
+        let nothing = Ownership::Ours { content: None, expires_at: None, owned_fields: None };
         assert_eq!(observed.ownership, nothing);
     }
 }

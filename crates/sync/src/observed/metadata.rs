@@ -10,7 +10,7 @@ use serde::{
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::MANAGER;
+use crate::release::Release;
 
 /// An object of the kind `K`, of which only the metadata is asked for.
 #[derive(Debug, Clone, Deserialize)]
@@ -27,11 +27,26 @@ pub(crate) struct MetadataOnly<K> {
 pub struct Metadata {
     /// Without `managedFields` and irrelevant fields.
     pub(crate) object: ObjectMeta,
-    /// How many of its fields are as we applied them: the API server moves a field to the client that
-    /// changes it. `None` if there is no apply of ours.
-    pub(crate) applied: Option<u16>,
-    /// The other field managers, with repetitions.
+    /// The applies of releases.
+    applies: Vec<Applied>,
+    /// The other field managers, with repetitions; the last is the one that has changed it last.
     pub(crate) other_managers: Vec<String>,
+}
+
+/// The fields that a release has applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Applied {
+    manager: String,
+    fields: u16,
+}
+
+impl Metadata {
+    /// How many of its fields are as this release applied them: the API server moves a field to the client
+    /// that changes it. `None` if there is no apply of this release.
+    pub(crate) fn applied_by(&self, release: &Release) -> Option<u16> {
+        let applied = self.applies.iter().find(|applied| applied.manager == release.manager())?;
+        Some(applied.fields)
+    }
 }
 
 /// The metadata on the wire.
@@ -60,8 +75,11 @@ impl From<Wire> for Metadata {
             annotations: wire.annotations,
             ..ObjectMeta::default()
         };
-        let ManagedFields { applied, others } = wire.managed_fields.unwrap_or_default();
-        Self { object, applied, other_managers: others }
+        let ManagedFields { applies, mut others } = wire.managed_fields.unwrap_or_default();
+        // RFC 3339 in UTC and whole seconds, as the API server writes it, has the order of the times.
+        others.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let other_managers = others.into_iter().map(|(_, manager)| manager).collect();
+        Self { object, applies, other_managers }
     }
 }
 
@@ -101,8 +119,9 @@ impl<K: Resource> Resource for MetadataOnly<K> {
 /// The `managedFields` of an object.
 #[derive(Default)]
 struct ManagedFields {
-    applied: Option<u16>,
-    others: Vec<String>,
+    applies: Vec<Applied>,
+    /// When each has changed the object, and its name.
+    others: Vec<(String, String)>,
 }
 
 /// One of them.
@@ -114,14 +133,16 @@ struct Entry<'a> {
     operation: Option<Cow<'a, str>>,
     #[serde(borrow)]
     subresource: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    time: Option<Cow<'a, str>>,
     #[serde(rename = "fieldsV1", default)]
     fields: Fields,
 }
 
 impl Entry<'_> {
-    /// Whether it is what our applies own.
-    fn is_ours(&self) -> bool {
-        self.manager.as_deref() == Some(MANAGER)
+    /// Whether it is what the applies of a release own.
+    fn is_of_release(&self) -> bool {
+        self.manager.as_deref().is_some_and(Release::is_manager)
             && self.operation.as_deref() == Some("Apply")
             && self.subresource.as_deref().unwrap_or_default().is_empty()
     }
@@ -139,15 +160,18 @@ impl<'de> Deserialize<'de> for ManagedFields {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Self::Value, A::Error> {
-                let mut managed = ManagedFields::default();
+                let mut found = ManagedFields::default();
                 while let Some(entry) = all.next_element::<Entry<'_>>()? {
-                    if entry.is_ours() {
-                        managed.applied.get_or_insert(entry.fields.leaves);
+                    let is_of_release = entry.is_of_release();
+                    let Some(manager) = entry.manager.map(Cow::into_owned) else { continue };
+                    if is_of_release {
+                        found.applies.push(Applied { manager, fields: entry.fields.leaves });
                     } else {
-                        managed.others.extend(entry.manager.map(Cow::into_owned));
+                        let time = entry.time.map(Cow::into_owned).unwrap_or_default();
+                        found.others.push((time, manager));
                     }
                 }
-                Ok(managed)
+                Ok(found)
             }
         }
 
@@ -230,13 +254,18 @@ mod tests {
         let metadata = json!({ "managedFields": managed_fields });
         let of_text: Metadata = serde_json::from_str(&metadata.to_string()).unwrap();
         let of_tree: Metadata = serde_json::from_value(metadata).unwrap();
-        assert_eq!(of_text.applied, of_tree.applied);
+        assert_eq!(of_text.applies, of_tree.applies);
         assert_eq!(of_text.other_managers, of_tree.other_managers);
-        (of_text.applied, of_text.other_managers)
+        (of_text.applied_by(&release()), of_text.other_managers)
+    }
+
+    fn release() -> Release {
+        Release::new("home", "one")
     }
 
     fn fields_of_ours(fields: &Value) -> Option<u16> {
-        let entry = json!({ "manager": MANAGER, "operation": "Apply", "fieldsV1": fields });
+        let entry =
+            json!({ "manager": release().manager(), "operation": "Apply", "fieldsV1": fields });
         read(&json!([entry])).0
     }
 
@@ -258,21 +287,36 @@ mod tests {
     fn fields_that_we_did_not_apply_to_the_object_itself_belong_to_others() {
         let entry = |manager: &str, operation: &str, subresource: &str| {
             json!({ "fieldsType": "FieldsV1", "fieldsV1": { "f:a": {} }, "manager": manager,
-                    "operation": operation, "subresource": subresource, "time": "today" })
+                    "operation": operation, "subresource": subresource,
+                    "time": "2026-11-23T12:00:00Z" })
         };
+        let (release, another) = (release(), Release::new("home", "another"));
+        let ours = release.manager();
         let managed = json!([
             entry("kubectl\t", "Update", ""),
-            entry(MANAGER, "Apply", "status"),
-            entry(MANAGER, "Update", ""),
-            entry(MANAGER, "Apply", ""),
+            entry(ours, "Apply", "status"),
+            entry(ours, "Update", ""),
+            entry(another.manager(), "Apply", ""),
+            entry(ours, "Apply", ""),
             entry("kubectl\t", "Update", "scale"),
         ]);
-        let others = ["kubectl\t", MANAGER, MANAGER, "kubectl\t"].map(str::to_owned);
+        let others = ["kubectl\t", ours, ours, "kubectl\t"].map(str::to_owned);
         assert_eq!(read(&managed), (Some(1), others.to_vec()));
         assert_eq!(read(&Value::Null), (None, vec![]));
         assert_eq!(read(&json!([{}])), (None, vec![]));
-        let ours = json!([{ "manager": MANAGER, "operation": "Apply" }]);
+        let ours = json!([{ "manager": ours, "operation": "Apply" }]);
         assert_eq!(read(&ours), (Some(0), vec![]), "it owns nothing any more");
+    }
+
+    #[test]
+    fn the_manager_that_has_changed_the_object_last_comes_last() {
+        let entry = |manager: &str, time: Option<&str>| json!({ "manager": manager, "time": time });
+        let managed = json!([
+            entry("second", Some("2026-11-23T12:00:01Z")),
+            entry("third", Some("2026-11-24T11:00:00Z")),
+            entry("first", None),
+        ]);
+        assert_eq!(read(&managed).1, ["first", "second", "third"]);
     }
 
     #[test]

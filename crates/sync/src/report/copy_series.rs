@@ -46,7 +46,7 @@ mod tests {
     use strum::VariantArray;
 
     use super::*;
-    use crate::report::{CopyState, SecretReport};
+    use crate::report::{CopyState, Counts, SecretReport};
 
     fn secret(name: &str, copies: Vec<CopyReport>) -> SecretReport {
         SecretReport {
@@ -54,13 +54,15 @@ mod tests {
             counts: [0; CopyState::VARIANTS.len()],
             earliest_expiration: None,
             patterns: Vec::new(),
+            conflicts: Counts::new(),
+            contested: Counts::new(),
             copies,
         }
     }
 
     fn copy(namespace: &str, expires_at: Option<Timestamp>) -> CopyReport {
         let state = CopyState::Missing;
-        CopyReport { namespace: namespace.into(), state, expires_at, failure: None }
+        CopyReport { namespace: namespace.into(), state, expires_at, release: None, failure: None }
     }
 
     fn pieces(secrets: Vec<SecretReport>) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! One pull Secret in one namespace, as far as it is known without a token. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// One pull Secret in one namespace.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct CopyView<'a> {
     pub(crate) slot: SecretSlot,
     /// The pull Secret.
@@ -45,8 +45,6 @@ pub(crate) struct Detail {
 /// Why a copy of ours is out of date though it has not expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drift {
-    /// The label that marks it as ours was removed.
-    Unlabelled,
     /// Another client has changed it.
     Edited,
     /// The config has other labels or annotations.
@@ -86,19 +84,31 @@ impl CopyView<'_> {
     /// Whether the Secret exists and is ours.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        self.observed.is_some_and(|observed| observed.is_ours())
+        self.observed.as_ref().is_some_and(ObservedCopy::is_ours)
     }
 
     /// Whether it would be deleted where it is no longer wanted.
     #[must_use]
     pub fn is_deletable(&self) -> bool {
-        self.observed.is_some_and(|observed| observed.is_deletable())
+        self.observed.as_ref().is_some_and(ObservedCopy::is_deletable)
+    }
+
+    /// Whether the config says to take over the Secret of another owner.
+    #[must_use]
+    pub fn is_taken_over(&self) -> bool {
+        self.observed.as_ref().is_some_and(|it| self.secret.may_replace(&it.ownership))
+    }
+
+    /// The ID of the other release that keeps the Secret.
+    #[must_use]
+    pub fn other_release(&self) -> Option<&Arc<String>> {
+        self.observed.as_ref().and_then(ObservedCopy::other_release)
     }
 
     /// When the copy expires, by its annotation.
     #[must_use]
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.observed?.expires_at()
+        self.observed.as_ref()?.expires_at()
     }
 
     /// The field managers of the Secret other than our applies.
@@ -111,18 +121,17 @@ impl CopyView<'_> {
     /// pull Secret does.
     #[must_use]
     pub fn drift(&self, expires: bool) -> Option<Drift> {
-        let Ownership::Ours { labelled, content, expires_at, owned_fields: owned } =
-            self.observed?.ownership
+        let Ownership::Ours { content, expires_at, owned_fields: owned } =
+            self.observed.as_ref()?.ownership
         else {
             return None;
         };
+        let owned = owned.unwrap_or_default();
         let is_as_configured = self.detail.is_none_or(|detail| detail.is_as_configured);
         let wanted = owned_fields(self.secret, expires || expires_at.is_some());
         // With fewer fields than wanted, either others have taken some or the config has got more.
         let taken = owned < wanted && (is_as_configured || !self.managers().is_empty());
-        if !labelled {
-            Some(Drift::Unlabelled)
-        } else if content.is_none() || taken {
+        if content.is_none() || taken {
             Some(Drift::Edited)
         } else if owned != wanted || !is_as_configured {
             Some(Drift::Outdated)
@@ -134,7 +143,7 @@ impl CopyView<'_> {
     /// The state of the copy, if it is wanted, as far as it is known without a token.
     #[must_use]
     pub fn state(&self, expires: bool, now: Timestamp) -> CopyState {
-        CopyState::of(self.observed, None, || self.drift(expires).is_none(), now)
+        CopyState::of(self.observed.as_ref(), None, || self.drift(expires).is_none(), now)
     }
 }
 
@@ -147,7 +156,12 @@ mod tests {
     use crate::{
         CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER,
         desired::{allow_list::AllowList, settings::OnConflict},
+        release::{KEPT_BY, RELEASE, Release},
     };
+
+    fn ours() -> Release {
+        Release::new("home", "ours")
+    }
 
     fn secret(labels: &[(&str, &str)]) -> PullSecret {
         let labels = labels.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
@@ -157,6 +171,7 @@ mod tests {
             allow_list: AllowList::new(vec!["*".to_owned()], vec![], Selector::default()).unwrap(),
             service_accounts: Vec::new(),
             on_conflict: OnConflict::Skip,
+            take_over: Vec::new(),
             labels: labels.collect(),
             annotations: BTreeMap::new(),
         }
@@ -166,19 +181,26 @@ mod tests {
     fn copy() -> Value {
         json!({
             "resourceVersion": "1",
-            "labels": { MANAGED_BY: MANAGER, "tier": "prod" },
+            "labels": { MANAGED_BY: MANAGER, RELEASE: ours().label(), "tier": "prod" },
             "annotations": {
+                KEPT_BY: ours().id(),
                 EXPIRES_AT: "2026-11-23T12:00:00Z",
                 CONTENT_HASH: "00000000000000ff",
             },
             "managedFields": [{
-                "manager": MANAGER, "operation": "Apply", "apiVersion": "v1",
+                "manager": ours().manager(), "operation": "Apply", "apiVersion": "v1",
                 "fieldsType": "FieldsV1",
                 "fieldsV1": {
                     "f:data": { "f:.dockerconfigjson": {} },
                     "f:metadata": {
-                        "f:annotations": { format!("f:{CONTENT_HASH}"): {}, format!("f:{EXPIRES_AT}"): {} },
-                        "f:labels": { format!("f:{MANAGED_BY}"): {}, "f:tier": {} },
+                        "f:annotations": {
+                            format!("f:{KEPT_BY}"): {},
+                            format!("f:{CONTENT_HASH}"): {},
+                            format!("f:{EXPIRES_AT}"): {},
+                        },
+                        "f:labels": {
+                            format!("f:{MANAGED_BY}"): {}, format!("f:{RELEASE}"): {}, "f:tier": {},
+                        },
                     },
                     "f:type": {},
                 },
@@ -211,7 +233,7 @@ mod tests {
             terminating: false,
             labels: &BTreeMap::new(),
             decision: Decision::Allowed(0),
-            observed: metadata.as_ref().map(ObservedCopy::new),
+            observed: metadata.as_ref().map(|metadata| ObservedCopy::new(metadata, &ours())),
             detail: detail.as_ref(),
         };
         let now = "2026-11-23T11:00:00Z".parse().unwrap();
@@ -243,7 +265,8 @@ mod tests {
         let mut taken = written_by(copy(), "kubectl-edit");
         taken["managedFields"][0]["fieldsV1"].as_object_mut().unwrap().remove("f:data");
         for (metadata, drift) in [
-            (without(copy(), "labels", MANAGED_BY), Drift::Unlabelled),
+            (without(copy(), "labels", MANAGED_BY), Drift::Edited),
+            (without(copy(), "annotations", KEPT_BY), Drift::Edited),
             (without(copy(), "annotations", CONTENT_HASH), Drift::Edited),
             (without(copy(), "annotations", EXPIRES_AT), Drift::Edited),
             (taken, Drift::Edited),

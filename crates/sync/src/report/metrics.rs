@@ -12,7 +12,7 @@ use strum::VariantArray;
 use crate::{
     job::failure::WriteReason,
     observed::resource::Resource,
-    report::{CopyState, Report, WatchReport},
+    report::{ConflictReason, CopyState, Counts, Report, WatchReport},
 };
 
 /// The metrics of the copies and of the watches.
@@ -27,6 +27,8 @@ pub struct SyncMetrics {
     pattern_matches: GaugeVec,
     account_writes: CounterVec,
     accounts_failing: GaugeVec,
+    conflicts: GaugeVec,
+    contested: GaugeVec,
     watch_last_event: GaugeVec,
     watch_errors: CounterVec,
 }
@@ -38,7 +40,7 @@ impl SyncMetrics {
     /// If one of their names is registered already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let this = Self::new()?;
-        let collectors: [Box<dyn Collector>; 11] = [
+        let collectors: [Box<dyn Collector>; 13] = [
             Box::new(this.copies.clone()),
             Box::new(this.earliest_expiration.clone()),
             Box::new(this.writes.clone()),
@@ -48,6 +50,8 @@ impl SyncMetrics {
             Box::new(this.pattern_matches.clone()),
             Box::new(this.account_writes.clone()),
             Box::new(this.accounts_failing.clone()),
+            Box::new(this.conflicts.clone()),
+            Box::new(this.contested.clone()),
             Box::new(this.watch_last_event.clone()),
             Box::new(this.watch_errors.clone()),
         ];
@@ -99,6 +103,18 @@ impl SyncMetrics {
                 "ServiceAccounts of a name with imagePullSecrets that could not be changed.",
                 &["service_account"],
             )?,
+            conflicts: gauges(
+                "copy_conflicts",
+                "Namespaces where a Secret of another owner has the name of a pull Secret, by reason: \
+                 `foreign`, or `another_release` with the release that keeps it.",
+                &["secret", "reason", "release"],
+            )?,
+            contested: gauges(
+                "contested",
+                "Objects that another client keeps changing, by its field manager, so that their \
+                 repairs are slowed down.",
+                &["kind", "name", "manager"],
+            )?,
             watch_last_event: gauges(
                 "watch_last_event_timestamp_seconds",
                 "Time of the last event of the watches of a resource, bookmarks included, as a Unix \
@@ -138,6 +154,8 @@ impl SyncMetrics {
             &self.earliest_expiration,
             &self.pattern_matches,
             &self.accounts_failing,
+            &self.conflicts,
+            &self.contested,
             &self.watch_last_event,
         ] {
             vanishing.reset();
@@ -146,12 +164,19 @@ impl SyncMetrics {
         for account in &report.accounts {
             let gauge = self.accounts_failing.with_label_values(&[&account.name]);
             gauge.set(as_gauge(account.failing.len() as u64));
+            self.show_contested("ServiceAccount", &account.name, &account.contested);
         }
         for secret in &report.secrets {
             let name = secret.name.as_str();
             for (state, &count) in CopyState::VARIANTS.iter().zip(&secret.counts) {
                 self.copies.with_label_values(&[name, state.as_str()]).set(as_gauge(count));
             }
+            for (release, &count) in &secret.conflicts {
+                let reason = ConflictReason::of(release.as_ref()).as_str();
+                let release = release.as_ref().map_or("", |release| release.as_str());
+                self.conflicts.with_label_values(&[name, reason, release]).set(as_gauge(count));
+            }
+            self.show_contested("Secret", name, &secret.contested);
             if let Some(expires_at) = secret.earliest_expiration {
                 let gauge = self.earliest_expiration.with_label_values(&[name]);
                 gauge.set(unix_seconds(expires_at));
@@ -160,6 +185,15 @@ impl SyncMetrics {
                 let gauge = self.pattern_matches.with_label_values(&[name, pattern.as_str()]);
                 gauge.set(as_gauge(*count));
             }
+        }
+    }
+
+    fn show_contested(&self, kind: &str, name: &str, contested: &Counts) {
+        // A series also where there is no contest, so that an alert has data.
+        self.contested.with_label_values(&[kind, name, ""]).set(0.0);
+        for (client, &count) in contested {
+            let manager = client.as_ref().map_or("", |client| client.as_str());
+            self.contested.with_label_values(&[kind, name, manager]).set(as_gauge(count));
         }
     }
 

@@ -12,7 +12,7 @@ use strum::VariantArray;
 
 use crate::{
     desired::settings::{PerNamespace, PullSecret},
-    job::{failure::RepeatedFailure, slot::SecretSlot},
+    job::{Contest, failure::RepeatedFailure, slot::SecretSlot},
     observed::{copy::ObservedCopy, resource::Resource},
 };
 
@@ -44,7 +44,7 @@ impl CopyState {
     /// The state of what was observed, after the last `failure` if no job has succeeded since.
     /// `is_current` says whether a copy that has not expired is up to date.
     pub(crate) fn of(
-        observed: Option<ObservedCopy>,
+        observed: Option<&ObservedCopy>,
         failure: Option<&RepeatedFailure>,
         is_current: impl FnOnce() -> bool,
         now: Timestamp,
@@ -81,6 +81,30 @@ impl CopyState {
     #[must_use]
     pub const fn is_failing(self) -> bool {
         !matches!(self, Self::Fresh | Self::Stale)
+    }
+}
+
+/// Why a Secret of another owner is not written: the `reason` label of `ecr_refresher_copy_conflicts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum ConflictReason {
+    /// Another client has made it.
+    Foreign,
+    /// Another release keeps it.
+    AnotherRelease,
+}
+
+impl ConflictReason {
+    /// The reason, by the ID of the release that keeps the Secret.
+    #[must_use]
+    pub fn of(release: Option<&Arc<String>>) -> Self {
+        release.map_or(Self::Foreign, |_| Self::AnotherRelease)
+    }
+
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
@@ -124,6 +148,16 @@ pub struct AccountReport {
     pub name: String,
     /// The namespaces in which the last patch failed.
     pub failing: Vec<(Arc<str>, Arc<RepeatedFailure>)>,
+    /// How many another client keeps changing, by its field manager.
+    pub contested: Counts,
+}
+
+/// How many objects there are for each client or release, by its name; `None` where it is not known.
+pub type Counts = BTreeMap<Option<Arc<String>>, u64>;
+
+/// Counts one object more.
+pub(crate) fn count(counts: &mut Counts, name: Option<&Arc<String>>) {
+    *counts.entry(name.cloned()).or_default() += 1;
 }
 
 /// The state of the copies of one pull Secret.
@@ -137,6 +171,10 @@ pub struct SecretReport {
     pub earliest_expiration: Option<Timestamp>,
     /// The patterns, and how many namespaces each matches.
     pub patterns: Vec<(String, u64)>,
+    /// How many copies are in conflict with a Secret of another release, by its ID, or with a foreign one.
+    pub conflicts: Counts,
+    /// How many copies another client keeps changing, by its field manager.
+    pub contested: Counts,
     /// Each copy that the report shows.
     pub copies: Vec<CopyReport>,
 }
@@ -150,6 +188,8 @@ pub struct CopyReport {
     pub state: CopyState,
     /// When it expires, by its annotation.
     pub expires_at: Option<Timestamp>,
+    /// The ID of the other release that keeps the Secret.
+    pub release: Option<Arc<String>>,
     /// The last failure, unless a job has succeeded since.
     pub failure: Option<Arc<RepeatedFailure>>,
 }
@@ -174,6 +214,8 @@ impl ReportBuilder {
             counts: [0; CopyState::VARIANTS.len()],
             earliest_expiration: None,
             patterns: patterns.zip(matched.iter().copied()).collect(),
+            conflicts: Counts::new(),
+            contested: Counts::new(),
             copies: Vec::new(),
         };
         self.secrets.insert(slot, report);
@@ -185,19 +227,31 @@ impl ReportBuilder {
         slot: SecretSlot,
         namespace: &Arc<str>,
         state: CopyState,
-        expires_at: Option<Timestamp>,
+        observed: Option<&ObservedCopy>,
         failure: Option<&Arc<RepeatedFailure>>,
     ) {
         let Some(report) = self.secrets.get_mut(&slot) else { return };
         report.counts[state as usize] += 1;
+        let release = observed.and_then(ObservedCopy::other_release);
+        if state == CopyState::Conflict {
+            count(&mut report.conflicts, release);
+        }
+        let expires_at = observed.and_then(ObservedCopy::expires_at);
         report.earliest_expiration = match (report.earliest_expiration, expires_at) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
         };
         if state.is_shown(self.shown) {
             let namespace = Arc::clone(namespace);
-            let failure = failure.cloned();
-            report.copies.push(CopyReport { namespace, state, expires_at, failure });
+            let (failure, release) = (failure.cloned(), release.cloned());
+            report.copies.push(CopyReport { namespace, state, expires_at, release, failure });
+        }
+    }
+
+    /// Adds a copy that another client keeps changing.
+    pub(crate) fn add_contest(&mut self, slot: SecretSlot, contest: &Contest) {
+        if let Some(report) = self.secrets.get_mut(&slot) {
+            count(&mut report.contested, contest.client.as_ref());
         }
     }
 

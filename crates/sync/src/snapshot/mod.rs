@@ -21,6 +21,7 @@ use crate::{
         metadata::{Metadata, MetadataOnly},
         namespace::Namespace,
     },
+    release::Release,
     report::{
         Report,
         copy_view::{CopyView, Detail},
@@ -31,22 +32,24 @@ use crate::{
 #[derive(Debug)]
 pub struct Snapshot {
     index: Index,
+    release: Release,
     at: Timestamp,
     details: HashMap<(SecretSlot, String), Detail>,
 }
 
 impl Snapshot {
-    /// Lists all namespaces, or only one, and the Secrets there with the names of the pull Secrets.
+    /// Lists, for this release, all namespaces, or only one, and the Secrets there with the names of the pull Secrets.
     ///
     /// # Errors
     /// If something cannot be listed.
     pub async fn take(
         client: &Client,
         settings: &Settings,
+        release: Release,
         only: Option<&str>,
         at: Timestamp,
     ) -> Result<Self, ListError> {
-        let mut snapshot = Self::begin(settings, at);
+        let mut snapshot = Self::begin(settings, release, at);
         let namespaces = Api::<MetadataOnly<ApiNamespace>>::all(client.clone());
         let named = only.map(|name| format!("metadata.name={name}"));
         list(&namespaces, &Listed::Namespaces, named, |object| {
@@ -68,11 +71,11 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// A snapshot that objects are added to.
+    /// A snapshot, as this release sees it, that objects are added to.
     #[must_use]
-    pub fn begin(settings: &Settings, at: Timestamp) -> Self {
+    pub fn begin(settings: &Settings, release: Release, at: Timestamp) -> Self {
         let index = Index::new(settings, 0);
-        let mut snapshot = Self { index, at, details: HashMap::new() };
+        let mut snapshot = Self { index, release, at, details: HashMap::new() };
         snapshot.apply_to_all(|| Watched::ListBegun, || Watched::ListBegun);
         snapshot
     }
@@ -93,7 +96,7 @@ impl Snapshot {
         let detail = Detail::new(metadata, settings);
         self.details.insert((secret, namespace.clone()), detail);
         drop(secrets);
-        let change = Watched::Listed(namespace, ObservedCopy::new(metadata));
+        let change = Watched::Listed(namespace, ObservedCopy::new(metadata, &self.release));
         self.index.apply(Event::Copy { secret, change }, self.now());
     }
 
@@ -184,6 +187,7 @@ mod tests {
             allow_list: AllowList::new(vec!["*".to_owned()], vec![], Selector::default()).unwrap(),
             service_accounts: Vec::new(),
             on_conflict: OnConflict::Skip,
+            take_over: Vec::new(),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
         };
@@ -194,6 +198,10 @@ mod tests {
             concurrency: 1,
             per_namespace: PerNamespace::Off,
         }
+    }
+
+    fn release() -> Release {
+        Release::new("home", "ours")
     }
 
     fn page(objects: &[Value], next: &str) -> Value {
@@ -220,8 +228,9 @@ mod tests {
                 page(&[object(&json!({ "name": "ecr-pull", "namespace": "b" }))], ""),
             ),
         ]);
-        let snapshot =
-            Snapshot::take(&client, &settings(), None, Timestamp::UNIX_EPOCH).await.unwrap();
+        let snapshot = Snapshot::take(&client, &settings(), release(), None, Timestamp::UNIX_EPOCH)
+            .await
+            .unwrap();
         let states: Vec<_> = snapshot
             .copies()
             .map(|sighting| (sighting.namespace.to_owned(), sighting.state(true, snapshot.at())))
@@ -246,8 +255,9 @@ mod tests {
         });
         let (client, _) =
             client(vec![("/namespaces?", 200, page(&[], "")), ("/secrets?", 403, status)]);
-        let error =
-            Snapshot::take(&client, &settings(), None, Timestamp::UNIX_EPOCH).await.unwrap_err();
+        let error = Snapshot::take(&client, &settings(), release(), None, Timestamp::UNIX_EPOCH)
+            .await
+            .unwrap_err();
         assert_eq!(
             error.to_string(),
             "`alice` may not list the Secrets named `ecr-pull` in all namespaces: allow the verb \
@@ -264,7 +274,9 @@ mod tests {
             ("fieldSelector=metadata.name%3Da", 200, page(&[object(&name)], "")),
         ]);
         let snapshot =
-            Snapshot::take(&client, &settings(), Some("a"), Timestamp::UNIX_EPOCH).await.unwrap();
+            Snapshot::take(&client, &settings(), release(), Some("a"), Timestamp::UNIX_EPOCH)
+                .await
+                .unwrap();
         assert_eq!(snapshot.copies().count(), 1);
         assert_eq!(asked.lock().unwrap().len(), 2);
     }

@@ -26,6 +26,7 @@ use crate::{
         account::ObservedAccount, change::Watched, copy::ObservedCopy, metadata::MetadataOnly,
         namespace::Namespace, resource::Resource,
     },
+    release::Release,
     report::WatchReport,
 };
 
@@ -41,6 +42,7 @@ pub(crate) type WatchEvent = (Resource, watcher::Result<Event>);
 /// Not tokio-stream's `StreamMap`: it polls in a random order, which no simulation could repeat.
 pub(crate) struct Watches {
     client: Client,
+    release: Release,
     clock: Clock,
     random: Random,
     streams: SelectAll<Abortable<BoxStream<'static, WatchEvent>>>,
@@ -72,10 +74,16 @@ impl Drop for Running {
 
 impl Watches {
     /// Starts with the namespaces.
-    pub(crate) fn start(client: Client, clock: Clock, random: Random) -> Self {
-        let (streams, running) = (SelectAll::new(), BTreeMap::new());
-        let are_namespaces_listed = false;
-        let mut watches = Self { client, clock, random, streams, running, are_namespaces_listed };
+    pub(crate) fn start(client: Client, release: Release, clock: Clock, random: Random) -> Self {
+        let mut watches = Self {
+            client,
+            release,
+            clock,
+            random,
+            streams: SelectAll::new(),
+            running: BTreeMap::new(),
+            are_namespaces_listed: false,
+        };
         watches.restart(Target::Namespaces);
         watches
     }
@@ -124,7 +132,7 @@ impl Watches {
     fn restart(&mut self, target: Target) {
         let liveness = WatchLiveness::start(&self.clock, &self.random);
         let resource = target.resource();
-        let events = target.events(&self.client, &liveness);
+        let events = target.events(&self.client, &self.release, &liveness);
         let (stream, handle) = abortable(events.map(move |event| (resource, event)).boxed());
         self.streams.push(stream);
         self.are_namespaces_listed &= target != Target::Namespaces;
@@ -178,6 +186,7 @@ impl Target {
     fn events(
         &self,
         client: &Client,
+        release: &Release,
         liveness: &WatchLiveness,
     ) -> BoxStream<'static, watcher::Result<Event>> {
         let config = watcher::Config::default();
@@ -185,6 +194,7 @@ impl Target {
             Some(name) => config.fields(&format!("metadata.name={name}")),
             None => config,
         };
+        let release = release.clone();
         match *self {
             Self::Namespaces => {
                 let api = Api::<MetadataOnly<ApiNamespace>>::all;
@@ -195,15 +205,16 @@ impl Target {
             Self::Secrets(secret, _) => {
                 let api = Api::<MetadataOnly<Secret>>::all;
                 let events = liveness.watch(client, api, config);
-                let value = |copy: &MetadataOnly<Secret>| ObservedCopy::new(&copy.metadata);
-                events
-                    .map_ok(move |it| Event::Copy { secret, change: watched(it, namespace, value) })
-                    .boxed()
+                let value =
+                    move |copy: &MetadataOnly<Secret>| ObservedCopy::new(&copy.metadata, &release);
+                let change = move |it| watched(it, namespace, &value);
+                events.map_ok(move |it| Event::Copy { secret, change: change(it) }).boxed()
             }
             // Whole objects: `imagePullSecrets` is not part of the metadata.
             Self::ServiceAccounts(account, _) => {
                 let events = liveness.watch(client, Api::<ServiceAccount>::all, config);
-                let change = |it| watched(it, namespace, ObservedAccount::new);
+                let value = move |account: &ServiceAccount| ObservedAccount::new(account, &release);
+                let change = move |it| watched(it, namespace, &value);
                 events.map_ok(move |it| Event::Account { account, change: change(it) }).boxed()
             }
         }

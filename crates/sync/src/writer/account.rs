@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::{invalid_request, send, unreadable};
 use crate::{
-    MANAGER,
     job::{
         AccountPatch, Job,
         failure::{WriteFailure, WriteReason},
     },
     observed::account::ObservedAccount,
+    release::Release,
 };
 
 /// Adds and removes names, if the ServiceAccount has not changed since it was observed.
@@ -22,23 +22,30 @@ use crate::{
 /// would remove the names of others.
 pub(super) async fn patch(
     client: &Client,
+    release: &Release,
     job: &Job,
     patch: &AccountPatch,
 ) -> Result<ObservedAccount, WriteFailure> {
-    let answer =
-        send(client, request(job, patch)?).await.map_err(|failure| match failure.reason {
+    let answer = send(client, request(release, job, patch)?).await.map_err(|failure| {
+        match failure.reason {
             // Here, 422 means that the test in the patch has failed.
             WriteReason::Invalid => WriteFailure { reason: WriteReason::Changed, ..failure },
             _ => failure,
-        })?;
+        }
+    })?;
     let account: ServiceAccount = serde_json::from_slice(&answer).map_err(unreadable)?;
-    Ok(ObservedAccount::new(&account))
+    Ok(ObservedAccount::new(&account, release))
 }
 
-fn request(job: &Job, patch: &AccountPatch) -> Result<Request<Body>, WriteFailure> {
+fn request(
+    release: &Release,
+    job: &Job,
+    patch: &AccountPatch,
+) -> Result<Request<Body>, WriteFailure> {
     let Job { namespace, name, .. } = job;
+    let manager = release.manager();
     Request::patch(format!(
-        "/api/v1/namespaces/{namespace}/serviceaccounts/{name}?fieldManager={MANAGER}"
+        "/api/v1/namespaces/{namespace}/serviceaccounts/{name}?fieldManager={manager}"
     ))
     .header(header::ACCEPT, "application/json")
     .header(header::CONTENT_TYPE, "application/json-patch+json")
@@ -82,6 +89,7 @@ mod tests {
             added: added.iter().map(|&name| name.to_owned()).collect(),
             names: 1,
             is_repair: false,
+            changed_by: None,
         })
     }
 

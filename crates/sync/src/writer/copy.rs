@@ -8,12 +8,12 @@ use serde_json::json;
 
 use super::{invalid_request, send, unreadable};
 use crate::{
-    MANAGER,
     job::{
         Apply, Deletion, Job,
         failure::{WriteFailure, WriteReason},
     },
     observed::{copy::ObservedCopy, metadata::MetadataOnly},
+    release::Release,
 };
 
 /// The answer is the copy's metadata and never the Secret, so that no secret can leak.
@@ -25,12 +25,13 @@ const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8
 /// again for each.
 pub(super) async fn apply(
     client: &Client,
+    release: &Release,
     job: &Job,
     apply: &Apply,
 ) -> Result<ObservedCopy, WriteFailure> {
-    let answer = send(client, apply_request(job, apply)?).await?;
+    let answer = send(client, apply_request(release, job, apply)?).await?;
     let copy: MetadataOnly<Secret> = serde_json::from_slice(&answer).map_err(unreadable)?;
-    Ok(ObservedCopy::new(&copy.metadata))
+    Ok(ObservedCopy::new(&copy.metadata, release))
 }
 
 /// Deletes a copy, if it has not changed since it was observed.
@@ -46,16 +47,21 @@ pub(super) async fn delete(
     }
 }
 
-fn apply_request(job: &Job, apply: &Apply) -> Result<Request<Body>, WriteFailure> {
+fn apply_request(
+    release: &Release,
+    job: &Job,
+    apply: &Apply,
+) -> Result<Request<Body>, WriteFailure> {
     let Job { namespace, name, .. } = job;
-    let is_forced = apply.replaces.is_some() || is_planted(Bug::AlwaysForced);
-    let force = if is_forced { "&force=true" } else { "" };
+    let takes_over = apply.replaces.is_some_and(|replaced| replaced.version.is_some());
+    let force = if takes_over || is_planted(Bug::AlwaysForced) { "&force=true" } else { "" };
+    let manager = release.manager();
     Request::patch(format!(
-        "/api/v1/namespaces/{namespace}/secrets/{name}?fieldManager={MANAGER}{force}"
+        "/api/v1/namespaces/{namespace}/secrets/{name}?fieldManager={manager}{force}"
     ))
     .header(header::ACCEPT, METADATA_ONLY)
     .header(header::CONTENT_TYPE, "application/apply-patch+yaml")
-    .body(Body::from(apply.manifest.body_for(apply.replaces)))
+    .body(Body::from(apply.manifest.body_for(apply.replaces.as_ref())))
     .map_err(invalid_request)
 }
 

@@ -14,20 +14,27 @@ use kube::{Client, client::Body};
 use tokio::time::timeout;
 
 use self::retry_after::retry_after;
-use crate::job::{
-    Action, Job, JobResult, Written,
-    failure::{WriteFailure, WriteReason},
+use crate::{
+    job::{
+        Action, Job, JobResult, Written,
+        failure::{WriteFailure, WriteReason},
+    },
+    release::Release,
 };
 
 /// How long a job may take. The client itself has no timeout.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Runs a job.
-pub(crate) async fn run(client: &Client, job: &Job) -> JobResult {
+pub(crate) async fn run(client: &Client, release: &Release, job: &Job) -> JobResult {
     let written = async {
         match &job.action {
-            Action::Apply(apply) => copy::apply(client, job, apply).await.map(Written::Copy),
-            Action::Patch(patch) => account::patch(client, job, patch).await.map(Written::Account),
+            Action::Apply(apply) => {
+                copy::apply(client, release, job, apply).await.map(Written::Copy)
+            }
+            Action::Patch(patch) => {
+                account::patch(client, release, job, patch).await.map(Written::Account)
+            }
             Action::Delete(deletion) => {
                 copy::delete(client, job, *deletion).await.map(|()| Written::Deleted)
             }

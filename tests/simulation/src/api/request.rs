@@ -74,6 +74,7 @@ pub(super) struct Request {
 
 /// The parameters of a request.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a parameter of the API")]
 pub(super) struct Query {
     pub(super) field_manager: Option<String>,
     pub(super) force: bool,

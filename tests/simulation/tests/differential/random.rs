@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::operation::{Operation, UID, VERSION};
 
-const MANAGERS: [&str; 3] = ["ecr-refresher", "argocd", "kubectl-edit"];
+const MANAGERS: [&str; 3] = ["ecr-refresher-0a1b2c3d", "argocd", "kubectl-edit"];
 const WRONG_UID: &str = "00000000-0000-4000-8000-ffffffffffff";
 const APPLY: &str = "application/apply-patch+yaml";
 const MERGE: &str = "application/merge-patch+json";

@@ -83,9 +83,8 @@ impl Snapshot {
 
 impl SecretView {
     fn of(secret: &Secret, issued: &[IssuedToken]) -> Self {
-        let manager = secret.labels().get("app.kubernetes.io/managed-by");
         Self {
-            is_ours: manager.is_some_and(|manager| manager == "ecr-refresher"),
+            is_ours: secret.annotations().contains_key("ecr-refresher.io/kept-by"),
             token: TokenView::of(secret, issued),
         }
     }

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use ecr_refresher_sync::{observed::namespace::Namespace, snapshot::Snapshot};
+use ecr_refresher_sync::{observed::namespace::Namespace, release::Release, snapshot::Snapshot};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::Inspection;
 use crate::config;
+
+/// The release that looks.
+fn release() -> Release {
+    Release::new("home", "ours")
+}
 
 /// The moment at which everything is looked at.
 pub(super) fn now() -> Timestamp {
@@ -31,7 +36,7 @@ pub(super) fn inspect(config: &str, namespaces: &[&str], copies: &[Value]) -> In
     std::fs::write(&path, config).unwrap();
     let (config, locations) =
         config::load_with_locations(&path).unwrap_or_else(|error| panic!("{error}"));
-    let mut snapshot = Snapshot::begin(&config.sync, now());
+    let mut snapshot = Snapshot::begin(&config.sync, release(), now());
     for text in namespaces {
         let mut words = text.trim_end_matches('!').split(' ');
         let name = words.next().unwrap();
@@ -54,21 +59,28 @@ pub(super) fn copy(namespace: &str, minutes: i64) -> Value {
     json!({
         "namespace": namespace,
         "resourceVersion": "1",
-        "labels": { "app.kubernetes.io/managed-by": "ecr-refresher" },
+        "labels": {
+            "app.kubernetes.io/managed-by": "ecr-refresher",
+            "ecr-refresher.io/release": "home.ours",
+        },
         "annotations": {
+            "ecr-refresher.io/kept-by": "home/ours",
             "ecr-refresher.io/expires-at": expires_at,
             "ecr-refresher.io/content-hash": "00000000000000ff",
         },
         "managedFields": [{
-            "manager": "ecr-refresher", "operation": "Apply", "apiVersion": "v1",
+            "manager": release().manager(), "operation": "Apply", "apiVersion": "v1",
             "fieldsType": "FieldsV1",
             "fieldsV1": {
                 "f:data": { "f:.dockerconfigjson": {} },
                 "f:metadata": {
                     "f:annotations": {
+                        "f:ecr-refresher.io/kept-by": {},
                         "f:ecr-refresher.io/content-hash": {}, "f:ecr-refresher.io/expires-at": {},
                     },
-                    "f:labels": { "f:app.kubernetes.io/managed-by": {} },
+                    "f:labels": {
+                        "f:app.kubernetes.io/managed-by": {}, "f:ecr-refresher.io/release": {},
+                    },
                 },
                 "f:type": {},
             },
@@ -85,11 +97,19 @@ pub(super) fn edited(namespace: &str, minutes: i64) -> Value {
     copy
 }
 
-/// The same after a tenant has removed our label.
-pub(super) fn unlabelled(namespace: &str, minutes: i64) -> Value {
+/// The same after a restore from a backup, or in a tenant's copy of a copy.
+pub(super) fn restored(namespace: &str, minutes: i64) -> Value {
     let mut copy = copy(namespace, minutes);
-    copy["labels"] = json!({});
-    copy["managedFields"][0]["fieldsV1"]["f:metadata"].as_object_mut().unwrap().remove("f:labels");
+    let entry = json!({ "manager": "velero-server", "operation": "Update", "apiVersion": "v1" });
+    copy["managedFields"] = json!([entry]);
+    copy
+}
+
+/// The metadata of a copy of another release.
+pub(super) fn of_another_release(namespace: &str, minutes: i64) -> Value {
+    let mut copy = copy(namespace, minutes);
+    copy["annotations"]["ecr-refresher.io/kept-by"] = json!("other/refresher");
+    copy["managedFields"][0]["manager"] = json!(Release::new("other", "refresher").manager());
     copy
 }
 

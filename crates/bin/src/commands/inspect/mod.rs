@@ -10,8 +10,11 @@ mod reasons;
 mod status;
 mod table;
 
+use std::collections::BTreeSet;
+
 use ecr_refresher_core::clock::Clock;
 use ecr_refresher_sync::{
+    release::Release,
     report::{CopyState, copy_view::CopyView},
     snapshot::Snapshot,
 };
@@ -45,9 +48,25 @@ async fn inspect(
     let client = kubernetes::client(&args.cluster, command).await?;
     // Nothing here is shown in less than seconds.
     let now = Timestamp::from_second(Clock::system().wall().as_second()).unwrap_or_default();
-    let snapshot =
-        Snapshot::take(&client, &config.sync, only, now).await.map_err(anyhow::Error::new)?;
+    let release = args.release(client.default_namespace());
+    let snapshot = Snapshot::take(&client, &config.sync, release.clone(), only, now).await;
+    let snapshot = snapshot.map_err(anyhow::Error::new)?;
+    eprint!("{}", other_release(&snapshot, &release));
     Ok((Inspection { config, locations, snapshot }, client))
+}
+
+/// A hint where no copy is of this release and some are of others: the arguments may name the wrong home.
+fn other_release(snapshot: &Snapshot, release: &Release) -> String {
+    let mut others = BTreeSet::new();
+    for view in snapshot.copies() {
+        if view.is_ours() {
+            return String::new();
+        }
+        others.extend(view.other_release().cloned());
+    }
+    others.first().map_or_else(String::new, |other| {
+        format!("note: no copy is of the release {release}; for {other}, add `--release {other}`\n")
+    })
 }
 
 impl Inspection {

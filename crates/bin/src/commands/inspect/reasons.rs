@@ -2,22 +2,31 @@
 
 use ecr_refresher_sync::{
     desired::allow_list::Decision,
-    report::copy_view::{CopyView, Drift},
+    report::{
+        ConflictReason,
+        copy_view::{CopyView, Drift},
+    },
 };
+
+/// Why a copy that has our annotation is not deleted.
+pub(super) const NOT_APPLIED: &str =
+    "this release did not apply it: somebody restored or copied it";
 
 /// Why a copy that is ours, and has not expired, is written all the same.
 pub(super) fn drift(drift: Drift, managers: &[String]) -> String {
     match drift {
-        Drift::Unlabelled => "its managed-by label was removed".to_owned(),
         Drift::Edited if managers.is_empty() => "another client has changed it".to_owned(),
         Drift::Edited => format!("it was changed by {}", managers.join(", ")),
         Drift::Outdated => "the config has other labels or annotations".to_owned(),
     }
 }
 
-/// The owner of a foreign Secret.
-pub(super) fn foreign(managers: &[String]) -> String {
-    if managers.is_empty() {
+/// The owner of a Secret that is not ours.
+pub(super) fn owner(view: &CopyView<'_>) -> String {
+    let managers = view.managers();
+    if let Some(release) = view.other_release() {
+        format!("{}: kept by {release}", ConflictReason::AnotherRelease.as_str())
+    } else if managers.is_empty() {
         "a foreign Secret".to_owned()
     } else {
         format!("a foreign Secret, written by {}", managers.join(", "))

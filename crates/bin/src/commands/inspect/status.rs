@@ -1,6 +1,8 @@
 //! `status`: every copy with its state and the time it has left.
 
-use ecr_refresher_sync::report::CopyState;
+use std::sync::Arc;
+
+use ecr_refresher_sync::report::{ConflictReason, CopyState};
 use jiff::Timestamp;
 use serde::Serialize;
 use strum::VariantArray;
@@ -40,6 +42,12 @@ struct Row {
     secret: String,
     namespace: String,
     state: &'static str,
+    /// Why it is in conflict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// The other release that keeps the Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<String>,
     #[serde(flatten)]
     left: Left,
 }
@@ -60,7 +68,8 @@ impl Status {
                     return None;
                 };
                 let left = Left::new(view.expires_at(), at);
-                Some(Row::new(&view.secret.name, view.namespace, state, left))
+                let row = Row::new(&view.secret.name, view.namespace, state, left);
+                Some(row.with_release(view.other_release()))
             })
             .collect();
         rows.sort();
@@ -82,8 +91,11 @@ impl Status {
 
     fn table<'a>(&self, rows: impl Iterator<Item = &'a Row>) -> String {
         let mut table = Table::new(["SECRET", "NAMESPACE", "STATE", "LEFT"]);
-        for Row { secret, namespace, state, left, .. } in rows {
-            let state = (*state).to_owned();
+        for Row { secret, namespace, state, release, left, .. } in rows {
+            let state = match release {
+                Some(release) => format!("{state} with {release}"),
+                None => (*state).to_owned(),
+            };
             table.add([secret.clone(), namespace.clone(), state, left.words(self.at)]);
         }
         table.render() + &self.counts().summary()
@@ -124,8 +136,16 @@ impl Row {
             secret: secret.to_owned(),
             namespace: namespace.to_owned(),
             state: state.map_or(UNWANTED, CopyState::as_str),
+            reason: (state == Some(CopyState::Conflict)).then(|| ConflictReason::Foreign.as_str()),
+            release: None,
             left,
         }
+    }
+
+    /// The row, if another release keeps the Secret.
+    fn with_release(self, release: Option<&Arc<String>>) -> Self {
+        let reason = self.reason.map(|_| ConflictReason::of(release).as_str());
+        Self { reason, release: release.map(ToString::to_string), ..self }
     }
 
     fn is_failing(&self) -> bool {
@@ -187,6 +207,23 @@ ecr-pull   team-a      fresh      8h 20m
 ecr-pull   team-i      fresh      -
 9 copies: 3 fresh, 1 stale, 2 expired, 1 missing, 1 conflict, 1 unwanted
 "
+        );
+    }
+
+    #[test]
+    fn a_copy_of_another_release_is_a_conflict_that_names_it() {
+        let at = Timestamp::from_second(1_800_000_000).unwrap();
+        let row = Row::new("ecr-pull", "team-a", Some(CopyState::Conflict), Left::new(None, at));
+        let row = row.with_release(Some(&Arc::new("other/refresher".to_owned())));
+        let status = Status { at, rows: vec![row] };
+        let table = status.render(TableOutput::Table, false);
+        assert!(table.contains("conflict with other/refresher   -"), "{table}");
+        let json: Value = serde_json::from_str(&status.render(TableOutput::Json, false)).unwrap();
+        let row = &json["copies"][0];
+        assert_eq!(row["state"], "conflict");
+        assert_eq!(
+            (&row["reason"], &row["release"]),
+            (&"another_release".into(), &"other/refresher".into())
         );
     }
 

@@ -102,6 +102,7 @@ pub async fn pass(
     let metrics = SyncMetrics::register(&prometheus::Registry::new())?;
     let dependencies = EngineDependencies {
         client: dependencies.client,
+        release: dependencies.home.release(),
         tokens: store,
         leadership: Leadership::always(clock.clone()),
         restores,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use ecr_refresher_sync::{
     engine::once::Pass,
-    report::{CopyReport, CopyState, Report},
+    report::{ConflictReason, CopyReport, CopyState, Report},
 };
 use serde::Serialize;
 
@@ -159,7 +159,7 @@ impl FailedCopy {
     fn new(secret: &str, copy: &CopyReport) -> Self {
         let (reason, message) = match &copy.failure {
             Some(repeated) => (repeated.failure.reason.as_str(), repeated.failure.to_string()),
-            None => ("", why(copy.state).to_owned()),
+            None => why(copy),
         };
         Self {
             secret: secret.to_owned(),
@@ -171,19 +171,26 @@ impl FailedCopy {
     }
 }
 
-/// Why a copy of which no write failed is not fresh.
-fn why(state: CopyState) -> &'static str {
-    match state {
-        CopyState::Conflict => "a foreign Secret has this name: see `onConflict`",
-        CopyState::Missing | CopyState::Expired => "its registries gave no credentials",
+/// Why a copy of which no write failed is not fresh: the reason in a word, and in a sentence.
+fn why(copy: &CopyReport) -> (&'static str, String) {
+    let message = match (copy.state, &copy.release) {
+        (CopyState::Conflict, release) => {
+            let message = match release {
+                Some(release) => format!("the release {release} keeps this Secret: see `takeOver`"),
+                None => "a foreign Secret has this name: see `onConflict`".to_owned(),
+            };
+            return (ConflictReason::of(release.as_ref()).as_str(), message);
+        }
+        (CopyState::Missing | CopyState::Expired, _) => "its registries gave no credentials",
         _ => "the pass ended before it was written",
-    }
+    };
+    ("", message.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use ecr_refresher_core::{FetchError, Reason};
-    use ecr_refresher_sync::report::SecretReport;
+    use ecr_refresher_sync::report::{Counts, SecretReport};
 
     use strum::VariantArray;
 
@@ -194,6 +201,7 @@ mod tests {
             namespace: namespace.into(),
             state,
             expires_at: None,
+            release: None,
             failure: None,
         });
         let mut counts = [0; CopyState::VARIANTS.len()];
@@ -205,6 +213,8 @@ mod tests {
             counts,
             earliest_expiration: None,
             patterns: Vec::new(),
+            conflicts: Counts::new(),
+            contested: Counts::new(),
             copies: copies.collect(),
         };
         let report = Report { secrets: vec![secret], ..Report::default() };
@@ -227,7 +237,7 @@ mod tests {
         let text = summary.text();
         assert!(
             text.starts_with(
-                "ecr-pull in a: conflict: a foreign Secret has this name: see `onConflict`\n\
+                "ecr-pull in a: conflict: foreign: a foreign Secret has this name: see `onConflict`\n\
                  ecr-pull in b: missing: its registries gave no credentials\n"
             ),
             "{text}"

@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use ecr_refresher_sync::{
     CONTENT_HASH, EXPIRES_AT, MANAGED_BY,
     desired::{allow_list::AllowList, settings::PullSecret},
+    release::{KEPT_BY, RELEASE, Release},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use kube::core::Selector;
@@ -15,7 +16,7 @@ use super::{
         problem::suggest,
         raw::{Operator, RawExpression, RawNamespaces, RawSecret, RawSelector},
         rule::Unchecked,
-        rules::{AnnotationKey, LabelKey, LabelValue, ObjectName},
+        rules::{AnnotationKey, LabelKey, LabelValue, ObjectName, ReleaseId},
     },
     Validation,
 };
@@ -61,6 +62,7 @@ impl Validation<'_> {
         let name = self.value(Some(raw.name), &path.key("name"));
         let accounts = path.key("serviceAccounts");
         let service_accounts = self.service_accounts(raw.service_accounts, &accounts);
+        let take_over = self.releases(raw.take_over, &path.key("takeOver"));
         let registries = self.references(raw.registries, registries, &path.key("registries"));
         Some(PullSecret {
             allow_list: self.allow_list(raw.namespaces, &path.key("namespaces"))?,
@@ -68,6 +70,7 @@ impl Validation<'_> {
             registries,
             service_accounts,
             on_conflict: raw.on_conflict.0,
+            take_over,
             labels: raw.labels,
             annotations: raw.annotations,
         })
@@ -176,6 +179,24 @@ impl Validation<'_> {
         accounts
     }
 
+    /// The releases whose copies are taken over.
+    fn releases(&mut self, raw: Vec<Unchecked<ReleaseId>>, path: &KeyPath) -> Vec<Release> {
+        let mut releases = Vec::new();
+        for (index, release) in raw.into_iter().enumerate() {
+            let path = path.index(index);
+            let Some(release) = self.value(Some(release), &path) else { continue };
+            if releases.contains(&release) {
+                self.report(
+                    &path,
+                    format!("the release `{release}` is named twice"),
+                    "name it once",
+                );
+            }
+            releases.push(release);
+        }
+        releases
+    }
+
     /// The additional labels of the copies.
     fn labels(&mut self, raw: &RawSecret, path: &KeyPath) {
         for (key, value) in &raw.labels {
@@ -186,7 +207,7 @@ impl Validation<'_> {
                 let help = "GitOps tools would take the copies for their own and delete them";
                 self.report(&path, format!("copies must not carry the label `{key}`"), help);
             }
-            if key == MANAGED_BY {
+            if key == MANAGED_BY || key == RELEASE {
                 let message = format!("the label `{key}` is set by ecr-refresher");
                 self.report(&path, message, "leave it out");
             }
@@ -198,7 +219,7 @@ impl Validation<'_> {
         for key in raw.annotations.keys() {
             let path = path.key(key);
             self.check::<AnnotationKey>(key, &path);
-            if key == EXPIRES_AT || key == CONTENT_HASH {
+            if [EXPIRES_AT, CONTENT_HASH, KEPT_BY].contains(&key.as_str()) {
                 let message = format!("the annotation `{key}` is set by ecr-refresher");
                 self.report(&path, message, "leave it out");
             }

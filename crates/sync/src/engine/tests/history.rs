@@ -212,16 +212,16 @@ impl World {
     }
 
     fn put_secret(&mut self, name: &'static str, observed: ObservedCopy) {
-        self.secrets.insert(name, observed);
+        self.secrets.insert(name, observed.clone());
         self.copy_event(Watched::Changed(name.to_owned(), observed));
     }
 
     /// A tenant changes the data: the API server moves that field to the tenant.
     fn edit_secret(&mut self, name: &'static str) {
         let resource_version = self.version();
-        let Some(&old) = self.secrets.get(name) else { return };
-        let Ownership::Ours { labelled, content, expires_at, .. } = old.ownership else { return };
-        let ownership = Ownership::Ours { labelled, content, expires_at, owned_fields: 1 };
+        let Some(old) = self.secrets.get(name).cloned() else { return };
+        let Ownership::Ours { content, expires_at, .. } = old.ownership else { return };
+        let ownership = Ownership::Ours { content, expires_at, owned_fields: Some(1) };
         self.put_secret(name, ObservedCopy { resource_version, ownership, ..old });
     }
 
@@ -229,24 +229,30 @@ impl World {
     fn carry_out(&mut self, started: &StartedJob) -> JobResult {
         let version = self.version();
         let name = NAMESPACES.into_iter().find(|&name| name == &*started.job.namespace).unwrap();
-        let old = self.secrets.get(name).copied();
+        let old = self.secrets.get(name).cloned();
         match &started.job.action {
             Action::Apply(_) if !self.namespaces.contains(&name) => {
                 Err(failure(WriteReason::NamespaceGone))
             }
             Action::Apply(apply) => {
-                let is_edited = |old: ObservedCopy| {
-                    matches!(old.ownership, Ownership::Ours { owned_fields: 1, .. })
+                let is_edited = |old: &ObservedCopy| {
+                    matches!(old.ownership, Ownership::Ours { owned_fields: Some(1), .. })
                 };
-                if apply.replaces.is_some() && apply.replaces != old.and_then(|old| old.uid) {
+                let is_there = |Replaced { uid, version }: Replaced| {
+                    old.as_ref().is_some_and(|old| {
+                        old.uid == Some(uid) && version.is_none_or(|it| it == old.resource_version)
+                    })
+                };
+                if apply.replaces.is_some_and(|replaced| !is_there(replaced)) {
                     return Err(failure(WriteReason::Changed));
                 }
-                if apply.replaces.is_none() && old.is_some_and(is_edited) {
+                let is_forced = apply.replaces.is_some_and(|replaced| replaced.version.is_some());
+                if !is_forced && old.as_ref().is_some_and(is_edited) {
                     return Err(failure(WriteReason::Owned));
                 }
                 let new = applied(apply, version);
                 let observed = ObservedCopy { uid: old.map_or(new.uid, |old| old.uid), ..new };
-                self.put_secret(name, observed);
+                self.put_secret(name, observed.clone());
                 Ok(Written::Copy(observed))
             }
             Action::Delete(deletion) => {
@@ -312,12 +318,11 @@ impl World {
                 "team-*" => name.starts_with("team-"),
                 exact => exact == name,
             };
-            let ownership = self.secrets.get(name).map(|secret| secret.ownership);
+            let ownership = self.secrets.get(name).map(|secret| secret.ownership.clone());
             let expected = Ownership::Ours {
-                labelled: true,
                 content: Some(desired.content),
                 expires_at: desired.expires_at.map(Into::into),
-                owned_fields: desired.owned_fields,
+                owned_fields: Some(desired.owned_fields),
             };
             assert_eq!(ownership, is_allowed.then_some(expected), "{name}");
         }

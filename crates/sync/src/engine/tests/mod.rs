@@ -31,9 +31,10 @@ use crate::{
     },
     observed::{
         change::Watched,
-        copy::{ObservedCopy, Ownership, Uid},
+        copy::{ObservedCopy, Ownership, Replaced, Uid},
         namespace::Namespace,
     },
+    release::Release,
 };
 
 /// The life of a token of ECR, in seconds.
@@ -63,7 +64,7 @@ impl Fixture {
     /// file), for the namespaces of the teams.
     fn new() -> Self {
         let mut fixture = Self {
-            engine: Engine::new(settings(&["main", "hub"], "team-*"), 7),
+            engine: Engine::new(settings(&["main", "hub"], "team-*"), release(), 7),
             tokens: TokenStore::new(Random::from_seed(1)),
             now: Now {
                 wall: Timestamp::from_second(1_800_000_000).unwrap(),
@@ -148,7 +149,7 @@ impl Fixture {
         let (_, secret) = self.engine.index().secrets().next().unwrap();
         let readings = self.tokens.read(self.now);
         let Document { config, is_complete } = document(secret, &readings).unwrap();
-        Manifest { is_complete, ..Manifest::render(secret, &config).unwrap() }
+        Manifest { is_complete, ..Manifest::render(secret, &release(), &config).unwrap() }
     }
 
     // The cluster.
@@ -168,7 +169,7 @@ impl Fixture {
 
     fn list_copies(&mut self, copies: &[(&str, ObservedCopy)]) {
         self.copy_event(Watched::ListBegun);
-        for &(name, observed) in copies {
+        for (name, observed) in copies.iter().cloned() {
             self.copy_event(Watched::Listed(name.to_owned(), observed));
         }
         self.copy_event(Watched::ListEnded);
@@ -225,6 +226,7 @@ fn settings(registries: &[&str], pattern: &str) -> Settings {
         allow_list: AllowList::new(vec![pattern.to_owned()], vec![], Selector::default()).unwrap(),
         service_accounts: Vec::new(),
         on_conflict: OnConflict::Skip,
+        take_over: Vec::new(),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
     };
@@ -263,6 +265,10 @@ fn host(name: &str) -> Host {
     Host::from_endpoint(name).unwrap()
 }
 
+fn release() -> Release {
+    Release::new("home", "ours")
+}
+
 fn active() -> Namespace {
     Namespace { terminating: false, labels: BTreeMap::new() }
 }
@@ -273,13 +279,13 @@ fn applied(apply: &Apply, version: u64) -> ObservedCopy {
     let new = || Uid::parse(&format!("00000000-0000-4000-8000-{version:012x}"));
     ObservedCopy {
         resource_version: version,
-        uid: apply.replaces.or_else(new),
+        uid: apply.replaces.map(|replaced| replaced.uid).or_else(new),
         ownership: Ownership::Ours {
-            labelled: true,
             content: Some(content),
             expires_at: expires_at.map(Into::into),
-            owned_fields,
+            owned_fields: Some(owned_fields),
         },
+        changed_by: None,
     }
 }
 

@@ -43,7 +43,7 @@ fn a_refresh_beside_a_dead_registry_is_not_a_repair() {
     for _ in 0..20 {
         assert!(!apply(&fixture).is_repair);
         let effects = fixture.finish();
-        let is_calm = |effect: &Effect| matches!(effect, Effect::ReportJob { outcome, .. } if outcome.contested.is_none());
+        let is_calm = |effect: &Effect| matches!(effect, Effect::ReportJob { outcome, .. } if outcome.contest.is_none());
         assert!(effects.iter().all(is_calm), "{effects:?}");
         fixture.pass(LIFE / 2 + 600);
         fixture.fetch(is_aws);

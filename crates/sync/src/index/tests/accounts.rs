@@ -38,6 +38,7 @@ fn linked() -> Fixture {
 fn observed(fixture: &mut Fixture, names: &[&str]) -> ObservedAccount {
     fixture.version += 1;
     ObservedAccount {
+        changed_by: None,
         resource_version: fixture.version,
         pull_secrets: names.iter().map(|&name| name.to_owned()).collect(),
     }
@@ -171,7 +172,7 @@ fn a_service_account_that_another_client_keeps_resetting_is_patched_with_increas
         fixture.pass_until(fixture.index.next().unwrap());
         let running = patch(&mut fixture);
         let outcome = finish(&mut fixture, running, &["theirs", "ecr-pull"]);
-        contested += u32::from(outcome.contested.is_some());
+        contested += u32::from(outcome.contest.is_some());
         patches += 1;
     }
     assert!((10..=13).contains(&patches), "{patches}");
@@ -191,7 +192,7 @@ fn adding_another_pull_secret_is_not_a_repair() {
     fixture.apply(change(Watched::ListEnded));
     fixture.token("two", LIFE);
     fixture.pass(SPREAD.cast_signed());
-    assert_eq!(fixture.write_all(), ["team-a", "team-a!"]);
+    assert_eq!(fixture.write_all(), ["team-a", "team-a~"]);
     let running = patch(&mut fixture).change;
     assert_eq!((running.added, running.is_repair), (vec!["hub-pull".to_owned()], false));
 }

@@ -19,7 +19,7 @@ fn a_fresh_copy_costs_nothing_when_it_is_listed_again() {
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     for _ in 0..300 {
         fixture.list_namespaces(&["team-a"]);
-        fixture.list_copies(&[("team-a", copy)]);
+        fixture.list_copies(&[("team-a", copy.clone())]);
         assert_eq!(fixture.index.next(), None);
     }
 }
@@ -53,12 +53,8 @@ fn a_copy_that_was_edited_is_written_once_and_forced() {
 #[test]
 fn a_copy_without_label_and_annotations_is_still_ours() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
-    let stripped = Ownership::Ours {
-        labelled: true,
-        content: None,
-        expires_at: None,
-        owned_fields: FIELDS - 3,
-    };
+    let stripped =
+        Ownership::Ours { content: None, expires_at: None, owned_fields: Some(FIELDS - 3) };
     fixture.copy("team-a", stripped);
     assert_eq!(fixture.write_all(), ["team-a!"]);
 }
@@ -131,7 +127,7 @@ fn repairs_of_a_contested_copy_slow_down_and_are_reported() {
         delays.push(due.saturating_sub(fixture.now.uptime).as_secs());
         fixture.pass_until(due);
         let write = fixture.write();
-        contested.extend(fixture.finish(write).contested);
+        contested.extend(fixture.finish(write).contest.map(|contest| contest.repairs));
     }
     // Two are at once.
     assert_eq!(delays, [0, 0, 1, 2, 4, 8, 16]);
@@ -148,7 +144,7 @@ fn new_content_is_never_a_repair_not_even_where_one_registry_has_expired_for_goo
         assert!(fixture.index.next() <= Some(fixture.now.uptime), "it does not wait");
         let write = fixture.write();
         assert!(!is_repair(&write));
-        assert_eq!(fixture.finish(write).contested, None);
+        assert_eq!(fixture.finish(write).contest, None);
         assert_eq!(fixture.index.next(), None);
         assert_eq!(fixture.state("team-a"), CopyState::Expired);
         fixture.pass(1);
@@ -170,7 +166,7 @@ fn new_content_does_not_wait_where_repairs_are_slowed_down() {
     fixture.token("two", LIFE);
     let write = fixture.write();
     assert!(!is_repair(&write));
-    assert_eq!(fixture.finish(write).contested, None);
+    assert_eq!(fixture.finish(write).contest, None);
 }
 
 #[test]
@@ -179,8 +175,10 @@ fn a_forced_write_names_the_observed_secret() {
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     let other = Uid::parse("0a1b2c3d-0000-4e5f-8a9b-000000000001");
     let observed = ObservedCopy { uid: other, ..fixture.observed(edited(copy)) };
-    fixture.copy_event(Watched::Changed("team-a".to_owned(), observed));
-    assert_eq!(fixture.write().replaces, other);
+    fixture.copy_event(Watched::Changed("team-a".to_owned(), observed.clone()));
+    let version = Some(observed.resource_version);
+    let replaced = Replaced { uid: other.unwrap(), version };
+    assert_eq!(fixture.write().replaces, Some(replaced));
 }
 
 #[test]
@@ -196,8 +194,9 @@ fn without_an_observed_secret_no_write_is_forced_not_even_to_adopt() {
     fixture.fail(write, WriteReason::Owned);
     assert!(fixture.writes().is_empty());
     fixture.pass(1);
-    fixture.copy("team-a", Ownership::Foreign);
-    assert_eq!(fixture.write().replaces, Some(uid()));
+    let observed = fixture.copy("team-a", Ownership::Foreign);
+    let replaced = Replaced { uid: uid(), version: Some(observed.resource_version) };
+    assert_eq!(fixture.write().replaces, Some(replaced));
 }
 
 #[test]
@@ -219,7 +218,7 @@ fn a_foreign_secret_is_reported_once_until_it_is_deleted() {
     assert_eq!(fixture.index.take_conflicts(), [], "before its namespace is known");
     fixture.namespace("team-a");
     fixture.namespace("other");
-    let conflict = [(Arc::from("ecr-pull"), Arc::from("team-a"))];
+    let conflict = [conflict("team-a", None)];
     assert_eq!(fixture.index.take_conflicts(), conflict);
     fixture.copy("team-a", Ownership::Foreign);
     fixture.token("two", LIFE);
@@ -227,4 +226,88 @@ fn a_foreign_secret_is_reported_once_until_it_is_deleted() {
     fixture.copy_gone("team-a");
     fixture.copy("team-a", Ownership::Foreign);
     assert_eq!(fixture.index.take_conflicts(), conflict);
+}
+
+fn conflict(namespace: &str, release: Option<&str>) -> Conflict {
+    let release = release.map(|id| Arc::new(id.to_owned()));
+    Conflict { secret: "ecr-pull".into(), namespace: namespace.into(), release }
+}
+
+fn of_another_release(expires_at: Option<Timestamp>) -> Ownership {
+    let release = Arc::new("other/refresher".to_owned());
+    Ownership::AnotherRelease { release, expires_at: expires_at.map(Into::into) }
+}
+
+#[test]
+fn a_copy_of_another_release_is_neither_written_nor_deleted_and_the_release_is_named() {
+    let mut fixture = Fixture::ready();
+    let mut adopting = fixture.settings.clone();
+    adopting.secrets[0].on_conflict = OnConflict::Adopt;
+    fixture.configure_all(adopting);
+    fixture.namespace("team-a");
+    fixture.namespace("other");
+    fixture.copy("team-a", of_another_release(None));
+    fixture.copy("other", of_another_release(None));
+    assert_eq!(fixture.index.take_conflicts(), [conflict("team-a", Some("other/refresher"))]);
+    assert_eq!(fixture.state("team-a"), CopyState::Conflict);
+    let report = fixture.report();
+    let release = Some(Arc::new("other/refresher".to_owned()));
+    assert_eq!(report.secrets[0].conflicts, [(release.clone(), 1)].into());
+    assert_eq!(report.secrets[0].copies[0].release, release);
+    fixture.pass(2 * GRACE.cast_signed());
+    assert_eq!(fixture.index.next(), None);
+}
+
+#[test]
+fn a_copy_is_taken_over_from_a_named_release_by_force_once_all_entries_are_there() {
+    let mut fixture = Fixture::ready();
+    let mut taking = fixture.settings.clone();
+    taking.secrets[0].take_over = vec![Release::new("other", "refresher")];
+    fixture.configure_all(taking);
+    fixture.namespace("team-a");
+    let incomplete = Manifest { is_complete: false, ..manifest("half", fixture.now.wall, 3_600) };
+    fixture.manifest(first(), Arc::new(incomplete));
+    fixture.copy("team-a", of_another_release(Some(at(3_600))));
+    assert_eq!(fixture.index.take_conflicts(), []);
+    assert!(fixture.writes().is_empty(), "the other release keeps it up to date");
+    fixture.token("whole", LIFE);
+    assert_eq!(fixture.write_all(), ["team-a!"]);
+    assert_eq!(fixture.state("team-a"), CopyState::Fresh);
+}
+
+#[test]
+fn a_refresh_is_not_forced_so_that_the_api_server_refuses_it_where_another_release_was_faster() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    fixture.token("two", LIFE);
+    fixture.pass(SPREAD.cast_signed());
+    let write = fixture.write();
+    assert_eq!(write.replaces, Some(Replaced { uid: uid(), version: None }));
+    fixture.fail(write, WriteReason::Owned);
+    fixture.copy("team-a", of_another_release(None));
+    fixture.pass(3_600);
+    assert!(fixture.writes().is_empty());
+}
+
+#[test]
+fn a_refused_refresh_of_a_copy_that_is_still_ours_is_forced_for_its_version() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    fixture.token("two", LIFE);
+    fixture.pass(SPREAD.cast_signed());
+    let write = fixture.write();
+    fixture.fail(write, WriteReason::Owned);
+    fixture.pass(3_600);
+    let replaced = fixture.write().replaces.unwrap();
+    assert!(replaced.version.is_some(), "another manager owns a field of the same value");
+}
+
+#[test]
+fn a_copy_without_our_apply_is_repaired_in_place_and_by_force() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    let Ownership::Ours { content, expires_at, .. } = copy_of(fixture.manifest.as_deref().unwrap())
+    else {
+        unreachable!()
+    };
+    // As after a restore from a backup.
+    fixture.copy("team-a", Ownership::Ours { content, expires_at, owned_fields: None });
+    assert_eq!(fixture.write_all(), ["team-a!"]);
 }

@@ -81,7 +81,7 @@ fn a_refresh_that_fails_is_tried_again() {
     fixture.fail(write, WriteReason::Timeout);
     assert!(fixture.writes().is_empty());
     fixture.pass(1);
-    assert_eq!(fixture.write_all(), ["team-a!"]);
+    assert_eq!(fixture.write_all(), ["team-a~"]);
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
 }
 
@@ -169,7 +169,7 @@ fn what_was_altered_on_the_way_is_a_failure_that_waits() {
     for count in 1..=5 {
         let write = fixture.write();
         let observed = fixture.observed(edited(copy_of(&write.manifest)));
-        let repeated = fixture.answer(write, observed).failure.unwrap();
+        let repeated = fixture.answer(write, observed.clone()).failure.unwrap();
         assert_eq!(repeated.failure.reason, WriteReason::Altered);
         assert_eq!(repeated.count, count);
         fixture.copy_event(Watched::Changed("team-a".to_owned(), observed));

@@ -21,8 +21,8 @@ use jiff::{SignedDuration, Timestamp};
 use kube::core::{Expression, Selector};
 use sha2::{Digest, Sha256};
 
-use self::writes::{Deletion, Write, is_repair, name_of, names_of};
-use super::{Index, event::Event};
+use self::writes::{Deletion, Write, is_forced, is_repair, name_of, names_of};
+use super::{Index, conflicts::Conflict, event::Event};
 use crate::{
     desired::{
         allow_list::AllowList,
@@ -36,9 +36,10 @@ use crate::{
     },
     observed::{
         change::Watched,
-        copy::{ContentHash, ObservedCopy, Ownership, Uid},
+        copy::{ContentHash, ObservedCopy, Ownership, Replaced, Uid},
         namespace::Namespace,
     },
+    release::Release,
     report::{CopyState, Report},
 };
 
@@ -204,7 +205,7 @@ impl Fixture {
     /// The watch shows a Secret, changed just now.
     fn copy(&mut self, namespace: &str, ownership: Ownership) -> ObservedCopy {
         let observed = self.observed(ownership);
-        self.copy_event(Watched::Changed(namespace.to_owned(), observed));
+        self.copy_event(Watched::Changed(namespace.to_owned(), observed.clone()));
         observed
     }
 
@@ -216,7 +217,7 @@ impl Fixture {
 
     fn list_copies(&mut self, copies: &[(&str, Ownership)]) {
         self.copy_event(Watched::ListBegun);
-        for &(name, ownership) in copies {
+        for (name, ownership) in copies.iter().cloned() {
             let observed = self.observed(ownership);
             self.copy_event(Watched::Listed(name.to_owned(), observed));
         }
@@ -226,7 +227,12 @@ impl Fixture {
     /// A Secret that has just been changed to this.
     fn observed(&mut self, ownership: Ownership) -> ObservedCopy {
         self.version += 1;
-        ObservedCopy { resource_version: self.version, uid: Some(uid()), ownership }
+        ObservedCopy {
+            resource_version: self.version,
+            uid: Some(uid()),
+            ownership,
+            changed_by: None,
+        }
     }
 
     // Tokens.
@@ -284,6 +290,7 @@ fn settings(secrets: &[(&str, &[&str])], selector: &Selector) -> Settings {
             allow_list: AllowList::new(patterns, vec![], selector.clone()).unwrap(),
             service_accounts: Vec::new(),
             on_conflict: OnConflict::Skip,
+            take_over: Vec::new(),
             labels: BTreeMap::new(),
             annotations: BTreeMap::new(),
         }
@@ -314,7 +321,7 @@ fn manifest(name: &str, now: Timestamp, life: i64) -> Manifest {
     let hash = Sha256::digest(name);
     Manifest {
         body: Bytes::from_static(b"{}"),
-        uid_at: 1,
+        preconditions_at: 1,
         is_complete: true,
         content: ContentHash::new(u64::from_be_bytes(std::array::from_fn(|index| hash[index]))),
         expires_at: Some(now + SignedDuration::from_secs(life)),
@@ -325,23 +332,21 @@ fn manifest(name: &str, now: Timestamp, life: i64) -> Manifest {
 /// The Secret after an apply of a manifest.
 fn copy_of(manifest: &Manifest) -> Ownership {
     Ownership::Ours {
-        labelled: true,
         content: Some(manifest.content),
         expires_at: manifest.expires_at.map(Into::into),
-        owned_fields: manifest.owned_fields,
+        owned_fields: Some(manifest.owned_fields),
     }
 }
 
 /// A copy after another client has taken over a field.
 fn edited(copy: Ownership) -> Ownership {
     match copy {
-        Ownership::Ours { labelled, content, expires_at, owned_fields } => Ownership::Ours {
-            labelled,
+        Ownership::Ours { content, expires_at, owned_fields } => Ownership::Ours {
             content,
             expires_at,
-            owned_fields: owned_fields.saturating_sub(1),
+            owned_fields: owned_fields.map(|owned| owned.saturating_sub(1)),
         },
-        Ownership::Foreign => copy,
+        Ownership::AnotherRelease { .. } | Ownership::Foreign => copy,
     }
 }
 

@@ -86,7 +86,7 @@ fn a_label_decides_as_it_comes_and_goes() {
 
     fixture.labelled_namespace("team-a", "prod");
     fixture.pass(SPREAD.cast_signed());
-    assert_eq!(fixture.write_all(), ["team-a!"]);
+    assert_eq!(fixture.write_all(), ["team-a~"]);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_namespace_that_a_new_list_does_not_show_is_gone() {
     fixture.list_namespaces(&["team-b", "team-c"]);
     fixture.token("two", LIFE);
     let names: Vec<_> = fixture.write_as_due().into_iter().map(|due| due.0).collect();
-    assert_eq!(names, ["team-c", "team-b!"]);
+    assert_eq!(names, ["team-c", "team-b~"]);
 }
 
 #[test]

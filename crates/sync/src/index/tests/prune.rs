@@ -62,7 +62,7 @@ fn nothing_is_deleted_before_all_namespaces_are_known() {
 fn a_secret_that_is_not_ours_or_has_lost_our_label_stays() {
     for ownership in [
         Ownership::Foreign,
-        Ownership::Ours { labelled: false, content: None, expires_at: None, owned_fields: 4 },
+        Ownership::Ours { content: None, expires_at: None, owned_fields: None },
     ] {
         let mut fixture = Fixture::unwanted();
         fixture.copy("team-a", ownership);
@@ -136,9 +136,9 @@ fn a_late_event_does_not_bring_back_a_deleted_copy() {
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
     fixture.pass(grace());
     fixture.copy_event(Watched::ListBegun);
-    let before = fixture.observed(copy);
+    let before = fixture.observed(copy.clone());
     let last = fixture.observed(copy);
-    fixture.copy_event(Watched::Changed("team-a".to_owned(), last));
+    fixture.copy_event(Watched::Changed("team-a".to_owned(), last.clone()));
     let deletion = deletions(&mut fixture).remove(0);
     fixture.done(&deletion.job, Ok(Written::Deleted));
     fixture.copy_event(Watched::Listed("team-a".to_owned(), before));

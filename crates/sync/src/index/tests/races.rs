@@ -8,7 +8,7 @@ fn the_echo_of_a_write_changes_nothing() {
     fixture.namespace("team-a");
     let write = fixture.write();
     let observed = fixture.observed(copy_of(&write.manifest));
-    fixture.answer(write, observed);
+    fixture.answer(write, observed.clone());
     fixture.copy_event(Watched::Changed("team-a".to_owned(), observed));
     assert_eq!(fixture.index.next(), None);
 }
@@ -19,7 +19,7 @@ fn an_echo_that_comes_before_the_answer_changes_nothing() {
     fixture.namespace("team-a");
     let write = fixture.write();
     let observed = fixture.observed(copy_of(&write.manifest));
-    fixture.copy_event(Watched::Changed("team-a".to_owned(), observed));
+    fixture.copy_event(Watched::Changed("team-a".to_owned(), observed.clone()));
     assert!(fixture.writes().is_empty());
     fixture.answer(write, observed);
     assert_eq!(fixture.index.next(), None);
@@ -29,12 +29,12 @@ fn an_echo_that_comes_before_the_answer_changes_nothing() {
 fn events_that_are_older_than_a_write_change_nothing() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
-    fixture.copy("team-a", edited(copy));
+    fixture.copy("team-a", edited(copy.clone()));
     let write = fixture.write();
     let foreign = fixture.observed(Ownership::Foreign);
     let damaged = fixture.observed(edited(copy));
     fixture.finish(write);
-    fixture.copy_event(Watched::Changed("team-a".to_owned(), foreign));
+    fixture.copy_event(Watched::Changed("team-a".to_owned(), foreign.clone()));
     fixture.copy_event(Watched::Gone("team-a".to_owned(), foreign));
     fixture.copy_event(Watched::Changed("team-a".to_owned(), damaged));
     assert_eq!(fixture.index.next(), None);
@@ -59,7 +59,7 @@ fn a_copy_that_is_deleted_before_the_answer_to_its_write_is_missing() {
     fixture.namespace("team-a");
     let write = fixture.write();
     let written = fixture.observed(copy_of(&write.manifest));
-    fixture.copy_event(Watched::Changed("team-a".to_owned(), written));
+    fixture.copy_event(Watched::Changed("team-a".to_owned(), written.clone()));
     fixture.copy_gone("team-a");
     fixture.answer(write, written);
     assert_eq!(fixture.state("team-a"), CopyState::Missing);
@@ -83,7 +83,7 @@ fn a_copy_that_is_written_after_its_end_is_not_missing() {
 fn a_list_that_shows_a_copy_as_it_was_before_its_write_does_not_undo_it() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     let copy = copy_of(fixture.manifest.as_deref().unwrap());
-    let before = fixture.observed(edited(copy));
+    let before = fixture.observed(edited(copy.clone()));
     fixture.copy("team-a", edited(copy));
     let write = fixture.write();
     fixture.copy_event(Watched::ListBegun);
@@ -195,7 +195,7 @@ fn a_list_that_breaks_off_ends_nothing() {
     fixture.namespace_event(Watched::ListBegun);
     fixture.copy_event(Watched::ListBegun);
     fixture.list_namespaces(&["team-a", "team-b"]);
-    fixture.list_copies(&[("team-a", copy), ("team-b", copy)]);
+    fixture.list_copies(&[("team-a", copy.clone()), ("team-b", copy)]);
     assert_eq!(fixture.index.next(), None);
     assert_eq!(fixture.entries(), 2);
 }
@@ -207,7 +207,7 @@ fn an_echo_that_comes_before_the_answer_does_not_hide_how_long_the_namespace_wai
     let write = fixture.write();
     fixture.pass(2);
     let observed = fixture.observed(copy_of(&write.manifest));
-    fixture.copy_event(Watched::Changed("team-a".to_owned(), observed));
+    fixture.copy_event(Watched::Changed("team-a".to_owned(), observed.clone()));
     let ended = fixture.answer(write, observed);
     assert_eq!(ended.waited, Some(Duration::from_secs(2)));
 }

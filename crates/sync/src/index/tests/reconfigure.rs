@@ -69,7 +69,7 @@ fn labels_that_are_missing_for_one_pull_secret_are_no_matter_to_another() {
     assert_eq!(fixture.state("team-a"), CopyState::Fresh);
     fixture.token("two", LIFE);
     fixture.pass(SPREAD.cast_signed());
-    assert_eq!(fixture.write_all(), ["team-a!"]);
+    assert_eq!(fixture.write_all(), ["team-a~"]);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_pull_secret_that_comes_back_during_a_write_and_whose_list_shows_it_is_not_w
     fixture.namespace("team-a");
     let write = fixture.write();
     let copy = copy_of(&write.manifest);
-    let written = fixture.observed(copy);
+    let written = fixture.observed(copy.clone());
     fixture.configure(HUB, &Selector::default());
     fixture.configure(TEAMS, &Selector::default());
     fixture.give_manifest();

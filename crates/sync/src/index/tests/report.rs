@@ -78,7 +78,7 @@ fn the_earliest_expiration_is_that_of_the_copies_that_are_wanted() {
     let expiry = |fixture: &Fixture| fixture.report().secrets[0].earliest_expiration;
     assert_eq!(expiry(&fixture), Some(at(LIFE)));
     let old = copy_of(&manifest("old", fixture.now.wall, 60));
-    fixture.copy("other", old);
+    fixture.copy("other", old.clone());
     fixture.namespace("other");
     assert_eq!(expiry(&fixture), Some(at(LIFE)));
     fixture.copy("team-b", old);

@@ -7,7 +7,7 @@ use super::*;
 pub(super) struct Write {
     pub(super) namespace: Arc<str>,
     pub(super) manifest: Arc<Manifest>,
-    pub(super) replaces: Option<Uid>,
+    pub(super) replaces: Option<Replaced>,
     pub(super) job: Job,
 }
 
@@ -84,7 +84,7 @@ impl Fixture {
         self.done(&write.job, Err(failure)).unwrap()
     }
 
-    /// Finishes all writes that are due. Says which they were, a forced one with a `!`.
+    /// Finishes all writes that are due. Says which they were, one in place with a `~`, and one by force with a `!`.
     pub(super) fn write_all(&mut self) -> Vec<String> {
         let mut names = Vec::new();
         while let Some(write) = self.index.next_write(self.now) {
@@ -109,8 +109,17 @@ pub(super) fn is_repair(write: &Write) -> bool {
     matches!(&write.job.action, Action::Apply(apply) if apply.is_repair)
 }
 
+pub(super) fn is_forced(write: &Write) -> bool {
+    write.replaces.is_some_and(|replaced| replaced.version.is_some())
+}
+
 pub(super) fn name_of(write: &Write) -> String {
-    format!("{}{}", write.namespace, if write.replaces.is_some() { "!" } else { "" })
+    let mark = match write.replaces {
+        None => "",
+        Some(Replaced { version: None, .. }) => "~",
+        Some(_) => "!",
+    };
+    format!("{}{mark}", write.namespace)
 }
 
 pub(super) fn names_of(writes: &[Write]) -> Vec<String> {

@@ -1,9 +1,6 @@
 //! The copy in a namespace.
 
-use ecr_refresher_sync::{
-    desired::settings::OnConflict,
-    report::{CopyState, copy_view::CopyView},
-};
+use ecr_refresher_sync::report::{ConflictReason, CopyState, copy_view::CopyView};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -21,8 +18,14 @@ pub(super) struct CopyFound {
     reason: Option<String>,
     /// Whether it is ours; `None` if there is no Secret of that name.
     ours: Option<bool>,
-    /// The managers that have written to it, other than our applies.
+    /// The managers that have written to it, other than the applies of releases.
     managers: Vec<String>,
+    /// Why it is in conflict.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conflict: Option<&'static str>,
+    /// The other release that keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<String>,
     #[serde(flatten)]
     left: Left,
 }
@@ -37,8 +40,11 @@ impl CopyFound {
         Self {
             state,
             reason,
-            ours: view.observed.map(|_| view.is_ours()),
+            ours: view.observed.as_ref().map(|_| view.is_ours()),
             managers: view.managers().to_vec(),
+            conflict: (state == CopyState::Conflict.as_str())
+                .then(|| ConflictReason::of(view.other_release()).as_str()),
+            release: view.other_release().map(ToString::to_string),
             left: Left::new(view.expires_at(), inspection.now()),
         }
     }
@@ -65,13 +71,7 @@ impl CopyFound {
 fn wanted(inspection: &Inspection, view: &CopyView<'_>) -> (&'static str, Option<String>) {
     let state = inspection.state(view);
     let reason = match state {
-        CopyState::Conflict => {
-            let foreign = reasons::foreign(view.managers());
-            Some(match view.secret.on_conflict {
-                OnConflict::Skip => format!("{foreign}; it is not changed (`onConflict: skip`)"),
-                OnConflict::Adopt => format!("{foreign}; it will be adopted (`onConflict: adopt`)"),
-            })
-        }
+        CopyState::Conflict => Some(format!("{}; {}", reasons::owner(view), fate(view))),
         CopyState::Stale => {
             let drift = view.drift(inspection.config.expires(view.secret));
             drift.map(|drift| reasons::drift(drift, view.managers()))
@@ -81,17 +81,29 @@ fn wanted(inspection: &Inspection, view: &CopyView<'_>) -> (&'static str, Option
     (state.as_str(), reason)
 }
 
+/// What happens to a Secret that is not ours, where a copy is wanted.
+fn fate(view: &CopyView<'_>) -> String {
+    match (view.other_release(), view.is_taken_over()) {
+        (Some(release), true) => format!("it will be taken over (`takeOver: [{release}]`)"),
+        (Some(release), false) => {
+            format!("it is not changed; `takeOver: [{release}]` would take it over")
+        }
+        (None, true) => "it will be adopted (`onConflict: adopt`)".to_owned(),
+        (None, false) => "it is not changed (`onConflict: skip`)".to_owned(),
+    }
+}
+
 fn unwanted(inspection: &Inspection, view: &CopyView<'_>) -> (&'static str, Option<String>) {
     if view.observed.is_none() {
         return ("none", None);
     }
     if !view.is_ours() {
-        return ("foreign", Some(reasons::foreign(view.managers())));
+        return ("foreign", Some(reasons::owner(view)));
     }
     let fate = match inspection.config.sync.prune_after {
         None => "it is kept, because `prune` is off".to_owned(),
         Some(_) if !view.is_deletable() => {
-            "it is kept, because its managed-by label was removed".to_owned()
+            format!("it is kept, because {}", reasons::NOT_APPLIED)
         }
         Some(after) => {
             let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    super::fixture::{config, copy, edited, foreign, inspect, unlabelled},
+    super::fixture::{config, copy, edited, foreign, inspect, of_another_release, restored},
     *,
 };
 
@@ -88,6 +88,17 @@ fn an_existing_secret_is_shown_with_its_owner() {
         assert!(!said.1, "{line}");
         assert_eq!(copy_line(said), line);
     }
+    let other = [of_another_release("team-a", 60)];
+    let said = explain("team-a", &prod, &other);
+    assert!(!said.1);
+    assert_eq!(
+        copy_line(said),
+        "conflict: another_release: kept by other/refresher; it is not changed; \
+         `takeOver: [other/refresher]` would take it over"
+    );
+    let take = config(&format!("{CONFIG}\ntakeOver: [other/refresher]"));
+    let said = explain_with(&take, "team-a", &prod, &other);
+    assert!(copy_line(said).ends_with("it will be taken over (`takeOver: [other/refresher]`)"));
     let adopt = config(&format!("{CONFIG}\nonConflict: adopt"));
     let said = explain_with(&adopt, "team-a", &prod, &[foreign("team-a")]);
     assert!(copy_line(said).ends_with("it will be adopted (`onConflict: adopt`)"));
@@ -106,8 +117,10 @@ fn an_unwanted_copy_is_shown_with_its_end() {
         (off, copy("x", 60), format!("unwanted, ours, {left}: it is kept, because `prune` is off")),
         (
             config(CONFIG),
-            unlabelled("x", 60),
-            format!("unwanted, ours, {left}: it is kept, because its managed-by label was removed"),
+            restored("x", 60),
+            format!(
+                "unwanted, ours, {left}: it is kept, because this release did not apply it: somebody restored or copied it"
+            ),
         ),
         (
             config(CONFIG),

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use ecr_refresher_sync::{
-    desired::settings::OnConflict,
-    report::{CopyState, copy_view::CopyView},
-};
+use ecr_refresher_sync::report::{CopyState, copy_view::CopyView};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
@@ -29,11 +26,8 @@ pub(super) fn decide(
     Some(match view.state(expires, now) {
         CopyState::Missing => (Action::Create, "it is missing".to_owned()),
         CopyState::Conflict => {
-            let foreign = reasons::foreign(view.managers());
-            match view.secret.on_conflict {
-                OnConflict::Adopt => (Action::Adopt, foreign),
-                OnConflict::Skip => (Action::Skip, foreign),
-            }
+            let action = if view.is_taken_over() { Action::Adopt } else { Action::Skip };
+            (action, reasons::owner(view))
         }
         CopyState::Expired => (Action::Replace, left()),
         CopyState::Fresh if view.expires_at().is_none() => {
@@ -64,7 +58,7 @@ fn unwanted(
     Some(match prune_after {
         None => (Action::Leave, format!("{refusal}; `prune` is off")),
         Some(_) if !view.is_deletable() => {
-            (Action::Leave, format!("{refusal}; its managed-by label was removed"))
+            (Action::Leave, format!("{refusal}; {}", reasons::NOT_APPLIED))
         }
         Some(after) => {
             let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    super::fixture::{config, copy, edited, foreign, inspect, unlabelled},
+    super::fixture::{config, copy, edited, foreign, inspect, of_another_release, restored},
     *,
 };
 use crate::cli::TableOutput;
@@ -34,7 +34,7 @@ fn every_copy_has_its_action_and_the_reason() {
         foreign("team-foreign"),
         copy("team-fresh", 312),
         copy("team-sandbox", 312),
-        unlabelled("team-stripped", 312),
+        restored("team-stripped", 312),
     ];
     assert_eq!(
         table(&config(TEAMS), &namespaces, &copies),
@@ -43,7 +43,7 @@ SECRET     NAMESPACE       ACTION    WHY
 ecr-pull   team-missing    create    it is missing
 ecr-pull   team-edited     replace   it was changed by kubectl-edit
 ecr-pull   team-expired    replace   expired 3m ago
-ecr-pull   team-stripped   replace   its managed-by label was removed
+ecr-pull   team-stripped   replace   it was changed by velero-server
 ecr-pull   other           prune     no pattern matches it; after 10m
 ecr-pull   team-sandbox    prune     `team-sandbox` denies it; after 10m
 ecr-pull   team-deleted    skip      the namespace is being deleted
@@ -62,9 +62,22 @@ fn a_foreign_secret_is_adopted_where_the_config_says_so() {
 }
 
 #[test]
+fn a_copy_of_another_release_is_left_to_it_unless_the_config_takes_it_over() {
+    let copies = [of_another_release("team-a", 60), of_another_release("other", 60)];
+    let plan = |config: &str| table(config, &["team-a", "other"], &copies);
+    let row = "ecr-pull   team-a      skip     another_release: kept by other/refresher\n";
+    assert!(plan(&config(TEAMS)).contains(row), "{}", plan(&config(TEAMS)));
+    let adopting = plan(&config("namespaces: [\"team-*\"]\nonConflict: adopt"));
+    assert!(adopting.contains("skip     another_release: kept by other/refresher"), "{adopting}");
+    let taking = plan(&config("namespaces: [\"team-*\"]\ntakeOver: [other/refresher]"));
+    assert!(taking.contains("adopt    another_release: kept by other/refresher"), "{taking}");
+    assert!(taking.ends_with("1 copy: 1 adopt\n"), "{taking}");
+}
+
+#[test]
 fn an_unwanted_copy_that_is_not_deletable_is_kept() {
     let namespaces = ["other", "another tier=dev"];
-    let copies = [unlabelled("other", 60), copy("another", 60)];
+    let copies = [restored("other", 60), copy("another", 60)];
     let selected = config(
         "namespaces:\n  allow: [\"*\"]\n  deny: [other]\n  selector: { matchLabels: { tier: prod } }",
     );
@@ -72,7 +85,7 @@ fn an_unwanted_copy_that_is_not_deletable_is_kept() {
     let table = |config: &str| table(config, &namespaces, &copies);
     assert!(
         table(&selected)
-            .contains("other       leave    `other` denies it; its managed-by label was removed"),
+            .contains("other       leave    `other` denies it; this release did not apply it: somebody restored or copied it"),
         "{}",
         table(&selected)
     );

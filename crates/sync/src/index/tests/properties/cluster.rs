@@ -42,7 +42,7 @@ pub(super) struct Collection {
     pub(super) watch: Watch<ObservedCopy>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Secret {
     pub(super) observed: ObservedCopy,
     /// Another client owns its data now, so an apply must be forced.
@@ -178,7 +178,7 @@ impl Cluster {
     }
 
     pub(super) fn secret(&self, kind: Kind, name: &str) -> Option<Secret> {
-        self.collection(kind).secrets.get(name).copied()
+        self.collection(kind).secrets.get(name).cloned()
     }
 
     fn put_secret(
@@ -193,10 +193,11 @@ impl Cluster {
         self.made += u64::from(old.is_none());
         let new = format!("00000000-0000-4000-8000-{:012x}", self.made);
         let uid = old.or_else(|| Uid::parse(&new));
-        let observed = ObservedCopy { resource_version: version, uid, ownership };
+        let observed = ObservedCopy { resource_version: version, uid, ownership, changed_by: None };
         let collection = self.collection_mut(kind);
-        collection.secrets.insert(name, Secret { observed, edited });
-        collection.watch.send(version, Watched::Changed(name.to_owned(), observed));
+        collection.secrets.insert(name, Secret { observed: observed.clone(), edited });
+        let event = Watched::Changed(name.to_owned(), observed.clone());
+        collection.watch.send(version, event);
         observed
     }
 
@@ -222,21 +223,22 @@ impl Cluster {
         }
     }
 
-    /// A tenant removes a label, which then has no owner: with `the_one`, the label that marks it as ours.
-    pub(super) fn strip(&mut self, kind: Kind, name: &'static str, the_one: bool) {
+    /// A tenant removes a label, which then has no owner; with `all`, nothing is recorded as applied by us
+    /// any more, as after a restore from a backup.
+    pub(super) fn strip(&mut self, kind: Kind, name: &'static str, all: bool) {
         if let Some(secret) = self.secret(kind, name) {
             let mut ownership = edited(secret.observed.ownership);
-            if let Ownership::Ours { labelled, .. } = &mut ownership {
-                *labelled &= !the_one;
+            if let Ownership::Ours { owned_fields, .. } = &mut ownership {
+                owned_fields.take_if(|_| all);
             }
-            self.put_secret(kind, name, ownership, secret.edited);
+            self.put_secret(kind, name, ownership, secret.edited || all);
         }
     }
 
     pub(super) fn list_copies(&mut self, kind: Kind) {
         let version = self.version;
         let Collection { secrets, watch, .. } = self.collection_mut(kind);
-        watch.list(version, secrets.iter().map(|(&name, secret)| (name, secret.observed)));
+        watch.list(version, secrets.iter().map(|(&name, secret)| (name, secret.observed.clone())));
     }
 
     // Requests.
@@ -247,12 +249,16 @@ impl Cluster {
         if !self.namespaces.contains_key(name) || (!self.is_active(name) && old.is_none()) {
             return Err(refused(WriteReason::NamespaceGone));
         }
-        let there = old.and_then(|secret| secret.observed.uid);
-        if write.replaces.is_some() && write.replaces != there {
+        let is_there = |Replaced { uid, version }: Replaced| {
+            old.as_ref().map(|secret| &secret.observed).is_some_and(|old| {
+                old.uid == Some(uid) && version.is_none_or(|it| it == old.resource_version)
+            })
+        };
+        if write.replaces.is_some_and(|replaced| !is_there(replaced)) {
             return Err(refused(WriteReason::Changed));
         }
-        let in_the_way = |old: Secret| old.edited || old.observed.ownership == Ownership::Foreign;
-        if write.replaces.is_none() && old.is_some_and(in_the_way) {
+        let in_the_way = |old: &Secret| old.edited || old.observed.ownership == Ownership::Foreign;
+        if !is_forced(write) && old.as_ref().is_some_and(in_the_way) {
             return Err(refused(WriteReason::Owned));
         }
         let applied = copy_of(&write.manifest);
@@ -273,7 +279,7 @@ impl Cluster {
         if (observed.uid, observed.resource_version) != expected {
             return Err(refused(WriteReason::Changed));
         }
-        let is_ours = matches!(observed.ownership, Ownership::Ours { labelled: true, .. });
+        let is_ours = matches!(observed.ownership, Ownership::Ours { owned_fields: Some(_), .. });
         assert!(is_ours, "{name} is deleted, which is not ours");
         self.remove_secret(kind, name);
         Ok(None)

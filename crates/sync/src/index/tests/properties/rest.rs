@@ -82,7 +82,7 @@ impl World {
                 continue;
             }
             if !self.config.allows(kind, name, namespace) {
-                let is_ours = matches!(there, Some(Ownership::Ours { labelled: true, .. }));
+                let is_ours = matches!(there, Some(Ownership::Ours { owned_fields: Some(_), .. }));
                 assert!(!is_ours || !self.config.prunes, "{name} is not to have a copy");
                 continue;
             }

@@ -75,9 +75,9 @@ impl Shown {
                 let version = observed.resource_version;
                 if copies.answered.contains(name) {
                     // The list may have been made before the request was done.
-                    copies.note(name, version, Some(*observed));
+                    copies.note(name, version, Some(observed.clone()));
                 } else {
-                    copies.set(name, version, Some(*observed));
+                    copies.set(name, version, Some(observed.clone()));
                     copies.moved.insert(name.clone());
                 }
             }
@@ -91,7 +91,7 @@ impl Shown {
                 }
             }
             Watched::Changed(name, observed) => {
-                copies.note(name, observed.resource_version, Some(*observed));
+                copies.note(name, observed.resource_version, Some(observed.clone()));
             }
             Watched::Gone(name, last) => copies.note(name, last.resource_version, None),
         }
@@ -164,12 +164,18 @@ impl Shown {
         assert!(config.allows(kind, name, namespace), "{name} is not to have a copy");
 
         let there = copies.there(name);
-        let ownership = there.map(|observed| observed.ownership);
+        let ownership = there.as_ref().map(|observed| observed.ownership.clone());
         let adopts = config.get(kind).unwrap().on_conflict == OnConflict::Adopt;
         assert!(adopts || ownership != Some(Ownership::Foreign), "{name} is foreign");
         assert_ne!(ownership, Some(copy_of(manifest)), "{name} is fresh");
         // By force only where something is known to be there, and only that.
-        assert_eq!(write.replaces, there.and_then(|observed| observed.uid), "{name}");
+        let replaced = write.replaces.map(|Replaced { uid, .. }| uid);
+        assert_eq!(replaced, there.as_ref().and_then(|observed| observed.uid), "{name}");
+        let version = write.replaces.and_then(|replaced| replaced.version);
+        let known = there.as_ref().map(|observed| observed.resource_version);
+        let owns_all =
+            matches!(ownership, Some(Ownership::Ours { owned_fields: Some(FIELDS), .. }));
+        assert!(version == known || (version.is_none() && owns_all), "{name}");
     }
 
     /// A deletion is only of what the index knows for sure to be ours, and unwanted for long enough.
@@ -191,7 +197,7 @@ impl Shown {
         assert!(!config.allows(kind, name, namespace), "{name} is to have a copy");
 
         let observed = copies.there(name).expect("it is there");
-        let is_ours = matches!(observed.ownership, Ownership::Ours { labelled: true, .. });
+        let is_ours = matches!(observed.ownership, Ownership::Ours { owned_fields: Some(_), .. });
         assert!(is_ours, "{name} is not ours to delete");
         let named = (Some(deletion.uid), deletion.resource_version);
         assert_eq!((observed.uid, observed.resource_version), named, "{name}");
@@ -216,6 +222,6 @@ impl Copies {
     }
 
     fn there(&self, name: &str) -> Option<ObservedCopy> {
-        self.last.get(name)?.1
+        self.last.get(name)?.1.clone()
     }
 }

@@ -32,14 +32,16 @@ impl Flight {
             Request::Write(write) => cluster.apply(*kind, name, write),
             Request::Deletion(deletion) => cluster.delete(*kind, name, deletion),
         });
-        let is_foreign = |old: Secret| old.observed.ownership == Ownership::Foreign;
+        let is_foreign = |old: &Secret| old.observed.ownership == Ownership::Foreign;
         let replaces = match request {
             Request::Write(write) => write.replaces,
             Request::Deletion(_) => None,
         };
-        let is_named = |old: Secret| replaces.is_some() && replaces == old.observed.uid;
+        let is_named = |old: &Secret| {
+            replaces.is_some_and(|Replaced { uid, .. }| Some(uid) == old.observed.uid)
+        };
         let untouched = cluster.secret(*kind, name) == old;
-        let is_lost = !untouched && old.is_some_and(|old| is_foreign(old) && !is_named(old));
+        let is_lost = !untouched && old.is_some_and(|old| is_foreign(&old) && !is_named(&old));
         assert!(!is_lost, "{name} was foreign");
     }
 }
@@ -323,7 +325,7 @@ impl World {
         match request {
             Request::Write(write) => {
                 if let (Ok(Some(observed)), Some(shown)) = (&answer, shown) {
-                    shown.of_answer(kind, name, *observed);
+                    shown.of_answer(kind, name, observed.clone());
                 }
                 let result = answer.map(|observed| Written::Copy(observed.unwrap()));
                 self.index.job_done(&write.job, result, self.now);
