@@ -68,10 +68,14 @@ impl History {
         plan.secrets[1].registries = pick(&mut random, &USES);
         // Everything is formatted at this level, which takes its time.
         let log_level = if random.u8(0..20) == 0 { VERBOSE } else { "info" };
-        let setting =
-            Setting { seed, mode, token_life, namespaces: 10, plan, log_level, bug: None };
         let steps = (0..STEPS).flat_map(|_| Step::random(&mut random)).take(STEPS).collect();
-        Self { setting, steps, ends_quietly: random.u8(0..4) == 0 }
+        let ends_quietly = random.u8(0..4) == 0;
+        // The hour of a neighbour is not quiet when ours is.
+        let has_neighbour = !ends_quietly && random.u8(0..3) == 0;
+        let (namespaces, bug) = (10, None);
+        let setting =
+            Setting { seed, mode, token_life, namespaces, plan, log_level, bug, has_neighbour };
+        Self { setting, steps, ends_quietly }
     }
 
     /// The same with a bug planted in the product.

@@ -27,6 +27,13 @@ pub const NAME: &str = "ecr-refresher";
 /// Where the config file is.
 pub const CONFIG: &str = "/etc/ecr-refresher/config.yaml";
 
+/// The home namespace of the neighbour.
+pub const NEIGHBOUR_HOME: &str = "next";
+/// The name of the neighbour: another release in the cluster, and of its only replica.
+pub const NEIGHBOUR: &str = "neighbour";
+/// Where its config file is.
+pub const NEIGHBOUR_CONFIG: &str = "/etc/neighbour/config.yaml";
+
 /// What the replicas share.
 #[derive(Clone)]
 pub struct Surroundings {
@@ -46,6 +53,8 @@ pub struct Replica {
     pub name: &'static str,
     /// Its wall clock.
     pub clock: ReplicaClock,
+    home: Home,
+    config: &'static Path,
     surroundings: Surroundings,
     lives: u64,
     seed: u64,
@@ -63,8 +72,17 @@ impl Replica {
     /// A replica that does not run yet.
     #[must_use]
     pub fn new(name: &'static str, surroundings: Surroundings, seed: u64) -> Self {
-        let clock = ReplicaClock::new(surroundings.time);
-        Self { name, clock, surroundings, lives: 0, seed, life: None }
+        let home = Home { namespace: HOME.to_owned(), name: NAME.to_owned() };
+        let (clock, config) = (ReplicaClock::new(surroundings.time), Path::new(CONFIG));
+        Self { name, clock, home, config, surroundings, lives: 0, seed, life: None }
+    }
+
+    /// The neighbour, which does not run yet.
+    #[must_use]
+    pub fn neighbour(surroundings: Surroundings, seed: u64) -> Self {
+        let home = Home { namespace: NEIGHBOUR_HOME.to_owned(), name: NEIGHBOUR.to_owned() };
+        let config = Path::new(NEIGHBOUR_CONFIG);
+        Self { home, config, ..Self::new(NEIGHBOUR, surroundings, seed) }
     }
 
     /// What it shows of itself, while it runs.
@@ -86,10 +104,10 @@ impl Replica {
             return;
         }
         let dependencies = self.dependencies();
-        let Ok((config, text)) = config::load(Path::new(CONFIG), &dependencies.files) else {
+        let Ok((config, text)) = config::load(self.config, &dependencies.files) else {
             return;
         };
-        let follower = Follower::new(Path::new(CONFIG), text, dependencies.files.clone());
+        let follower = Follower::new(self.config, text, dependencies.files.clone());
         let running = daemon::start(dependencies, config, follower).unwrap();
         let handle = running.handle();
         let (stop, stopped) = oneshot::channel();
@@ -143,7 +161,7 @@ impl Replica {
     /// When the pass could not do anything.
     pub async fn once(&mut self) -> anyhow::Result<Option<Summary>> {
         let dependencies = self.dependencies();
-        let Ok((config, _)) = config::load(Path::new(CONFIG), &dependencies.files) else {
+        let Ok((config, _)) = config::load(self.config, &dependencies.files) else {
             return Ok(None);
         };
         let patience = Duration::from_mins(5);
@@ -158,12 +176,12 @@ impl Replica {
         let keys = SharedCredentialsProvider::new(keys);
         let client = aws.http_client(self.name);
         Dependencies {
-            client: api.client(self.name, HOME),
+            client: api.client(self.name, &self.home.namespace),
             aws: Aws::with_client(client, "eu-west-1", keys, clock.clone(), files.clone()),
             files,
             clock,
             random: Random::from_seed(self.seed.wrapping_add(self.lives)),
-            home: Home { namespace: HOME.to_owned(), name: NAME.to_owned() },
+            home: self.home.clone(),
             identity: self.name.to_owned(),
         }
     }

@@ -10,10 +10,10 @@ use tokio::{task::JoinSet, time::sleep};
 use crate::{
     api::{ApiServer, Faults, Kind, Snapshot},
     aws::{Service, SimulatedAws},
-    check::{always::Always, calm, truth::Truth},
+    check::{always::Always, calm, neighbour, truth::Truth},
     files::SimulatedFiles,
     plan::{FILE, Plan},
-    replica::{CONFIG, HOME, Replica, Surroundings},
+    replica::{CONFIG, HOME, NEIGHBOUR_CONFIG, NEIGHBOUR_HOME, Replica, Surroundings},
     time::TrueTime,
     trace::Trace,
 };
@@ -32,6 +32,13 @@ pub enum Mode {
     Passes,
 }
 
+/// The config of the neighbour. Its list overlaps with each of the product's, and differs from it.
+const NEIGHBOUR_PLAN: &str = "\
+registries: [{ name: main, ecr: { region: eu-west-1 } }]
+secrets: [{ name: ecr-pull, namespaces: [\"team-[3-6]\"], onConflict: adopt }]
+prune: { after: 2m }
+";
+
 /// The settings of a run.
 #[derive(Debug, Clone)]
 pub struct Setting {
@@ -49,6 +56,8 @@ pub struct Setting {
     pub log_level: &'static str,
     /// A bug that is planted in the product.
     pub bug: Option<Bug>,
+    /// Whether another release has the same pull Secret.
+    pub has_neighbour: bool,
 }
 
 /// Everything, while a run lasts.
@@ -57,6 +66,8 @@ pub struct World {
     pub surroundings: Surroundings,
     /// The replicas.
     pub replicas: Vec<Replica>,
+    /// The daemon of another release, which has the same pull Secret.
+    neighbour: Option<Replica>,
     /// What is true.
     pub truth: Truth,
     /// What happened.
@@ -113,8 +124,10 @@ impl World {
         };
         let replicas = REPLICAS.into_iter().take(count);
         let replicas = replicas.map(|name| Replica::new(name, surroundings.clone(), seed ^ 3));
+        let neighbour = || Replica::neighbour(surroundings.clone(), seed ^ 4);
         let mut world = Self {
             replicas: replicas.collect(),
+            neighbour: setting.has_neighbour.then(neighbour),
             surroundings,
             truth,
             trace,
@@ -131,6 +144,7 @@ impl World {
             server.options.default_accounts = true;
             server.set_observer(Box::new(Always(world.truth.clone())));
             server.put(Kind::Namespace, "", HOME, json!({}), "kubectl");
+            server.put(Kind::Namespace, "", NEIGHBOUR_HOME, json!({}), "kubectl");
             for number in 0..namespaces {
                 let labels = if number % 3 == 0 { json!({}) } else { json!({ "tier": "prod" }) };
                 let namespace = json!({ "metadata": { "labels": labels } });
@@ -139,6 +153,7 @@ impl World {
         }
         world.write_hub(world.hub);
         world.surroundings.files.write(CONFIG, &plan.text());
+        world.surroundings.files.write(NEIGHBOUR_CONFIG, NEIGHBOUR_PLAN);
         world.start_all();
         world
     }
@@ -172,11 +187,12 @@ impl World {
         if self.setting.mode != Mode::Passes {
             self.replicas.iter_mut().for_each(Replica::start);
         }
+        self.neighbour.iter_mut().for_each(Replica::start);
     }
 
     /// Notes replicas that have ended by themselves, which none should.
     pub(crate) async fn check_running(&mut self) {
-        for replica in &mut self.replicas {
+        for replica in self.replicas.iter_mut().chain(&mut self.neighbour) {
             if let Some(failure) = replica.has_failed().await {
                 self.truth.lock().violation(failure);
             }
@@ -213,7 +229,11 @@ impl World {
             let server = self.surroundings.api.lock();
             let facts = self.truth.lock();
             // One pass does not know since when a copy is unwanted, and deletes none.
-            calm::check(&server, &facts, self.setting.mode != Mode::Passes)
+            let mut wrong = calm::check(&server, &facts, self.setting.mode != Mode::Passes);
+            if self.neighbour.is_some() {
+                wrong.extend(neighbour::check_calm(&server, &facts));
+            }
+            wrong
         };
         if self.setting.mode != Mode::Passes {
             wrong.extend(self.check_reports().await);

@@ -29,7 +29,16 @@ fn calls(world: &World) -> u64 {
 
 fn setting(mode: Mode) -> Setting {
     let token_life = Duration::from_hours(12);
-    Setting { seed: 1, mode, token_life, namespaces: 6, plan: plan(), log_level: "info", bug: None }
+    Setting {
+        seed: 1,
+        mode,
+        token_life,
+        namespaces: 6,
+        plan: plan(),
+        log_level: "info",
+        bug: None,
+        has_neighbour: false,
+    }
 }
 
 /// Runs a scenario, which must break no invariant.

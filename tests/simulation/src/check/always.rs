@@ -6,13 +6,13 @@ use ecr_refresher_sync::CONTENT_HASH;
 use serde_json::Value;
 
 use super::{
-    copies::{cached, entries, is_ours, number, password},
+    copies::{cached, entries, is_applied, is_ours, number, password},
     truth::{Facts, REACTION, Truth},
 };
 use crate::{
     api::{Key, Kind, Observer, RequestInfo, Verb, Write},
     plan::{GRACE, ROLE_ACCOUNT, SECRETS},
-    replica::{HOME, NAME},
+    replica::{HOME, NAME, NEIGHBOUR},
     trace::Trace,
 };
 
@@ -44,7 +44,10 @@ impl Observer for Always {
         facts.note(write);
         if let Some(caller) = write.caller {
             facts.uncount_new_content(write);
-            facts.check(write, caller);
+            facts.check_releases(write, caller);
+            if caller != NEIGHBOUR {
+                facts.check(write, caller);
+            }
         }
     }
 
@@ -88,6 +91,7 @@ impl Facts {
         if let Some((other, since)) = self.writing.insert(key.clone(), (caller.to_owned(), now))
             && !is_restored
             && now.saturating_sub(since) <= LONGEST_REQUEST
+            && (caller == NEIGHBOUR) == (other == NEIGHBOUR)
         {
             self.violation(format!("{key:?} is written by {caller} while {other} writes it"));
         }
@@ -124,7 +128,7 @@ impl Facts {
     fn note(&mut self, write: &Write<'_>) {
         let Write { key, after, .. } = write;
         match key.kind {
-            Kind::Lease => {
+            Kind::Lease if key.namespace == HOME => {
                 let holder = after.and_then(|lease| lease["spec"]["holderIdentity"].as_str());
                 self.holder = holder.map(str::to_owned);
             }
@@ -253,7 +257,7 @@ impl Facts {
     }
 
     fn check_deletion(&mut self, secret: usize, key: &Key, before: &Value) {
-        if !is_ours(before) {
+        if !is_applied(before) {
             self.violation(format!("{key:?} is foreign, and is deleted"));
         }
         let now = self.time.elapsed();

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    copies::{cached, entries, is_ours, password},
+    copies::{cached, entries, is_applied, is_ours, password},
+    neighbour::is_neighbours,
     truth::Facts,
 };
 use crate::{
@@ -33,7 +34,7 @@ pub fn check(server: &Server, facts: &Facts, prunes: bool) -> Vec<String> {
             let label = plan.label.then_some("prod");
             match copy {
                 None => wrong.push(format!("{name} in {namespace} is missing")),
-                Some(copy) if !is_ours(&copy) && !plan.adopts => {}
+                Some(copy) if !is_ours(&copy) && (!plan.adopts || is_neighbours(&copy)) => {}
                 // Its type cannot be changed in place.
                 Some(copy) if copy["type"] != "kubernetes.io/dockerconfigjson" => {}
                 Some(copy) => {
@@ -61,9 +62,7 @@ pub fn check(server: &Server, facts: &Facts, prunes: bool) -> Vec<String> {
 }
 
 fn is_left(key: &Key, name: &str, secret: &Value, wanted: &BTreeSet<String>) -> bool {
-    key.name == name
-        && !wanted.contains(&key.namespace)
-        && secret["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "ecr-refresher"
+    key.name == name && !wanted.contains(&key.namespace) && is_applied(secret)
 }
 
 fn problems(

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use ecr_refresher_tests::release::field_manager;
 use serde_json::Value;
+
+use crate::replica::{HOME, NAME};
 
 /// The entries of a Secret's docker config: the decoded `auth` of each host.
 #[must_use]
@@ -48,8 +51,31 @@ pub fn cached(secret: &Value) -> Vec<String> {
 /// Whether the product has applied a Secret, or marked it as its own.
 #[must_use]
 pub fn is_ours(secret: &Value) -> bool {
+    is_kept_by(secret, &format!("{HOME}/{NAME}"))
+}
+
+/// Whether the release with this ID keeps a Secret, as the docs say.
+#[must_use]
+pub fn is_kept_by(secret: &Value, id: &str) -> bool {
     let metadata = &secret["metadata"];
-    let mut managers = metadata["managedFields"].as_array().into_iter().flatten();
-    metadata["labels"]["app.kubernetes.io/managed-by"] == "ecr-refresher"
-        || managers.any(|it| it["manager"] == "ecr-refresher" && it["operation"] == "Apply")
+    let kept_by = metadata["annotations"]["ecr-refresher.io/kept-by"].as_str();
+    let applied = |id: &str| {
+        let manager = field_manager(id);
+        let mut managers = metadata["managedFields"].as_array().into_iter().flatten();
+        managers.any(|it| it["manager"] == manager.as_str() && it["operation"] == "Apply")
+    };
+    match kept_by {
+        Some(kept_by) if kept_by == id => true,
+        // It was taken over, or its annotation was edited.
+        Some(other) if other.contains('/') => applied(id) && !applied(other),
+        _ => applied(id),
+    }
+}
+
+/// Whether the API server has recorded an apply of a Secret by the product.
+#[must_use]
+pub fn is_applied(secret: &Value) -> bool {
+    let manager = field_manager(&format!("{HOME}/{NAME}"));
+    let mut managers = secret["metadata"]["managedFields"].as_array().into_iter().flatten();
+    managers.any(|it| it["manager"] == manager.as_str() && it["operation"] == "Apply")
 }

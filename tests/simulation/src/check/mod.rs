@@ -3,5 +3,6 @@
 pub mod always;
 pub mod calm;
 pub mod copies;
+pub mod neighbour;
 pub mod reports;
 pub mod truth;

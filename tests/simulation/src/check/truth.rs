@@ -216,6 +216,11 @@ impl Facts {
         self.decide();
     }
 
+    /// Whether a namespace exists.
+    pub(super) fn has_namespace(&self, name: &str) -> bool {
+        self.namespaces.contains_key(name)
+    }
+
     /// The namespaces that should have a copy of a pull Secret.
     #[must_use]
     pub fn wanted(&self, secret: usize) -> Vec<String> {
