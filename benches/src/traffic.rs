@@ -73,9 +73,11 @@ impl Traffic {
     }
 }
 
-/// Whether it is about one copy. No other name of a Secret begins so.
+/// Whether it is about one copy. No other name of a Secret begins so. The dry runs that verify the admission
+/// policy are about none.
 pub(crate) fn is_of_copies(request: &Request) -> bool {
     request.resource == "secrets"
+        && !request.is_dry_run()
         && request.name.starts_with(SECRET)
         && !request.namespace.is_empty()
 }

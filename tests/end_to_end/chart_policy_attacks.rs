@@ -87,7 +87,8 @@ async fn install(control_plane: &Arc<ControlPlane>, name: &str) -> Result<(Insta
         "registries": [{ "name": "main", "ecr": { "region": "eu-west-1" } }],
         "secrets": [{
             "name": pull,
-            "namespaces": [namespace],
+            // At home too, where the daemon verifies the policy.
+            "namespaces": [namespace, format!("{name}-home")],
             "labels": { "tier": "prod" },
             "annotations": { "example.com/contact": "it's us" },
         }],

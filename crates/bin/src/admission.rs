@@ -11,7 +11,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::home::Home;
@@ -37,8 +37,8 @@ pub(crate) enum Verification {
     Unknown(String),
 }
 
-/// Tries to write a Secret of another type under the name of a pull Secret, at home and in
-/// `kube-system`, as a dry run: nothing is written.
+/// Tries to write what the policy forbids under the name of a pull Secret, at home and in `kube-system`, as
+/// a dry run: nothing is written.
 pub(crate) async fn verify(client: &Client, home: &Home, secret: &str) -> Verification {
     let mut result = Verification::Enforced;
     for namespace in [&home.namespace, SYSTEM] {
@@ -58,19 +58,34 @@ async fn try_forbidden_write(
     secret: &str,
 ) -> Verification {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let body = json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": { "name": secret },
-        "type": "Opaque",
-    });
     let apply = PatchParams::apply(release.manager()).force().dry_run();
-    let patch = Patch::Apply(&body);
-    match timeout(TIMEOUT, api.patch_metadata(secret, &apply, &patch)).await {
-        Ok(Ok(_)) => Verification::Missing(namespace.to_owned()),
-        // A Secret that exists has an immutable type: that is a refusal too, of a write that cannot harm.
-        Ok(Err(kube::Error::Api(status))) if status.code == 422 => Verification::Enforced,
-        Ok(Err(error)) => Verification::Unknown(ErrorChain(&error).to_string()),
-        Err(_) => Verification::Unknown("the API server does not answer".to_owned()),
+    for body in forbidden(secret) {
+        let patch = Patch::Apply(&body);
+        match timeout(TIMEOUT, api.patch_metadata(secret, &apply, &patch)).await {
+            Ok(Ok(_)) => return Verification::Missing(namespace.to_owned()),
+            Ok(Err(kube::Error::Api(status))) if status.message.contains("denied") => {
+                return Verification::Enforced;
+            }
+            // The type of a Secret that exists cannot be changed, which says nothing of the policy.
+            Ok(Err(kube::Error::Api(status))) if status.code == 422 => {}
+            Ok(Err(error)) => return Verification::Unknown(ErrorChain(&error).to_string()),
+            Err(_) => {
+                return Verification::Unknown("the API server does not answer".to_owned());
+            }
+        }
     }
+    Verification::Unknown(format!("the Secret {secret} in {namespace} has another type"))
+}
+
+/// Secrets that this program never writes: of another type, and with a label that the config cannot have.
+fn forbidden(name: &str) -> [Value; 2] {
+    let secret = |kind: &str, metadata: Value, data: Value| json!({ "apiVersion": "v1", "kind": "Secret", "type": kind, "metadata": metadata, "data": data });
+    [
+        secret("Opaque", json!({ "name": name }), json!({})),
+        secret(
+            "kubernetes.io/dockerconfigjson",
+            json!({ "name": name, "labels": { "ecr-refresher.io/forbidden": "" } }),
+            json!({ ".dockerconfigjson": "e30=" }),
+        ),
+    ]
 }
