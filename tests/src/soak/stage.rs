@@ -17,6 +17,7 @@ use super::{
     Output,
     config::{Config, PULL, SECRETS, SELECTED, host},
     expectation::{CopyId, Expectation},
+    fault::Edit,
     journal::Journal,
     observation::Observation,
     replicas::Replicas,
@@ -72,8 +73,10 @@ impl Stage {
             expectation.set_namespace(namespace, is_selected, Timestamp::now());
         }
         let foreign = set_up_foreign(&client).await?;
-        let config = Config::default();
-        let installation = Installation::new(control_plane, "soak", config.value()).await?;
+        // The admission policy knows the labels of the config, as after the upgrade that adds one.
+        let labelled = Config { edit: Some(Edit::Label) };
+        let installation = Installation::new(control_plane, "soak", labelled.value()).await?;
+        std::fs::write(installation.config(), Config::default().text())?;
         let replicas = Replicas::start(&client, &installation, &aws).await?;
         let wanted = expectation.copies();
         let first = eventually("the first copies", SET_UP, async || {
