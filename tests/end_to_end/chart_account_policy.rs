@@ -151,11 +151,7 @@ async fn all_its_work(control_plane: Arc<ControlPlane>) -> Result<()> {
     .await?;
     label_namespace(&client, "workday-a", "tier", None).await?;
     for name in ["workday-pull", "workday-adopt"] {
-        eventually("the copies to go", PATIENCE, async || {
-            ensure!(cluster::secret(&client, "workday-a", name).await?.is_none(), "{name}");
-            Ok(())
-        })
-        .await?;
+        cluster::eventually_no_secret(&client, "workday-a", name, PATIENCE).await?;
     }
     eventually_names(&client, "workday-a", "default", &[]).await?;
 

@@ -14,16 +14,15 @@ use ecr_refresher_tests::{
 };
 use k8s_openapi::api::{
     admissionregistration::v1::ValidatingAdmissionPolicyBinding, core::v1::Secret,
-    events::v1::Event,
 };
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams},
     core::PartialObjectMeta,
 };
 use serde_json::{Value, json};
 
-use crate::{chart_policy::refused, scenario::Scenario};
+use crate::{chart_policy::refused, events::eventually_event, scenario::Scenario};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const KEPT_BY: &str = "ecr-refresher.io/kept-by";
@@ -230,12 +229,6 @@ async fn verified(control_plane: Arc<ControlPlane>) -> Result<()> {
     let daemon = installation.start_ready(&aws).await?;
     daemon.metric_becomes(ENFORCED, 0.0).await?;
     ensure!(daemon.log()?.contains("becomes cluster-admin"), "it is not logged");
-    let events: Api<Event> = Api::namespaced(admin, installation.home());
-    eventually("the Event", TIMEOUT, async || {
-        let events = events.list(&ListParams::default()).await?;
-        let is_it = |event: &Event| event.reason.as_deref() == Some("AdmissionPolicyMissing");
-        ensure!(events.iter().any(is_it), "there is none");
-        Ok(())
-    })
-    .await
+    let (home, cache) = (installation.home(), installation.token_cache());
+    eventually_event(&admin, home, &cache, "AdmissionPolicyMissing").await.map(drop)
 }

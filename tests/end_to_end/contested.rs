@@ -13,20 +13,17 @@ use ecr_refresher_tests::{
 use futures::StreamExt;
 use k8s_openapi::{
     NamespaceResourceScope,
-    api::{
-        core::v1::{Secret, ServiceAccount},
-        events::v1::Event,
-    },
+    api::core::v1::{Secret, ServiceAccount},
 };
 use kube::{
     Api, Client, Resource,
-    api::{ListParams, Patch, PatchParams, WatchParams},
+    api::{Patch, PatchParams, WatchParams},
     core::WatchEvent,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::{bad_namespaces::check_pauses, scenario::Scenario};
+use crate::{bad_namespaces::check_pauses, events::eventually_event, scenario::Scenario};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 /// The field manager of the controllers.
@@ -112,17 +109,10 @@ async fn is_named(
     );
     daemon.metric_becomes(&series, 1.0).await?;
     ensure!(daemon.log()?.contains(&format!("{CONTROLLER} keeps changing this")), "no log line");
-    let events: Api<Event> = Api::namespaced(control_plane.admin_client(), &namespace);
-    eventually("the Event", TIMEOUT, async || {
-        let events = events.list(&ListParams::default()).await?;
-        let names_it = |event: &Event| {
-            event.reason.as_deref() == Some(reason)
-                && event.note.as_ref().is_some_and(|note| note.starts_with(CONTROLLER))
-        };
-        ensure!(events.iter().any(names_it), "there is none");
-        Ok(())
-    })
-    .await
+    let event = eventually_event(&control_plane.admin_client(), &namespace, name, reason).await?;
+    let note = event.note.unwrap_or_default();
+    ensure!(note.starts_with(CONTROLLER), "{note}");
+    Ok(())
 }
 
 async fn of_accounts(control_plane: Arc<ControlPlane>) -> Result<()> {

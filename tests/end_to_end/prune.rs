@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use ecr_refresher_tests::{
     cluster::{self, create_namespace, label_namespace, patch_secret},
     control_plane::{ControlPlane, Filter},
@@ -56,13 +56,7 @@ async fn pruned(control_plane: Arc<ControlPlane>) -> Result<()> {
     patch_secret(&client, "prune-b", "prune-pull", &edit).await?;
     label_namespace(&client, "prune-a", "tier", Some("dev")).await?;
     let daemon = installation.start_ready(&aws).await?;
-    eventually("the copy to go", PATIENCE, async || {
-        match cluster::secret(&client, "prune-a", "prune-pull").await? {
-            None => Ok(()),
-            Some(_) => bail!("it is there"),
-        }
-    })
-    .await?;
+    cluster::eventually_no_secret(&client, "prune-a", "prune-pull", PATIENCE).await?;
     ensure!(cluster::secret(&client, "prune-b", "prune-pull").await?.is_some());
     ensure!(cluster::secret(&client, "prune-c", "prune-pull").await?.is_some());
     ensure!(daemon.stop().await?.success());

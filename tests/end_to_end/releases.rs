@@ -10,11 +10,11 @@ use ecr_refresher_tests::{
     fake_aws::FakeAws,
     wait::eventually,
 };
-use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt, api::ListParams};
 use serde_json::{Value, json};
 
-use crate::{commands::run, rollout::HOST, scenario::Scenario};
+use crate::{commands::run, events::eventually_event, rollout::HOST, scenario::Scenario};
 
 const KEPT_BY: &str = "ecr-refresher.io/kept-by";
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -72,6 +72,15 @@ impl Side {
             Ok(())
         })
         .await
+    }
+
+    /// Waits until the daemon of another release names this one as the keeper of one copy.
+    async fn is_named_by(&self, other: &Daemon) -> Result<()> {
+        let (id, secret) = (self.installation.release(), &self.secret);
+        let series = format!(
+            "ecr_refresher_copy_conflicts{{reason=\"another_release\",release=\"{id}\",secret=\"{secret}\"}}"
+        );
+        other.metric_becomes(&series, 1.0).await
     }
 
     /// New tokens: the token cache is deleted.
@@ -133,23 +142,10 @@ async fn overlapping(control_plane: Arc<ControlPlane>) -> Result<()> {
     one.keeps(&control_plane, "overlap-a").await?;
     let other = two.start().await?;
     let id = one.installation.release();
-    let series = format!(
-        "ecr_refresher_copy_conflicts{{reason=\"another_release\",release=\"{id}\",secret=\"overlap-pull\"}}"
-    );
-    other.metric_becomes(&series, 1.0).await?;
-    eventually("the Event", TIMEOUT, async || {
-        let events: Api<Event> = Api::namespaced(admin.clone(), "overlap-a");
-        let events = events.list(&ListParams::default()).await?;
-        let names_it = |event: &Event| {
-            event
-                .note
-                .as_ref()
-                .is_some_and(|note| note.contains(&format!("the release {id} keeps")))
-        };
-        ensure!(events.iter().any(names_it), "none names the release");
-        Ok(())
-    })
-    .await?;
+    one.is_named_by(&other).await?;
+    let event = eventually_event(&admin, "overlap-a", "overlap-pull", "ConflictingSecret").await?;
+    let note = event.note.unwrap_or_default();
+    ensure!(note.contains(&format!("the release {id} keeps")), "{note}");
     let release = two.installation.release();
     let status = ["status", "-o", "json", "--release", &release];
     let config = std::fs::read_to_string(two.installation.config())?;
@@ -187,11 +183,7 @@ async fn moved(control_plane: Arc<ControlPlane>) -> Result<()> {
     ensure!(after.uid() == before.uid(), "it was made anew");
 
     // Both run for a while, and the old one gets new tokens: it does not take anything back.
-    let id = new.installation.release();
-    let series = format!(
-        "ecr_refresher_copy_conflicts{{reason=\"another_release\",release=\"{id}\",secret=\"move-pull\"}}"
-    );
-    daemon.metric_becomes(&series, 1.0).await?;
+    new.is_named_by(&daemon).await?;
     let writes = old.writes(&control_plane, "move-a")?;
     old.refresh(&control_plane).await?;
     new.refresh(&control_plane).await?;
@@ -238,11 +230,7 @@ async fn suspended(control_plane: Arc<ControlPlane>) -> Result<()> {
     let _new = new.start().await?;
     let taken = new.keeps(&control_plane, "sleep-a").await?;
     daemon.suspend(false)?;
-    let id = new.installation.release();
-    let series = format!(
-        "ecr_refresher_copy_conflicts{{reason=\"another_release\",release=\"{id}\",secret=\"sleep-pull\"}}"
-    );
-    daemon.metric_becomes(&series, 1.0).await?;
+    new.is_named_by(&daemon).await?;
     eventually("a new token of the old release", TIMEOUT, async || {
         ensure!(old.aws.issued().len() == 2);
         Ok(())

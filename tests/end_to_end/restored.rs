@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use ecr_refresher_tests::{
-    cluster::{self, create_namespace, delete_secret, eventually_secret, label_namespace},
+    cluster::{
+        self, create_namespace, delete_secret, eventually_no_secret, eventually_secret,
+        label_namespace,
+    },
     control_plane::ControlPlane,
     daemon::{Daemon, Installation},
     fake_aws::FakeAws,
@@ -82,11 +85,7 @@ async fn comes_back(control_plane: Arc<ControlPlane>, name: &str, manager: &str)
     old.data = Some([(".dockerconfigjson".to_owned(), dead)].into());
     // While the namespace is not selected, the daemon deletes its copy and makes no other.
     label_namespace(&admin, &namespace, "pulls", None).await?;
-    ecr_refresher_tests::wait::eventually("the copy to go", TIMEOUT, async || {
-        ensure!(cluster::secret(&admin, &namespace, &secret).await?.is_none());
-        Ok(())
-    })
-    .await?;
+    eventually_no_secret(&admin, &namespace, &secret, TIMEOUT).await?;
     let restored = create(&control_plane, &namespace, &old, manager).await?;
     label_namespace(&admin, &namespace, "pulls", Some("yes")).await?;
     let repaired = eventually_secret(&admin, &namespace, &secret, TIMEOUT, |copy| {
@@ -140,11 +139,7 @@ async fn copy_of_a_copy(control_plane: Arc<ControlPlane>) -> Result<()> {
     }
     // What the daemon does delete meanwhile is its own.
     label_namespace(&admin, "tenant-a", "pulls", None).await?;
-    ecr_refresher_tests::wait::eventually("the copy to go", TIMEOUT, async || {
-        ensure!(cluster::secret(&admin, "tenant-a", "tenant-pull").await?.is_none());
-        Ok(())
-    })
-    .await?;
+    eventually_no_secret(&admin, "tenant-a", "tenant-pull", TIMEOUT).await?;
     ensure!(daemon.stop().await?.success());
     for namespace in ["tenant-elsewhere", "tenant-b"] {
         let left = cluster::secret(&admin, namespace, "tenant-pull").await?;

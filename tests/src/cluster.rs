@@ -117,6 +117,23 @@ pub async fn eventually_secret(
     .await
 }
 
+/// Waits until there is no such Secret.
+///
+/// # Errors
+/// When it is there still after the deadline.
+pub async fn eventually_no_secret(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    deadline: Duration,
+) -> Result<()> {
+    eventually(&format!("the Secret {namespace}/{name} to go"), deadline, async || {
+        ensure!(secret(client, namespace, name).await?.is_none(), "it is there");
+        Ok(())
+    })
+    .await
+}
+
 /// The document of a pull Secret.
 ///
 /// # Errors

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ecr_refresher_core::ErrorChain;
-use ecr_refresher_sync::release::Release;
+use ecr_refresher_sync::{job::failure::is_denial, release::Release};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
@@ -63,7 +63,7 @@ async fn try_forbidden_write(
         let patch = Patch::Apply(&body);
         match timeout(TIMEOUT, api.patch_metadata(secret, &apply, &patch)).await {
             Ok(Ok(_)) => return Verification::Missing(namespace.to_owned()),
-            Ok(Err(kube::Error::Api(status))) if status.message.contains("denied") => {
+            Ok(Err(kube::Error::Api(status))) if is_denial(&status.message) => {
                 return Verification::Enforced;
             }
             // The type of a Secret that exists cannot be changed, which says nothing of the policy.

@@ -8,13 +8,7 @@ use std::{
 
 use ecr_refresher_core::clock::Now;
 
-use super::{
-    Index,
-    failure::FailureRecord,
-    merge::Record,
-    namespaces::Presence,
-    repairs::{Repairs, counts_as_repair},
-};
+use super::{Index, failure::FailureRecord, merge::Record, namespaces::Presence, repairs::Repairs};
 use crate::{
     desired::settings::PullSecret,
     job::{
@@ -190,12 +184,8 @@ impl Index {
             record.account.end_job();
             return None;
         };
-        let mut outcome = JobOutcome { is_done: result.is_ok(), ..JobOutcome::default() };
-        if let Action::Patch(AccountPatch { is_repair: true, changed_by, .. }) = action
-            && counts_as_repair(&result)
-        {
-            outcome.contest = record.repairs.repaired(changed_by.clone(), now.uptime);
-        }
+        let contest = record.repairs.job_done(action, &result, now.uptime);
+        let mut outcome = JobOutcome { is_done: result.is_ok(), contest, ..JobOutcome::default() };
         match (action, result) {
             (Action::Patch(patch), Ok(Written::Account(observed))) => {
                 record.failure = None;

@@ -12,7 +12,6 @@ use super::{
     copy::{Spread, spread_position},
     failure::FailureRecord,
     namespaces::Presence,
-    repairs::counts_as_repair,
 };
 use crate::job::{
     Action, Apply, Deletion, Job, JobClass, JobOutcome, JobResult, Written,
@@ -101,12 +100,8 @@ impl Index {
             copy.secret.end_job();
             return None;
         };
-        let mut outcome = JobOutcome { is_done: result.is_ok(), ..JobOutcome::default() };
-        if let Action::Apply(Apply { is_repair: true, changed_by, .. }) = action
-            && counts_as_repair(&result)
-        {
-            outcome.contest = copy.repairs.repaired(changed_by.clone(), now.uptime);
-        }
+        let contest = copy.repairs.job_done(action, &result, now.uptime);
+        let mut outcome = JobOutcome { is_done: result.is_ok(), contest, ..JobOutcome::default() };
         let failure = match (action, result) {
             (Action::Apply(Apply { manifest, .. }), Ok(Written::Copy(observed))) => {
                 outcome.waited = copy.arrived().map(|since| since.until(now.uptime));

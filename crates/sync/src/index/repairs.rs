@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ecr_refresher_core::planted::{Bug, is_planted};
 
-use crate::job::{Contest, JobResult, backoff, failure::WriteReason};
+use crate::job::{AccountPatch, Action, Apply, Contest, JobResult, backoff, failure::WriteReason};
 
 /// Repairs that are further apart than this do not count together.
 const WINDOW: Duration = Duration::from_mins(10);
@@ -28,11 +28,6 @@ struct Recent {
     last: Duration,
 }
 
-/// Whether the result of a repair counts: it was done, or the other client was faster.
-pub(super) fn counts_as_repair(result: &JobResult) -> bool {
-    result.as_ref().err().is_none_or(|failure| failure.reason == WriteReason::Changed)
-}
-
 impl Recent {
     fn is_contested(&self) -> bool {
         self.contest.repairs >= AT_ONCE
@@ -51,13 +46,25 @@ impl Repairs {
         self.content = content;
     }
 
-    /// Records a repair of what `client` has changed, or the attempt at one that came too late. Returns the
-    /// contest, if there is one.
-    pub(super) fn repaired(
+    /// Records the result of a job, if that was a repair. Returns the contest, if there is one.
+    pub(super) fn job_done(
         &mut self,
-        client: Option<Arc<String>>,
+        action: &Action,
+        result: &JobResult,
         now: Duration,
     ) -> Option<Contest> {
+        let (Action::Apply(Apply { is_repair: true, changed_by, .. })
+        | Action::Patch(AccountPatch { is_repair: true, changed_by, .. })) = action
+        else {
+            return None;
+        };
+        // It was done, or the other client was faster.
+        let counts = result.as_ref().err().is_none_or(|it| it.reason == WriteReason::Changed);
+        if counts { self.repaired(changed_by.clone(), now) } else { None }
+    }
+
+    /// Records a repair of what `client` has changed. Returns the contest, if there is one.
+    fn repaired(&mut self, client: Option<Arc<String>>, now: Duration) -> Option<Contest> {
         let recent = self.recent.take().filter(|recent| now.saturating_sub(recent.last) <= WINDOW);
         let (repairs, known) =
             recent.map_or((0, None), |it| (it.contest.repairs, it.contest.client));

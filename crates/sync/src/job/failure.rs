@@ -76,6 +76,12 @@ impl WriteReason {
     }
 }
 
+/// Whether a message of the API server says that an admission policy or webhook has denied a request.
+#[must_use]
+pub fn is_denial(message: &str) -> bool {
+    message.contains("denied request") || message.contains("denied the request")
+}
+
 /// The last of several failures in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepeatedFailure {

@@ -17,7 +17,7 @@ use self::retry_after::retry_after;
 use crate::{
     job::{
         Action, Job, JobResult, Written,
-        failure::{WriteFailure, WriteReason},
+        failure::{WriteFailure, WriteReason, is_denial},
     },
     release::Release,
 };
@@ -93,11 +93,6 @@ fn describe(code: StatusCode, retry_after: Option<Duration>, status: Status) -> 
         message: format!("the API server answered {}: {}", code.as_u16(), shorten(&message)),
         retry_after: seconds.map(Duration::from_secs).max(retry_after),
     }
-}
-
-/// Whether an admission policy or webhook has denied the request.
-fn is_denial(message: &str) -> bool {
-    message.contains("denied request") || message.contains("denied the request")
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "`map_err` passes it")]

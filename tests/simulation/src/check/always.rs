@@ -6,7 +6,7 @@ use ecr_refresher_sync::CONTENT_HASH;
 use serde_json::Value;
 
 use super::{
-    copies::{cached, entries, is_applied, is_ours, number, password},
+    copies::{cached, entries, is_applied_by, is_ours, number, password, release},
     truth::{Facts, REACTION, Truth},
 };
 use crate::{
@@ -257,7 +257,7 @@ impl Facts {
     }
 
     fn check_deletion(&mut self, secret: usize, key: &Key, before: &Value) {
-        if !is_applied(before) {
+        if !is_applied_by(before, &release()) {
             self.violation(format!("{key:?} is foreign, and is deleted"));
         }
         let now = self.time.elapsed();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    copies::{cached, entries, is_applied, is_ours, password},
+    copies::{cached, entries, is_applied_by, is_ours, password, release},
     neighbour::is_neighbours,
     truth::Facts,
 };
@@ -62,7 +62,7 @@ pub fn check(server: &Server, facts: &Facts, prunes: bool) -> Vec<String> {
 }
 
 fn is_left(key: &Key, name: &str, secret: &Value, wanted: &BTreeSet<String>) -> bool {
-    key.name == name && !wanted.contains(&key.namespace) && is_applied(secret)
+    key.name == name && !wanted.contains(&key.namespace) && is_applied_by(secret, &release())
 }
 
 fn problems(

@@ -48,34 +48,35 @@ pub fn cached(secret: &Value) -> Vec<String> {
     found
 }
 
-/// Whether the product has applied a Secret, or marked it as its own.
+/// The ID of the product's release.
+#[must_use]
+pub fn release() -> String {
+    format!("{HOME}/{NAME}")
+}
+
+/// Whether the product keeps a Secret.
 #[must_use]
 pub fn is_ours(secret: &Value) -> bool {
-    is_kept_by(secret, &format!("{HOME}/{NAME}"))
+    is_kept_by(secret, &release())
 }
 
 /// Whether the release with this ID keeps a Secret, as the docs say.
 #[must_use]
 pub fn is_kept_by(secret: &Value, id: &str) -> bool {
-    let metadata = &secret["metadata"];
-    let kept_by = metadata["annotations"]["ecr-refresher.io/kept-by"].as_str();
-    let applied = |id: &str| {
-        let manager = field_manager(id);
-        let mut managers = metadata["managedFields"].as_array().into_iter().flatten();
-        managers.any(|it| it["manager"] == manager.as_str() && it["operation"] == "Apply")
-    };
-    match kept_by {
+    match secret["metadata"]["annotations"]["ecr-refresher.io/kept-by"].as_str() {
         Some(kept_by) if kept_by == id => true,
         // It was taken over, or its annotation was edited.
-        Some(other) if other.contains('/') => applied(id) && !applied(other),
-        _ => applied(id),
+        Some(other) if other.contains('/') => {
+            is_applied_by(secret, id) && !is_applied_by(secret, other)
+        }
+        _ => is_applied_by(secret, id),
     }
 }
 
-/// Whether the API server has recorded an apply of a Secret by the product.
+/// Whether the API server has recorded an apply of a Secret by the release with this ID.
 #[must_use]
-pub fn is_applied(secret: &Value) -> bool {
-    let manager = field_manager(&format!("{HOME}/{NAME}"));
+pub fn is_applied_by(secret: &Value, id: &str) -> bool {
+    let manager = field_manager(id);
     let mut managers = secret["metadata"]["managedFields"].as_array().into_iter().flatten();
     managers.any(|it| it["manager"] == manager.as_str() && it["operation"] == "Apply")
 }

@@ -1,19 +1,16 @@
 //! What must hold between two releases with the same pull Secret.
 
-use ecr_refresher_tests::release::field_manager;
 use serde_json::Value;
 
-use super::{copies::is_kept_by, truth::Facts};
+use super::{
+    copies::{is_applied_by, is_kept_by, is_ours, release},
+    truth::Facts,
+};
 use crate::{
     api::{Kind, Server, Write},
     plan::SECRETS,
-    replica::{HOME, NAME, NEIGHBOUR, NEIGHBOUR_HOME},
+    replica::{NEIGHBOUR, NEIGHBOUR_HOME},
 };
-
-/// The ID of the product's release.
-fn ours() -> String {
-    format!("{HOME}/{NAME}")
-}
 
 /// The ID of the neighbour.
 fn neighbour() -> String {
@@ -23,7 +20,7 @@ fn neighbour() -> String {
 /// Whether the neighbour keeps a Secret, and the product does not.
 #[must_use]
 pub fn is_neighbours(secret: &Value) -> bool {
-    is_kept_by(secret, &neighbour()) && !is_kept_by(secret, &ours())
+    is_kept_by(secret, &neighbour()) && !is_ours(secret)
 }
 
 impl Facts {
@@ -34,15 +31,11 @@ impl Facts {
             return;
         }
         let (own, other) =
-            if caller == NEIGHBOUR { (neighbour(), ours()) } else { (ours(), neighbour()) };
+            if caller == NEIGHBOUR { (neighbour(), release()) } else { (release(), neighbour()) };
         if is_kept_by(before, &other) && !is_kept_by(before, &own) {
             self.violation(format!("{caller} writes {key:?}, which {other} keeps"));
         }
-        let mut managers = before["metadata"]["managedFields"].as_array().into_iter().flatten();
-        let manager = field_manager(&own);
-        let is_applied =
-            |it: &Value| it["manager"] == manager.as_str() && it["operation"] == "Apply";
-        if after.is_none() && !managers.any(is_applied) {
+        if after.is_none() && !is_applied_by(before, &own) {
             self.violation(format!("{caller} deletes {key:?}, which it has not applied"));
         }
     }
@@ -59,12 +52,13 @@ pub fn check_calm(server: &Server, facts: &Facts) -> Vec<String> {
         let is_wanted = (3..=6).contains(&number) && exists;
         match copy {
             None if is_wanted => wrong.push(format!("the neighbour has no copy in {namespace}")),
-            Some(copy) if is_neighbours(&copy) && !is_wanted && exists => {
-                let manager = field_manager(&neighbour());
-                let managers = copy["metadata"]["managedFields"].to_string();
-                if managers.contains(&format!("\"{manager}\"")) {
-                    wrong.push(format!("the neighbour has left its copy in {namespace}"));
-                }
+            Some(copy)
+                if is_neighbours(&copy)
+                    && is_applied_by(&copy, &neighbour())
+                    && !is_wanted
+                    && exists =>
+            {
+                wrong.push(format!("the neighbour has left its copy in {namespace}"));
             }
             _ => {}
         }

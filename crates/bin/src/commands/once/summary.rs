@@ -174,17 +174,20 @@ impl FailedCopy {
 /// Why a copy of which no write failed is not fresh: the reason in a word, and in a sentence.
 fn why(copy: &CopyReport) -> (&'static str, String) {
     let message = match (copy.state, &copy.release) {
-        (CopyState::Conflict, release) => {
-            let message = match release {
-                Some(release) => format!("the release {release} keeps this Secret: see `takeOver`"),
-                None => "a foreign Secret has this name: see `onConflict`".to_owned(),
-            };
-            return (ConflictReason::of(release.as_ref()).as_str(), message);
+        (CopyState::Conflict, Some(release)) => {
+            format!("the release {release} keeps this Secret: see `takeOver`")
         }
-        (CopyState::Missing | CopyState::Expired, _) => "its registries gave no credentials",
-        _ => "the pass ended before it was written",
+        (CopyState::Conflict, None) => {
+            "a foreign Secret has this name: see `onConflict`".to_owned()
+        }
+        (CopyState::Missing | CopyState::Expired, _) => {
+            "its registries gave no credentials".to_owned()
+        }
+        _ => "the pass ended before it was written".to_owned(),
     };
-    ("", message.to_owned())
+    let is_conflict = copy.state == CopyState::Conflict;
+    let conflict = || ConflictReason::of(copy.release.as_ref()).as_str();
+    (if is_conflict { conflict() } else { "" }, message)
 }
 
 #[cfg(test)]
