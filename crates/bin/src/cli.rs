@@ -9,6 +9,11 @@ use jiff::SignedDuration;
 
 use crate::{config::is_namespace, home::Home, logging::LogFormat};
 
+/// The environment variables of the chart's Pod that name its release.
+const NAMESPACE: &str = "POD_NAMESPACE";
+const NAME: &str = "ECR_REFRESHER_NAME";
+const DEFAULT_NAME: &str = "ecr-refresher";
+
 /// Keeps a fresh Amazon ECR pull Secret in every namespace that an allow-list names.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
@@ -64,10 +69,10 @@ pub(crate) struct ClusterArgs {
 #[derive(Debug, Args)]
 pub(crate) struct HomeArgs {
     /// Home namespace, with the daemon's own objects (default: that of the context or Pod).
-    #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE")]
+    #[arg(long, value_name = "NAMESPACE", env = NAMESPACE)]
     pub(crate) namespace: Option<String>,
     /// Prefix of the names of the daemon's own objects.
-    #[arg(long, value_name = "NAME", env = "ECR_REFRESHER_NAME", default_value = "ecr-refresher")]
+    #[arg(long, value_name = "NAME", env = NAME, default_value = DEFAULT_NAME)]
     pub(crate) name: String,
 }
 
@@ -142,14 +147,10 @@ pub(crate) struct InspectArgs {
 impl InspectArgs {
     /// The release that is asked for; in a Pod of the chart, that of the Pod.
     pub(crate) fn release(&self, default_namespace: &str) -> Release {
-        let variable = |name| env::var(name).ok();
+        let or =
+            |variable, default: &str| env::var(variable).unwrap_or_else(|_| default.to_owned());
         self.release.clone().unwrap_or_else(|| {
-            let namespace = variable("POD_NAMESPACE");
-            let name = variable("ECR_REFRESHER_NAME");
-            Release::new(
-                namespace.as_deref().unwrap_or(default_namespace),
-                name.as_deref().unwrap_or("ecr-refresher"),
-            )
+            Release::new(&or(NAMESPACE, default_namespace), &or(NAME, DEFAULT_NAME))
         })
     }
 }

@@ -53,7 +53,7 @@ impl Metrics {
             let admission_policy = GaugeVec::new(
                 Opts::new(
                     "ecr_refresher_admission_policy_enforced",
-                    "Whether the API server refused a Secret of another type, when that was last tried.",
+                    "Whether the API server refused a forbidden Secret, when that was last tried.",
                 ),
                 &[],
             )?;

@@ -102,8 +102,8 @@ impl PolicyCheck {
         }
         past.reported = Some(now);
         let note = format!(
-            "the API server accepts a Secret of another type named {secret} in {namespace}, so a \
-             stolen token of this ServiceAccount becomes cluster-admin; {REMEDY}"
+            "the API server accepts a forbidden Secret named {secret} in {namespace}, so a stolen \
+             token of this ServiceAccount becomes cluster-admin; {REMEDY}"
         );
         error!(secret, namespace, "the admission policy is missing: {note}");
         self.notices.send(about_tokens(&self.home, "AdmissionPolicyMissing", note));

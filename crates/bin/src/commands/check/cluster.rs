@@ -157,7 +157,7 @@ impl Findings {
             Verification::Enforced => writeln!(text, "the admission policy is enforced"),
             Verification::Missing(namespace) => writeln!(
                 text,
-                "the admission policy is missing: the API server accepts a Secret of another type in \
+                "the admission policy is missing: the API server accepts a forbidden Secret in \
                  {namespace}; {REMEDY}"
             ),
             Verification::Unknown(problem) => {
