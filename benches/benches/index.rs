@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, hint::black_box, sync::Arc, time::Duration};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ecr_refresher_core::{
-    Auth, Credentials, Host, Lifetime, clock::Now, dockerconfig::DockerConfig,
+    Auth, Credentials, Entry, Lifetime, clock::Now, dockerconfig::DockerConfig,
 };
 use ecr_refresher_sync::{
     desired::{
@@ -56,10 +56,10 @@ fn settings() -> Settings {
 
 fn manifest(settings: &Settings, password: &str) -> Arc<Manifest> {
     let auth = Auth::from_user_and_password("AWS", password).expect("a good auth");
-    let host = Host::from_endpoint("123456789012.dkr.ecr.eu-west-1.amazonaws.com");
+    let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com".to_owned();
     let lifetime = Lifetime::starting(now().wall, now().wall + SignedDuration::from_hours(12));
     let config = DockerConfig::merge([&Credentials {
-        entries: [(host.expect("a good host"), auth)].into(),
+        entries: [(host, Entry::of_auth(&auth))].into(),
         lifetime: Some(lifetime.expect("a life")),
     }]);
     let config = config.expect("one entry");

@@ -4,7 +4,7 @@
 use std::{fmt::Debug, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use ecr_refresher_core::{Auth, Credentials, Host, Lifetime, dockerconfig::DockerConfig};
+use ecr_refresher_core::{Auth, Credentials, Entry, Lifetime, dockerconfig::DockerConfig};
 use ecr_refresher_sync::{
     desired::{
         allow_list::AllowList,
@@ -150,7 +150,7 @@ pub(crate) fn pull_secret(name: &str) -> Result<Secret> {
     let lifetime = Lifetime::starting(now, now + SignedDuration::from_hours(12));
     let auth = Auth::from_user_and_password("AWS", &password).context("no auth")?;
     let config = DockerConfig::merge([&Credentials {
-        entries: [(Host::from_endpoint(HOST).context("no host")?, auth)].into(),
+        entries: [(HOST.to_owned(), Entry::of_auth(&auth))].into(),
         lifetime: Some(lifetime.context("no life")?),
     }]);
     let secret = PullSecret {

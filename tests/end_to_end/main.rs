@@ -21,6 +21,8 @@ mod commands;
 mod contested;
 mod control_plane;
 mod credentials;
+mod docker_clients;
+mod docker_files;
 mod events;
 mod identities;
 mod image;
@@ -80,6 +82,8 @@ fn scenarios() -> Vec<Scenario> {
         outage::tests(),
         identities::tests(),
         credentials::tests(),
+        docker_clients::tests(),
+        docker_files::tests(),
         monitoring::tests(),
         image::tests(),
         chart_options::tests(),

@@ -1,11 +1,13 @@
-//! A real registry on loopback, open to all, and skopeo as its client.
+//! A real registry on loopback, open to all or to users with a password, and skopeo as its client.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::image;
@@ -21,7 +23,7 @@ const LISTENING: &str = "listening on ";
 pub struct ImageRegistry {
     _process: Guarded,
     address: SocketAddr,
-    _folder: TempDir,
+    folder: Arc<TempDir>,
 }
 
 impl ImageRegistry {
@@ -30,16 +32,33 @@ impl ImageRegistry {
     /// # Errors
     /// When it is not available, ends early or is not ready in time.
     pub async fn start() -> Result<Self> {
+        Self::serve(Arc::new(TempDir::new()?), None).await
+    }
+
+    /// The same images, on another port, for those who give a user and a password of this htpasswd file.
+    ///
+    /// # Errors
+    /// As for [`ImageRegistry::start`].
+    pub async fn with_passwords(&self, htpasswd: &str) -> Result<Self> {
+        Self::serve(Arc::clone(&self.folder), Some(htpasswd)).await
+    }
+
+    async fn serve(folder: Arc<TempDir>, htpasswd: Option<&str>) -> Result<Self> {
         let program = tokio::task::spawn_blocking(|| Tool::DockerRegistry.path()).await??;
-        let folder = TempDir::new()?;
-        let config = folder.path().join("config.yaml");
-        std::fs::write(&config, config_file(folder.path()))?;
+        let name = if htpasswd.is_some() { "locked" } else { "open" };
+        let [config, log, users] =
+            ["yaml", "log", "htpasswd"].map(|end| folder.path().join(format!("{name}.{end}")));
+        let mut content = config_file(folder.path());
+        if let Some(htpasswd) = htpasswd {
+            std::fs::write(&users, htpasswd)?;
+            content["auth"] = json!({ "htpasswd": { "realm": "tests", "path": users } });
+        }
+        std::fs::write(&config, content.to_string())?;
         let mut command = Command::new(program);
         command.arg("serve").arg(&config);
-        let log = folder.path().join("log");
         let mut process = Guarded::spawn("docker-registry", &command, &log)?;
         let address = process.logs("the registry to listen", READY_WITHIN, address_in).await?;
-        Ok(Self { _process: process, address, _folder: folder })
+        Ok(Self { _process: process, address, folder })
     }
 
     /// Where it listens.
@@ -146,15 +165,14 @@ impl Skopeo {
     }
 }
 
-fn config_file(folder: &Path) -> String {
+fn config_file(folder: &Path) -> serde_json::Value {
     let storage: PathBuf = folder.join("storage");
-    serde_json::json!({
+    json!({
         "version": "0.1",
         "log": { "level": "info", "accesslog": { "disabled": true } },
         "storage": { "filesystem": { "rootdirectory": storage } },
         "http": { "addr": "127.0.0.1:0", "secret": "not-needed-by-one-alone" },
     })
-    .to_string()
 }
 
 fn address_in(log: &str) -> Result<SocketAddr> {

@@ -18,6 +18,7 @@ pub mod fault_proxy;
 pub mod helm;
 pub mod http_client;
 pub mod image;
+pub mod image_clients;
 pub mod image_registry;
 pub mod inventory;
 pub mod keyring;

@@ -47,6 +47,8 @@ pub enum Tool {
     DockerRegistry,
     /// A client of registries.
     Skopeo,
+    /// Another client of registries, on the library that most Go programs use.
+    Crane,
     /// Sets the wall clock of a process.
     Faketime,
     /// Builds images.

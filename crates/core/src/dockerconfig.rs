@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use zeroize::Zeroizing;
 
-use crate::{Auth, Credentials, Host};
+use crate::{Credentials, Entry};
 
 /// A docker config that merges what several registries returned.
 ///
@@ -14,12 +13,12 @@ use crate::{Auth, Credentials, Host};
 /// images hash the credentials, so all copies must be equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DockerConfig {
-    entries: BTreeMap<Host, Auth>,
+    entries: BTreeMap<String, Entry>,
     expires_at: Option<Timestamp>,
 }
 
 impl DockerConfig {
-    /// Merges credentials. Where two have the same host, one that expires goes before one that does
+    /// Merges credentials. Where two have the same key, one that expires goes before one that does
     /// not, as it is known to work; else the first one's entry stays.
     ///
     /// `None` when there is not a single entry: an empty document must never replace a good one.
@@ -28,8 +27,8 @@ impl DockerConfig {
         let mut parts: Vec<_> = parts.into_iter().collect();
         parts.sort_by_key(|part| part.lifetime.is_none());
         for part in parts {
-            for (host, auth) in &part.entries {
-                merged.entries.entry(host.clone()).or_insert_with(|| auth.clone());
+            for (key, entry) in &part.entries {
+                merged.entries.entry(key.clone()).or_insert_with(|| entry.clone());
             }
             let expires_at = part.lifetime.map(|lifetime| lifetime.expires_at());
             merged.expires_at = match (merged.expires_at, expires_at) {
@@ -46,32 +45,34 @@ impl DockerConfig {
         self.expires_at
     }
 
-    /// The value of the Secret's `.dockerconfigjson`: one line of JSON, hosts in order.
+    /// The value of the Secret's `.dockerconfigjson`: one line of JSON, keys in order.
     #[must_use]
     pub fn render(&self) -> Zeroizing<String> {
-        let auths: BTreeMap<_, _> = self
+        let (open, close) = (r#"{"auths":{"#, "}}");
+        let entries: Vec<_> = self
             .entries
             .iter()
-            .map(|(host, auth)| (host.as_str(), Entry { auth: auth.expose() }))
+            // A text always serialises.
+            .map(|(key, entry)| (serde_json::to_string(key).unwrap_or_default(), entry.expose()))
             .collect();
-        // Maps of strings always serialise.
-        Zeroizing::new(serde_json::to_string(&Document { auths }).unwrap_or_default())
+        let length = entries.iter().map(|(key, entry)| key.len() + entry.len() + 2).sum::<usize>();
+        // A text that grows would leave parts of it behind in memory.
+        let mut text = Zeroizing::new(String::with_capacity(open.len() + length + close.len()));
+        text.push_str(open);
+        for (index, (key, entry)) in entries.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            for part in [comma, key, ":", entry] {
+                text.push_str(part);
+            }
+        }
+        text.push_str(close);
+        text
     }
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    auths: BTreeMap<&'a str, Entry<'a>>,
-}
-
-#[derive(Serialize)]
-struct Entry<'a> {
-    auth: &'a str,
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::Lifetime;
+    use crate::{Auth, Lifetime};
 
     use super::*;
 
@@ -82,7 +83,7 @@ mod tests {
     fn credentials(host: &str, password: &str, expires: Option<i64>) -> Credentials {
         let auth = Auth::from_user_and_password("AWS", password).unwrap();
         Credentials {
-            entries: [(Host::from_endpoint(host).unwrap(), auth)].into(),
+            entries: [(host.to_owned(), Entry::of_auth(&auth))].into(),
             lifetime: expires.map(|life| Lifetime::starting(at(0), at(life)).unwrap()),
         }
     }

@@ -15,6 +15,7 @@ pub mod clock;
 mod credentials;
 pub mod dockerconfig;
 pub mod ecr;
+mod entry;
 mod error;
 mod error_chain;
 pub mod fetch;
@@ -29,6 +30,7 @@ pub mod tokens;
 
 pub use auth::{Auth, AuthError};
 pub use credentials::Credentials;
+pub use entry::{Entry, EntryError};
 pub use error::{FetchError, Reason};
 pub use error_chain::{ErrorChain, shorten};
 pub use files::Files;

@@ -25,6 +25,9 @@ pub(super) const KUBERNETES: Module =
 
 pub(super) const HELM: Module = Module { folder: "helm", main: "helm.sh/helm/v4", stamped: false };
 
+pub(super) const CRANE: Module =
+    Module { folder: "crane", main: "github.com/google/go-containerregistry", stamped: false };
+
 pub(super) const CONTAINERD: Module =
     Module { folder: "containerd", main: "github.com/containerd/containerd/v2", stamped: false };
 
@@ -71,7 +74,7 @@ pub(super) struct GoProgram {
     pub(super) in_assets: bool,
 }
 
-pub(super) const RECIPES: [Recipe; 21] = [
+pub(super) const RECIPES: [Recipe; 22] = [
     Recipe {
         tool: Tool::Etcd,
         name: "etcd",
@@ -109,6 +112,16 @@ pub(super) const RECIPES: [Recipe; 21] = [
             module: &HELM,
             package: "helm.sh/helm/v4/cmd/helm",
             first_build: Duration::from_secs(30),
+            in_assets: false,
+        }),
+    },
+    Recipe {
+        tool: Tool::Crane,
+        name: "crane",
+        source: Source::Go(GoProgram {
+            module: &CRANE,
+            package: "github.com/google/go-containerregistry/cmd/crane",
+            first_build: Duration::from_secs(20),
             in_assets: false,
         }),
     },

@@ -67,7 +67,7 @@ pub(super) struct RawRegistry {
     pub(super) ecr: Option<RawEcr>,
     /// public.ecr.aws.
     pub(super) ecr_public: Option<RawEcrPublic>,
-    /// A docker config.json. Its hosts must be others than those of the ECR registries.
+    /// A docker config.json or .dockercfg. Its keys must be others than the hosts of the ECR registries.
     pub(super) file: Option<RawFile>,
 }
 

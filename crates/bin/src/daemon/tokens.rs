@@ -169,7 +169,9 @@ impl Tokens {
             let failed = outcome.result.as_ref().err().map(|failed| failed.error.reason);
             self.metrics.record_outcome(&outcome.registry, failed);
             log(&outcome);
-            if let Err(failed) = &outcome.result {
+            if let Err(failed) = outcome.result.as_ref()
+                && !failed.is_repeated
+            {
                 let (registry, error) = (&outcome.registry, &failed.error);
                 let note = format!("the registry {registry}: {}: {error}", error.reason);
                 self.notices.send(about_tokens(&self.home, "TokenNotRefreshed", note));
@@ -188,9 +190,17 @@ pub(crate) fn log(outcome: &Outcome) {
                 let next_refresh = fetched.next;
                 info!(%registry, %expires_at, %next_refresh, "got a new token");
             }
-            None if fetched.is_new => info!(%registry, "read the entries of the file"),
+            None if fetched.is_new => {
+                info!(%registry, "read the entries of the file");
+                if let Some(warning) = &fetched.warning {
+                    warn!(%registry, "{warning}");
+                }
+            }
             None => debug!(%registry, "the file has not changed"),
         },
+        Err(failed) if failed.is_repeated => {
+            debug!(%registry, "the file has the same problem: {}", failed.error);
+        }
         Err(failed) => warn!(
             %registry,
             reason = %failed.error.reason,

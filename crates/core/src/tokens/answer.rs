@@ -34,6 +34,8 @@ pub struct Fetched {
     pub expires_at: Option<Timestamp>,
     /// When its source is asked next.
     pub next: Timestamp,
+    /// The entries of a file that are left out because nobody can pull with them.
+    pub warning: Option<String>,
 }
 
 /// A failure of one registry.
@@ -45,6 +47,8 @@ pub struct Failed {
     pub failures: u32,
     /// How long until the next attempt.
     pub delay: Duration,
+    /// Whether a file, which is read every few seconds, has the same problem as before.
+    pub is_repeated: bool,
 }
 
 /// The credentials of a registry.

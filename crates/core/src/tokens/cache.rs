@@ -4,17 +4,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::{
     registry::Registry,
-    source::{SourceKey, Token, TokenSource},
+    source::{FileEntries, SourceKey, Token, TokenSource},
     state::Held,
 };
-use crate::{Auth, Host, Lifetime};
+use crate::{Auth, Entry, Host, Lifetime};
 
 /// The version of the form in which the document is written.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The last good token of each token source, each once, and the registries that use them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,7 +81,7 @@ enum Content {
         host: Option<String>,
     },
     File {
-        entries: BTreeMap<String, Zeroizing<String>>,
+        entries: BTreeMap<String, Map<String, Value>>,
     },
 }
 
@@ -146,12 +147,13 @@ impl Content {
                 expires_at: lifetime.expires_at(),
                 host: host.as_ref().map(ToString::to_string),
             },
-            Token::File(entries) => Self::File {
-                entries: entries
-                    .iter()
-                    .map(|(host, auth)| (host.to_string(), text(auth)))
-                    .collect(),
-            },
+            Token::File(FileEntries { usable, .. }) => {
+                // An entry is a JSON object.
+                let object =
+                    |entry: &Entry| serde_json::from_str(entry.expose()).unwrap_or_default();
+                let entries = usable.iter().map(|(key, entry)| (key.clone(), object(entry)));
+                Self::File { entries: entries.collect() }
+            }
         }
     }
 
@@ -168,8 +170,12 @@ impl Content {
                 host: name.map(host).transpose()?,
             }),
             Self::File { entries } => {
-                let parse = |(name, text)| Ok::<_, String>((host(name)?, auth(text)?));
-                Ok(Token::File(entries.into_iter().map(parse).collect::<Result<_, _>>()?))
+                let parse = |(key, object): (String, Map<String, Value>)| {
+                    let entry = Entry::verbatim(&object).map_err(|error| error.to_string())?;
+                    Ok::<_, String>((key, entry))
+                };
+                let usable = entries.into_iter().map(parse).collect::<Result<_, _>>()?;
+                Ok(Token::File(FileEntries { usable, ..FileEntries::default() }))
             }
         }
     }

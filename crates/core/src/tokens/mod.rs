@@ -19,6 +19,6 @@ pub use self::{
     cache::{CacheDocument, CacheError},
     registry::Registry,
     shared::SharedTokenStore,
-    source::{Api, AwsSource, SourceKey, Token, TokenSource},
+    source::{Api, AwsSource, FileEntries, SourceKey, Token, TokenSource},
     store::TokenStore,
 };

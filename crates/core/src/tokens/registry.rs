@@ -8,10 +8,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::source::{Api, AwsSource, Token, TokenSource};
+use super::source::{Api, AwsSource, FileEntries, Token, TokenSource};
 use crate::{
-    Auth, FetchError, Host, Reason,
+    Entry, FetchError, Host, Reason,
     ecr::{EcrPublicSettings, EcrSettings, HostPlan, PrivatePlan},
+    shorten,
 };
 
 /// A registry of the config.
@@ -38,11 +39,14 @@ enum Hosts {
 /// The hosts of the ECR registries, each with the name of its registry.
 pub(super) type EcrHosts = BTreeMap<Host, Arc<str>>;
 
-/// The entries of a registry, and the problem of its token.
+/// The entries of a registry, and what is wrong with its token.
 #[derive(Debug, Default)]
 pub(super) struct Derived {
-    pub(super) entries: BTreeMap<Host, Auth>,
+    pub(super) entries: BTreeMap<String, Entry>,
+    /// What has to be mended.
     pub(super) problem: Option<FetchError>,
+    /// What is left out and may stay as it is: docker writes entries without credentials.
+    pub(super) warning: Option<String>,
 }
 
 impl Registry {
@@ -92,14 +96,18 @@ impl Registry {
         of_token.unwrap_or_else(|| plan.known(Some(self.region()))).into_iter().collect()
     }
 
-    /// The entries that a token makes. An entry of a file for a host of an ECR registry is left out.
+    /// The entries that a token makes. An entry of a file is left out if nobody can pull with it, or if an ECR
+    /// registry has one with the same key.
     pub(super) fn derive(&self, token: &Token, ecr_hosts: &EcrHosts) -> Derived {
         match (&self.hosts, token) {
             (Hosts::Ecr(plan), Token::Ecr { auth, host, .. }) => {
                 match plan.hosts(self.region(), host.as_ref()) {
                     Ok(hosts) => Derived {
-                        entries: hosts.into_iter().map(|host| (host, auth.clone())).collect(),
-                        problem: None,
+                        entries: hosts
+                            .into_iter()
+                            .map(|host| (host.to_string(), Entry::of_auth(auth)))
+                            .collect(),
+                        ..Derived::default()
                     },
                     Err(mismatch) => Derived::failed(Reason::BadResponse, mismatch.to_string()),
                 }
@@ -110,27 +118,33 @@ impl Registry {
         }
     }
 
-    fn derive_file(&self, entries: &BTreeMap<Host, Auth>, ecr_hosts: &EcrHosts) -> Derived {
-        let mut derived = Derived::default();
-        for (host, auth) in entries {
-            if let Some(registry) = ecr_hosts.get(host) {
-                let TokenSource::File(path) = &self.source else { continue };
-                let message = format!(
-                    "{}: it has an entry for {host}, which the registry {registry} serves too; take \
-                     it out of the file",
-                    path.display()
-                );
-                derived.problem.get_or_insert(FetchError::new(Reason::File, message));
-            } else {
-                derived.entries.insert(host.clone(), auth.clone());
-            }
+    fn derive_file(&self, file: &FileEntries, ecr_hosts: &EcrHosts) -> Derived {
+        let TokenSource::File(path) = &self.source else { return Derived::default() };
+        let ecr_hosts: BTreeMap<_, _> =
+            ecr_hosts.iter().map(|(host, registry)| (host.as_str(), registry)).collect();
+        let is_served = |key: &String| ecr_hosts.contains_key(key.as_str());
+        let entries = file.usable.iter().filter(|(key, _)| !is_served(key));
+        let entries = entries.map(|(key, entry)| (key.clone(), entry.clone())).collect();
+        let served = file.usable.keys().filter_map(|key| {
+            let registry = ecr_hosts.get(key.as_str())?;
+            Some(format!("{key:?}: the registry {registry} serves it too"))
+        });
+        let served: Vec<_> = served.collect();
+        let unusable = file.left_out.iter().map(|(key, error)| format!("{key:?}: {error}"));
+        let left_out: Vec<_> = served.iter().cloned().chain(unusable).collect();
+        let text = (!left_out.is_empty())
+            .then(|| format!("{}: left out {}", path.display(), shorten(&left_out.join("; "))));
+        if served.is_empty() {
+            Derived { entries, problem: None, warning: text }
+        } else {
+            let problem = text.map(|text| FetchError::new(Reason::File, text));
+            Derived { entries, problem, warning: None }
         }
-        derived
     }
 }
 
 impl Derived {
     fn failed(reason: Reason, message: String) -> Self {
-        Self { entries: BTreeMap::new(), problem: Some(FetchError::new(reason, message)) }
+        Self { problem: Some(FetchError::new(reason, message)), ..Self::default() }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Auth, Host, Lifetime, aws::IdentitySettings};
+use crate::{Auth, Entry, EntryError, Host, Lifetime, aws::IdentitySettings};
 
 /// The two APIs that give tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,7 +89,16 @@ pub enum Token {
         host: Option<Host>,
     },
     /// The entries of a docker config file, which do not expire.
-    File(BTreeMap<Host, Auth>),
+    File(FileEntries),
+}
+
+/// The entries of a docker config file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FileEntries {
+    /// Those with which somebody can pull, by their keys as they are written.
+    pub usable: BTreeMap<String, Entry>,
+    /// The keys of the others, and why.
+    pub left_out: BTreeMap<String, EntryError>,
 }
 
 impl Token {

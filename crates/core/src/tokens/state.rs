@@ -167,7 +167,13 @@ impl SourceState {
         if is_planted(Bug::FailureDropsToken) {
             self.held = None;
         }
-        let delay = schedule::retry_delay(self.failures, lifetime, asked, now.wall, random);
+        let delay = match self.source {
+            // Read as often as always: a file that was mended is read at once.
+            TokenSource::File(_) => FILE_POLL_INTERVAL,
+            TokenSource::Aws(_) => {
+                schedule::retry_delay(self.failures, lifetime, asked, now.wall, random)
+            }
+        };
         let delay = if is_planted(Bug::NoBackoff) { Duration::ZERO } else { delay };
         self.due = Due::after(now, delay);
         delay

@@ -1,6 +1,7 @@
 //! The one owner of all tokens. Pure: times and answers are passed in.
 
 mod cached;
+mod outcomes;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -51,6 +52,8 @@ struct RegistryState {
     /// The registry before its settings changed. Its entries stay in use until the new settings have
     /// produced a token, or until they expire.
     previous: Option<Registry>,
+    /// The problem of its last attempt.
+    problem: Option<FetchError>,
 }
 
 impl TokenStore {
@@ -82,7 +85,7 @@ impl TokenStore {
             let key = registry.source.key();
             let previous = former.and_then(|former| self.previous(former, &registry));
             let name = Arc::clone(&registry.name);
-            self.registries.insert(name, RegistryState { registry, key, previous });
+            self.registries.insert(name, RegistryState { registry, key, previous, problem: None });
         }
         self.follow_sources(now);
         if self.at_fraction.to_bits() != at_fraction.to_bits() {
@@ -95,7 +98,7 @@ impl TokenStore {
 
     /// The settings by which a registry has entries now, if its `next` ones differ.
     fn previous(&self, former: RegistryState, next: &Registry) -> Option<Registry> {
-        let RegistryState { registry, key, previous } = former;
+        let RegistryState { registry, key, previous, .. } = former;
         let last = if is_held(&self.sources, &key) { Some(registry) } else { previous };
         last.filter(|last| last != next)
     }
@@ -212,11 +215,11 @@ impl TokenStore {
                     self.last_generation += 1;
                     self.cache_version += 1;
                 }
-                Ok(Fetched { is_new, expires_at, next: state.due.wall() })
+                Ok(Fetched { is_new, expires_at, next: state.due.wall(), warning: None })
             }
             Err(error) => {
                 let delay = state.failed(&error, now, self.random.fraction());
-                Err(Failed { error, failures: state.failures, delay })
+                Err(Failed { error, failures: state.failures, delay, is_repeated: false })
             }
         };
         if !was_tried {
@@ -234,27 +237,6 @@ impl TokenStore {
         }
         let problem = derived.into_iter().find_map(|it| it.problem);
         problem.map_or(Ok(token), Err)
-    }
-
-    /// The same result for each registry of a source. Registries that cannot use the token have an error.
-    fn outcomes(&self, key: &SourceKey, result: &Result<Fetched, Failed>) -> Vec<Outcome> {
-        let ecr_hosts = self.ecr_hosts();
-        let state = &self.sources[key];
-        let outcome = |registry: &Registry| {
-            let token = state.newest().filter(|_| result.is_ok()).map(|newest| &newest.token);
-            let problem = token.and_then(|token| registry.derive(token, &ecr_hosts).problem);
-            let result = match (result, problem) {
-                (Ok(fetched), Some(error)) => {
-                    let wait =
-                        fetched.next.duration_since(state.fetched_at.unwrap_or(fetched.next));
-                    let delay = Duration::try_from(wait).unwrap_or_default();
-                    Err(Failed { error, failures: 1, delay })
-                }
-                (result, _) => result.clone(),
-            };
-            Outcome { registry: Arc::clone(&registry.name), result }
-        };
-        self.users(key).map(outcome).collect()
     }
 
     /// The registries of a source.

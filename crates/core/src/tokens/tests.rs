@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Auth, FetchError, Host, Lifetime, Random, Reason,
+    Auth, Entry, EntryError, FetchError, Host, Lifetime, Random, Reason,
     clock::Now,
     ecr::{EcrPublicSettings, EcrSettings},
 };
@@ -51,9 +51,10 @@ fn token(password: &str, region: &str, issued: i64, life: i64) -> Token {
 fn file(entries: &[(&str, &str)]) -> Token {
     let entry = |(host, password): &(&str, &str)| {
         let auth = Auth::from_user_and_password("me", password).unwrap();
-        (Host::from_endpoint(host).unwrap(), auth)
+        ((*host).to_owned(), Entry::of_auth(&auth))
     };
-    Token::File(entries.iter().map(entry).collect())
+    let usable = entries.iter().map(entry).collect();
+    Token::File(FileEntries { usable, ..FileEntries::default() })
 }
 
 fn down() -> FetchError {
@@ -102,8 +103,8 @@ fn cache(store: &mut TokenStore) -> CacheDocument {
 fn read(store: &TokenStore, name: &str, seconds: i64) -> Result<(String, usize), Reading> {
     match store.read(now(seconds)).remove(name).unwrap() {
         Reading::Held(credentials) => {
-            let auth = credentials.entries.values().next().unwrap().clone();
-            Ok((auth.expose().to_owned(), credentials.entries.len()))
+            let entry = credentials.entries.values().next().unwrap();
+            Ok((entry.expose().to_owned(), credentials.entries.len()))
         }
         other => Err(other),
     }
@@ -112,7 +113,7 @@ fn read(store: &TokenStore, name: &str, seconds: i64) -> Result<(String, usize),
 #[expect(clippy::unnecessary_wraps, reason = "it is compared with what `read` returns")]
 fn holds(password: &str) -> Result<(String, usize), Reading> {
     let auth = Auth::from_user_and_password("AWS", password).unwrap();
-    Ok((auth.expose().to_owned(), 1))
+    Ok((Entry::of_auth(&auth).expose().to_owned(), 1))
 }
 
 #[test]
@@ -274,8 +275,23 @@ fn a_files_entry_for_a_host_of_ecr_is_left_out_and_the_others_stay() {
     let outcomes = store.answered(ask.id, Ok(entries), now(0));
     let error = &outcomes[0].result.as_ref().unwrap_err().error;
     assert_eq!(error.reason, Reason::File);
-    assert!(error.message.contains("public.ecr.aws, which the registry gallery"), "{error}");
+    assert!(
+        error.message.contains("\"public.ecr.aws\": the registry gallery serves it too"),
+        "{error}"
+    );
     cache(&mut store);
+    assert_eq!(read(&store, "hub", 1).unwrap().1, 1);
+}
+
+#[test]
+fn an_entry_of_a_file_without_credentials_is_a_warning_and_no_failure() {
+    let mut store = store(&[Registry::file("hub".into(), "/hub.json".into())]);
+    let ask = store.due(now(0)).remove(0);
+    let Token::File(mut entries) = file(&[("docker.io", "right")]) else { unreachable!() };
+    entries.left_out.insert("quay.io".to_owned(), EntryError::Empty);
+    let outcomes = store.answered(ask.id, Ok(Token::File(entries)), now(0));
+    let warning = outcomes[0].result.as_ref().unwrap().warning.as_ref().unwrap();
+    assert!(warning.contains("/hub.json: left out \"quay.io\": it has neither"), "{warning}");
     assert_eq!(read(&store, "hub", 1).unwrap().1, 1);
 }
 

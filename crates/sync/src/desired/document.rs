@@ -41,7 +41,7 @@ pub(crate) fn document(
 
 #[cfg(test)]
 mod tests {
-    use ecr_refresher_core::{Auth, Credentials, Host};
+    use ecr_refresher_core::{Auth, Credentials, Entry};
     use kube::core::Selector;
 
     use super::*;
@@ -62,7 +62,7 @@ mod tests {
 
     fn held(host: &str) -> Reading {
         let auth = Auth::from_user_and_password("AWS", "secret").unwrap();
-        let entries = [(Host::from_endpoint(host).unwrap(), auth)].into();
+        let entries = [(host.to_owned(), Entry::of_auth(&auth))].into();
         Reading::Held(Credentials { entries, lifetime: None })
     }
 

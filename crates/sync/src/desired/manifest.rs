@@ -170,7 +170,7 @@ impl<'a> Applied<'a> {
 
 #[cfg(test)]
 mod tests {
-    use ecr_refresher_core::{Auth, Credentials, Host, Lifetime};
+    use ecr_refresher_core::{Auth, Credentials, Entry, Lifetime};
     use kube::core::Selector;
     use serde_json::Value;
 
@@ -204,7 +204,7 @@ mod tests {
     fn config(password: &str) -> DockerConfig {
         let auth = Auth::from_user_and_password("AWS", password).unwrap();
         DockerConfig::merge([&Credentials {
-            entries: [(Host::from_endpoint("a.example.com").unwrap(), auth)].into(),
+            entries: [("a.example.com".to_owned(), Entry::of_auth(&auth))].into(),
             lifetime: Some(Lifetime::starting(at(0), at(40)).unwrap()),
         }])
         .unwrap()

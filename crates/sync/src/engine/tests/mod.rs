@@ -7,10 +7,10 @@ mod tokens;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use ecr_refresher_core::{
-    Auth, FetchError, Host, Lifetime, Random, Reason,
+    Auth, Entry, FetchError, Host, Lifetime, Random, Reason,
     clock::Now,
     ecr::EcrSettings,
-    tokens::{CacheDocument, Registry, Token, TokenSource, TokenStore},
+    tokens::{CacheDocument, FileEntries, Registry, Token, TokenSource, TokenStore},
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::core::Selector;
@@ -258,7 +258,8 @@ fn ecr_token(number: u64, now: Timestamp) -> Token {
 
 fn file_token(number: u64) -> Token {
     let auth = Auth::from_user_and_password("me", &number.to_string()).unwrap();
-    Token::File([(host("hub.example.com"), auth)].into())
+    let usable = [("hub.example.com".to_owned(), Entry::of_auth(&auth))].into();
+    Token::File(FileEntries { usable, ..FileEntries::default() })
 }
 
 fn host(name: &str) -> Host {

@@ -1,0 +1,56 @@
+//! The outcome of an answer for each registry of its source.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{RegistryState, TokenStore};
+use crate::tokens::{
+    answer::{Failed, Fetched, Outcome},
+    registry::{Derived, Registry},
+    source::{SourceKey, TokenSource},
+};
+
+impl TokenStore {
+    /// The same result for each registry of a source. Registries that cannot use the token have an error.
+    pub(super) fn outcomes(
+        &mut self,
+        key: &SourceKey,
+        result: &Result<Fetched, Failed>,
+    ) -> Vec<Outcome> {
+        let ecr_hosts = self.ecr_hosts();
+        let state = &self.sources[key];
+        let outcome = |registry: &Registry| {
+            let token = state.newest().filter(|_| result.is_ok()).map(|newest| &newest.token);
+            let derived = token.map(|token| registry.derive(token, &ecr_hosts));
+            let Derived { problem, warning, .. } = derived.unwrap_or_default();
+            let result = match (result.clone(), problem) {
+                (Ok(fetched), Some(error)) => {
+                    let wait =
+                        fetched.next.duration_since(state.fetched_at.unwrap_or(fetched.next));
+                    let delay = Duration::try_from(wait).unwrap_or_default();
+                    Err(Failed { error, failures: 1, delay, is_repeated: false })
+                }
+                (result, _) => result.map(|fetched| Fetched { warning, ..fetched }),
+            };
+            Outcome { registry: Arc::clone(&registry.name), result }
+        };
+        let mut outcomes: Vec<_> = self.users(key).map(outcome).collect();
+        for Outcome { registry, result } in &mut outcomes {
+            if let Some(state) = self.registries.get_mut(registry) {
+                state.remember(result);
+            }
+        }
+        outcomes
+    }
+}
+
+impl RegistryState {
+    /// Marks the failure of a file as repeated if it is the last one's.
+    fn remember(&mut self, result: &mut Result<Fetched, Failed>) {
+        let last = self.problem.take();
+        if let Err(failed) = result {
+            let is_file = matches!(self.registry.source, TokenSource::File(_));
+            failed.is_repeated = is_file && last.as_ref() == Some(&failed.error);
+            self.problem = Some(failed.error.clone());
+        }
+    }
+}
