@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{process::FILE_PASSWORD, scenario::Scenario};
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// The password of `me`, hashed by bcrypt.
 const HTPASSWD: &str = "me:$2a$04$0E0m77CGv7ngpW7vp/g1ouvxedmbWRQfkZaVBS6PRfJc8oqQagp3a";
 

@@ -23,7 +23,7 @@ use serde_json::{Map, Value, json};
 use crate::{process::FILE_PASSWORD, scenario::Scenario};
 
 const FILES: usize = 60;
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// How many keyrings may run at once.
 const AT_ONCE: usize = 4;
 

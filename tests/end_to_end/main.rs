@@ -28,6 +28,7 @@ mod identities;
 mod image;
 mod installed;
 mod keyring;
+mod keys;
 mod leaks;
 mod monitoring;
 mod moto;
@@ -82,6 +83,7 @@ fn scenarios() -> Vec<Scenario> {
         outage::tests(),
         identities::tests(),
         credentials::tests(),
+        keys::tests(),
         docker_clients::tests(),
         docker_files::tests(),
         monitoring::tests(),

@@ -1,9 +1,12 @@
 //! Log lines: as text or JSON, on standard error.
 
-use std::io::{IsTerminal, stderr};
+use std::{
+    io::{IsTerminal, stderr},
+    panic,
+};
 
 use clap::ValueEnum;
-use tracing::{Level, Metadata};
+use tracing::{Level, Metadata, error};
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{FilterExt, filter_fn},
@@ -25,7 +28,8 @@ pub enum LogFormat {
 /// every request that fails, which our own lines report.
 const USUAL: &str = "info,kube_client::client::builder=off";
 
-/// Starts logging at the level that `RUST_LOG` says, or else at `info`.
+/// Starts logging at the level that `RUST_LOG` says, or else at `info`. Of a panic only the place is logged: its
+/// message may hold a secret that a library was given.
 pub(crate) fn start(format: LogFormat) {
     let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
     let filter = wanted.and(filter_fn(shows_no_secret));
@@ -36,6 +40,10 @@ pub(crate) fn start(format: LogFormat) {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry().with(lines.with_filter(filter)).init();
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        error!(place, "a panic");
+    }));
 }
 
 /// As [`start`], but only if `RUST_LOG` is set: for commands that print only their result.

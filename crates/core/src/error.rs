@@ -36,6 +36,8 @@ pub enum Reason {
     ServerError,
     /// A registry's file is unreadable or invalid.
     File,
+    /// A library has panicked.
+    Internal,
 }
 
 impl Reason {

@@ -11,6 +11,7 @@
 
 mod auth;
 pub mod aws;
+mod caught;
 pub mod clock;
 mod credentials;
 pub mod dockerconfig;

@@ -60,7 +60,7 @@ impl Tokens {
     /// Runs until `shutdown`, and then until the token cache is up to date.
     ///
     /// # Errors
-    /// When a fetch panicked.
+    /// When a fetch was lost: a panic in it is an answer.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<()> {
         let mut leadership = self.leadership.clone();
         loop {
@@ -113,7 +113,7 @@ impl Tokens {
                 }
                 Ok(()) = self.config.changed() => self.follow_config(),
                 Some(answer) = fetches.join_next() => {
-                    let answer = answer.context("a fetch of a token has panicked")?;
+                    let answer = answer.context("a fetch of a token was lost")?;
                     if let Some(source) = self.on_answer(answer) {
                         introductions.spawn(introduce(self.aws.clone(), source));
                     }

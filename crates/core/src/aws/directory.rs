@@ -8,6 +8,7 @@ use std::{
 use aws_credential_types::Credentials;
 use zeroize::Zeroizing;
 
+use super::keys::{self, KeyError, Part};
 use crate::{FetchError, Reason};
 
 /// How often a folder is read again when it is swapped while it is read.
@@ -18,15 +19,15 @@ const ATTEMPTS: usize = 3;
 enum DirectoryError {
     #[error("cannot read {name}: {error}")]
     Unreadable { name: &'static str, error: io::Error },
-    #[error("{0} is empty")]
-    Empty(&'static str),
+    #[error("{name} {error}")]
+    Invalid { name: &'static str, error: KeyError },
 }
 
 /// Reads the keys of a folder: the files `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, if there is
-/// one, `AWS_SESSION_TOKEN`. Blank space around what they hold is left out.
+/// one, `AWS_SESSION_TOKEN`. Blank space and line breaks around what they hold are left out.
 ///
 /// # Errors
-/// `no_credentials`, when a file is missing, cannot be read, or is empty.
+/// `no_credentials`, when a file is missing, cannot be read, is empty, or holds what cannot be a key.
 pub(super) fn read(directory: &Path) -> Result<Credentials, FetchError> {
     let mut attempts = 1;
     loop {
@@ -54,11 +55,11 @@ fn resolve(directory: &Path) -> PathBuf {
 }
 
 fn read_files(directory: &Path) -> Result<Credentials, DirectoryError> {
-    let id = read_file(directory, "AWS_ACCESS_KEY_ID")?;
-    let secret = read_file(directory, "AWS_SECRET_ACCESS_KEY")?;
-    let session = match read_file(directory, "AWS_SESSION_TOKEN") {
-        Ok(token) => Some(token.trim().to_owned()),
-        Err(DirectoryError::Empty(_)) => None,
+    let id = read_file(directory, Part::AccessKeyId)?;
+    let secret = read_file(directory, Part::SecretAccessKey)?;
+    let session = match read_file(directory, Part::SessionToken) {
+        Ok(token) => Some(token.to_string()),
+        Err(DirectoryError::Invalid { error: KeyError::Empty, .. }) => None,
         Err(DirectoryError::Unreadable { error, .. })
             if error.kind() == io::ErrorKind::NotFound =>
         {
@@ -66,13 +67,16 @@ fn read_files(directory: &Path) -> Result<Credentials, DirectoryError> {
         }
         Err(error) => return Err(error),
     };
-    Ok(Credentials::new(id.trim(), secret.trim(), session, None, "credentialsDirectory"))
+    Ok(Credentials::new(&**id, &**secret, session, None, "credentialsDirectory"))
 }
 
-fn read_file(directory: &Path, name: &'static str) -> Result<Zeroizing<String>, DirectoryError> {
+fn read_file(directory: &Path, part: Part) -> Result<Zeroizing<String>, DirectoryError> {
+    let name = part.variable();
     let text = fs::read_to_string(directory.join(name)).map(Zeroizing::new);
     let text = text.map_err(|error| DirectoryError::Unreadable { name, error })?;
-    if text.trim().is_empty() { Err(DirectoryError::Empty(name)) } else { Ok(text) }
+    let text = text.trim_matches([' ', '\t', '\r', '\n']);
+    keys::check(text).map_err(|error| DirectoryError::Invalid { name, error })?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -107,6 +111,24 @@ mod tests {
         assert!(error.message.contains("AWS_SECRET_ACCESS_KEY is empty"), "{error}");
         let error = read(&folder.path().join("none")).unwrap_err();
         assert!(error.message.contains("cannot read AWS_ACCESS_KEY_ID"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_a_key_is_refused_by_the_name_of_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        for (id, secret, words) in [
+            ("\u{feff}AKIA1", "hunter2", "AWS_ACCESS_KEY_ID has a byte order mark"),
+            ("AKIA1", "hunter2\nhunter3\n", "AWS_SECRET_ACCESS_KEY has a line break"),
+            ("AKIA1", "hunter2\0", "AWS_SECRET_ACCESS_KEY has a control character"),
+        ] {
+            write(folder.path(), id, secret);
+            let error = read(folder.path()).unwrap_err();
+            assert_eq!(error.reason, Reason::NoCredentials);
+            assert!(error.message.contains(words) && !error.message.contains("hunter"), "{error}");
+        }
+        fs::write(folder.path().join("AWS_SECRET_ACCESS_KEY"), b"hunter2\xff").unwrap();
+        let error = read(folder.path()).unwrap_err();
+        assert!(error.message.contains("cannot read AWS_SECRET_ACCESS_KEY"), "{error}");
     }
 
     #[test]

@@ -127,6 +127,7 @@ fn remedy(reason: Reason) -> &'static str {
         Reason::ExpiredCredentials => "renew the AWS credentials, and check the clock",
         Reason::Network => "check DNS, egress rules, HTTPS_PROXY and NO_PROXY",
         Reason::Timeout => "retrying; check egress rules and HTTPS_PROXY",
+        Reason::Internal => "retrying; report it with the place in the log",
         Reason::ServerError => "retrying; see the AWS Health Dashboard if this lasts",
         _ => "check `endpointUrl`, AWS_ENDPOINT_URL and any proxy",
     }

@@ -46,6 +46,11 @@ impl Held {
         }
     }
 
+    /// Drops the credentials: where they come from has others.
+    pub(super) async fn clear(&self) {
+        *self.held.lock().await = None;
+    }
+
     /// Drops these credentials, which AWS has refused.
     pub(super) async fn forget(&self, refused: &Credentials) {
         self.held.lock().await.take_if(|held| is_same(held, refused));

@@ -17,7 +17,8 @@ use super::{
     RoleSettings, directory,
     failure::Asked,
     held::{Held, is_same},
-    role, sdk_chain,
+    role,
+    sdk_chain::Chain,
 };
 use crate::{FetchError, Reason, clock::Clock};
 
@@ -25,7 +26,7 @@ use crate::{FetchError, Reason, clock::Clock};
 #[derive(Debug)]
 pub(super) enum Origin {
     /// The AWS SDK's chain.
-    Chain(Option<SharedCredentialsProvider>),
+    Chain(Arc<Chain>),
     /// A folder of key files. They are small and local, so they are read whenever they are needed.
     Directory(PathBuf),
 }
@@ -44,7 +45,12 @@ impl Base {
 
     async fn credentials(&self) -> Result<Credentials, FetchError> {
         match &self.origin {
-            Origin::Chain(chain) => self.held.get_or(sdk_chain::resolve(chain.as_ref())).await,
+            Origin::Chain(chain) => {
+                if chain.follow_files().await {
+                    self.held.clear().await;
+                }
+                self.held.get_or(chain.resolve()).await
+            }
             Origin::Directory(directory) => directory::read(directory),
         }
     }

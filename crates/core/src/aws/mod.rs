@@ -6,6 +6,7 @@ mod failure;
 mod held;
 mod http;
 mod identity;
+mod keys;
 mod role;
 mod sdk_chain;
 mod settings;
@@ -25,11 +26,14 @@ use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 pub use self::identity::Caller;
-use self::identity::{Base, Origin};
 pub use self::settings::{
     IdentitySettings, RoleArn, RoleSettings, is_external_id, is_session_name,
 };
 pub(crate) use self::{failure::Asked, identity::Identity};
+use self::{
+    identity::{Base, Origin},
+    sdk_chain::Chain,
+};
 use crate::{Files, clock::Clock};
 
 /// The AWS of this process. Clones share everything.
@@ -41,7 +45,7 @@ struct Shared {
     /// The settings that all clients share, without credentials.
     sdk: SdkConfig,
     /// The AWS SDK's chain of credentials.
-    chain: Option<SharedCredentialsProvider>,
+    chain: Arc<Chain>,
     clock: Clock,
     files: Files,
     /// The base credentials in use, each of them once.
@@ -57,8 +61,8 @@ impl Aws {
     /// Loads the AWS SDK's chain of credentials and regions: environment, profile, web identity,
     /// container, instance. It asks for no credentials yet.
     pub async fn load(clock: Clock, files: Files) -> Self {
-        let sdk = loader(&clock, http::client()).load().await;
-        Self::new(sdk, clock, files)
+        let (chain, sdk) = Chain::load(clock.clone(), http::client()).await;
+        Self::new(sdk, chain, clock, files)
     }
 
     /// An AWS that is reached by an HTTP client, with the region and the credentials of `sdk`.
@@ -83,11 +87,12 @@ impl Aws {
             ))
             .time_source(SdkTime(clock.clone()))
             .build();
-        Self::new(sdk, clock, files)
+        let chain = Chain::fixed(sdk.credentials_provider());
+        Self::new(sdk, chain, clock, files)
     }
 
-    fn new(sdk: SdkConfig, clock: Clock, files: Files) -> Self {
-        let chain = sdk.credentials_provider();
+    fn new(sdk: SdkConfig, chain: Chain, clock: Clock, files: Files) -> Self {
+        let chain = Arc::new(chain);
         let (bases, identities) = (InUse::default(), Mutex::default());
         Self(Arc::new(Shared { sdk, chain, clock, files, bases, identities }))
     }
@@ -111,7 +116,7 @@ impl Aws {
             let base = shared.bases.get_or(directory.clone(), || {
                 let origin = match directory {
                     Some(directory) => Origin::Directory(directory.clone()),
-                    None => Origin::Chain(shared.chain.clone()),
+                    None => Origin::Chain(Arc::clone(&shared.chain)),
                 };
                 Base::new(origin, shared.clock.clone())
             });

@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_sts::types::Credentials as Session;
 
-use super::{RoleSettings, failure::Asked};
+use super::{RoleSettings, failure::Asked, keys::check};
 use crate::{FetchError, Reason, clock::Clock};
 
 /// Begins a session of a role, as the identity of `sdk`. It lives for an hour, unless the role says
@@ -36,8 +36,11 @@ pub(super) async fn assume(
 /// The credentials of a session. The SDK fills in what a reply lacks: empty texts, and 1970.
 fn credentials(session: Session, now: SystemTime) -> Result<Credentials, FetchError> {
     let Session { access_key_id, secret_access_key, session_token, expiration, .. } = session;
-    if [&access_key_id, &secret_access_key, &session_token].iter().any(|text| text.is_empty()) {
+    if [&access_key_id, &secret_access_key, &session_token].iter().any(|it| it.is_empty()) {
         return Err(unusable("a session without a key, a secret or a token"));
+    }
+    if [&access_key_id, &secret_access_key, &session_token].iter().any(|it| check(it).is_err()) {
+        return Err(unusable("a session with something that cannot be a key"));
     }
     let expiry = SystemTime::try_from(expiration).ok().filter(|expiry| *expiry > now);
     let expiry = expiry.ok_or_else(|| unusable("a session that has expired"))?;
@@ -94,6 +97,7 @@ mod tests {
             session("", "hunter2", "hunter2", later),
             session("id", "", "hunter2", later),
             session("id", "hunter2", "", later),
+            session("id", "hunter2", "hunter2\n", later),
             session("id", "hunter2", "hunter2", NOW),
             session("id", "hunter2", "hunter2", 0),
         ] {

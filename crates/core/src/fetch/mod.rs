@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::{
     FetchError,
     aws::{Aws, Caller, Identity},
+    caught::caught,
     tokens::{AwsSource, Token, TokenSource},
 };
 
@@ -18,14 +19,17 @@ impl Aws {
     /// Fetches a new token, or reads the file.
     ///
     /// # Errors
-    /// If the source cannot be reached, refuses, or returns something unusable.
+    /// If the source cannot be reached, refuses, or returns something unusable, or if a library panics.
     pub async fn fetch(&self, source: &TokenSource) -> Result<Token, FetchError> {
-        match source {
-            TokenSource::File(path) => file::read(path, self.files()),
-            TokenSource::Aws(source) => {
-                ecr::fetch(source, &self.identity_of(source), self.clock()).await
+        caught(Box::pin(async {
+            match source {
+                TokenSource::File(path) => file::read(path, self.files()),
+                TokenSource::Aws(source) => {
+                    ecr::fetch(source, &self.identity_of(source), self.clock()).await
+                }
             }
-        }
+        }))
+        .await
     }
 
     /// Logs the identity of the calls of a source as AWS knows it, once.
@@ -41,7 +45,10 @@ impl Aws {
     /// The inner one, if AWS cannot be reached, or refuses.
     pub async fn caller(&self, source: &TokenSource) -> Option<Result<Caller, FetchError>> {
         match source {
-            TokenSource::Aws(source) => Some(self.identity_of(source).caller().await.cloned()),
+            TokenSource::Aws(source) => {
+                let identity = self.identity_of(source);
+                Some(caught(Box::pin(async { identity.caller().await.cloned() })).await)
+            }
             TokenSource::File(_) => None,
         }
     }

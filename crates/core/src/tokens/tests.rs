@@ -292,6 +292,7 @@ fn an_entry_of_a_file_without_credentials_is_a_warning_and_no_failure() {
     let outcomes = store.answered(ask.id, Ok(Token::File(entries)), now(0));
     let warning = outcomes[0].result.as_ref().unwrap().warning.as_ref().unwrap();
     assert!(warning.contains("/hub.json: left out \"quay.io\": it has neither"), "{warning}");
+    cache(&mut store);
     assert_eq!(read(&store, "hub", 1).unwrap().1, 1);
 }
 
