@@ -12,7 +12,11 @@ use ecr_refresher_core::{
     tokens::{CacheDocument, SharedTokenStore, TokenStore},
 };
 use ecr_refresher_sync::{
-    MANAGED_BY, MANAGER, observed::copy::resource_version, watch::liveness::WatchLiveness,
+    MANAGED_BY, MANAGER,
+    desired::size::{DATA_LIMIT, Size},
+    job::failure::{WriteReason, is_too_large},
+    observed::copy::resource_version,
+    watch::liveness::WatchLiveness,
 };
 use futures::{StreamExt, stream::BoxStream};
 use k8s_openapi::api::core::v1::Secret;
@@ -325,7 +329,9 @@ impl TokenCache {
     pub(crate) async fn write(&mut self) {
         let (version, (document, generation)) =
             self.store.read(|store| (store.cache_version(), store.cache_document()));
-        let text = Zeroizing::new(STANDARD.encode(document.render().as_bytes()));
+        let rendered = document.render();
+        let size = rendered.len();
+        let text = Zeroizing::new(STANDARD.encode(rendered.as_bytes()));
         let secret = serde_json::json!({
             "apiVersion": "v1",
             "kind": "Secret",
@@ -346,7 +352,7 @@ impl TokenCache {
                 self.holds(version, document, generation);
                 return;
             }
-            Ok(Err(error)) => (ErrorChain(&error).to_string(), is_final(&error)),
+            Ok(Err(error)) => (describe(&error, size), is_final(&error)),
             Err(_) => ("the API server does not answer".to_owned(), false),
         };
         warn!(secret = self.name, "could not write the token cache; retrying: {problem}");
@@ -358,10 +364,26 @@ impl TokenCache {
     }
 }
 
+/// The error of a write of a document of this size.
+fn describe(error: &kube::Error, size: usize) -> String {
+    let chain = ErrorChain(error).to_string();
+    match error {
+        kube::Error::Api(status) if is_too_large(status.code, &status.message) => format!(
+            "{}: the tokens have {}, a Secret holds {}: use fewer identities and regions, or smaller \
+             docker config files: {chain}",
+            WriteReason::TooLarge,
+            Size(size),
+            Size(DATA_LIMIT)
+        ),
+        _ => chain,
+    }
+}
+
 /// Whether the API server has refused a write and a retry is not likely to succeed.
 fn is_final(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
-    (400..500).contains(&status.code) && ![401, 409, 429].contains(&status.code)
+    let is_refused = (400..500).contains(&status.code) && ![401, 409, 429].contains(&status.code);
+    is_refused || is_too_large(status.code, &status.message)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER,
-    desired::settings::PullSecret,
+    desired::{settings::PullSecret, size::MetadataSize},
     observed::copy::{ContentHash, ObservedCopy, Ownership, Replaced},
     release::{KEPT_BY, RELEASE, Release},
 };
@@ -36,6 +36,8 @@ pub struct Manifest {
     pub expires_at: Option<Timestamp>,
     /// How many fields an apply of it owns.
     pub owned_fields: u16,
+    /// The size of the document in bytes: the data of the Secret, not in base64.
+    pub data_size: usize,
 }
 
 impl Manifest {
@@ -49,7 +51,8 @@ impl Manifest {
         config: &DockerConfig,
     ) -> serde_json::Result<Self> {
         let expires_at = config.expires_at();
-        let data = Zeroizing::new(STANDARD.encode(config.render().as_bytes()));
+        let document = config.render();
+        let data = Zeroizing::new(STANDARD.encode(document.as_bytes()));
         let mut applied = Applied::new(secret, release, &data);
         if let Some(expires_at) = expires_at {
             applied.annotate(EXPIRES_AT, expires_at.to_string());
@@ -64,6 +67,7 @@ impl Manifest {
             preconditions_at: metadata.unwrap_or_default() + opening.len(),
             is_complete: true,
             owned_fields: applied.owned_fields(),
+            data_size: document.len(),
             body: Bytes::from_owner(body),
             content,
             expires_at,
@@ -95,12 +99,22 @@ impl Manifest {
 /// How many fields an apply of a pull Secret owns. `expires` says whether its content does.
 pub(crate) fn owned_fields(secret: &PullSecret, expires: bool) -> u16 {
     // Every release has as many.
-    let mut applied = Applied::new(secret, &Release::new("", ""), "");
-    if expires {
-        applied.annotate(EXPIRES_AT, String::new());
+    Applied::without_content(secret, &Release::new("", ""), expires).owned_fields()
+}
+
+/// The sizes of the metadata of a pull Secret's copies. `expires` says whether its content does.
+#[must_use]
+pub fn metadata_size(secret: &PullSecret, release: &Release, expires: bool) -> MetadataSize {
+    let AppliedMetadata { labels, annotations, .. } =
+        Applied::without_content(secret, release, expires).metadata;
+    let size = |(key, value): (&&str, &String)| key.len() + value.len();
+    let annotated = annotations.iter().map(size).sum();
+    let all = || labels.iter().chain(&annotations);
+    MetadataSize {
+        annotations: annotated,
+        stored: all().map(|field| size(field) + field.0.len() + STORED_FIELD).sum::<usize>()
+            + STORED_OBJECT,
     }
-    applied.annotate(CONTENT_HASH, String::new());
-    applied.owned_fields()
 }
 
 impl fmt::Debug for Manifest {
@@ -112,6 +126,12 @@ impl fmt::Debug for Manifest {
             .finish_non_exhaustive()
     }
 }
+
+/// The bytes in etcd beside the key and the value of a label or an annotation: `"f:":{},` in the managed
+/// fields, and tags and lengths.
+const STORED_FIELD: usize = 24;
+/// The bytes in etcd that each copy has.
+const STORED_OBJECT: usize = 1024;
 
 /// The first 64 bits of the SHA-256.
 fn hash(bytes: &[u8]) -> ContentHash {
@@ -154,6 +174,16 @@ impl<'a> Applied<'a> {
             r#type: "kubernetes.io/dockerconfigjson",
             data: [(".dockerconfigjson", data)].into(),
         }
+    }
+
+    /// With a content and an expiry of the usual length.
+    fn without_content(secret: &'a PullSecret, release: &Release, expires: bool) -> Self {
+        let mut applied = Self::new(secret, release, "");
+        if expires {
+            applied.annotate(EXPIRES_AT, "2027-01-15T08:00:00Z".to_owned());
+        }
+        applied.annotate(CONTENT_HASH, ContentHash::new(u64::MAX).to_hex());
+        applied
     }
 
     fn annotate(&mut self, key: &'static str, value: String) {
@@ -230,6 +260,23 @@ mod tests {
         assert_eq!(STANDARD.decode(data).unwrap(), config("one").render().as_bytes());
         assert_eq!(manifest.owned_fields, 8);
         assert_eq!(owned_fields(&secret(), true), 8);
+        assert_eq!(manifest.data_size, config("one").render().len());
+    }
+
+    #[test]
+    fn the_expected_size_of_the_annotations_is_that_of_the_body() {
+        let mut secret = secret();
+        for count in [0, 1, 100] {
+            let extra = (0..count).map(|number| (format!("key-{number}"), "x".repeat(number * 9)));
+            secret.annotations = extra.collect();
+            let body: Value = serde_json::from_slice(&render(&secret, "one").body).unwrap();
+            let annotations = body["metadata"]["annotations"].as_object().unwrap();
+            let size = |(key, value): (&String, &Value)| key.len() + value.as_str().unwrap().len();
+            let rendered = annotations.iter().map(size).sum::<usize>();
+            let MetadataSize { annotations, stored } = metadata_size(&secret, &release(), true);
+            assert_eq!(annotations, rendered);
+            assert!(stored > annotations);
+        }
     }
 
     #[test]

@@ -5,3 +5,4 @@ pub(crate) mod document;
 pub mod manifest;
 mod pattern;
 pub mod settings;
+pub mod size;

@@ -147,6 +147,13 @@ impl CopyRecord {
         *self = Self { secret, ..Self::default() };
     }
 
+    /// The pull Secret has another content.
+    pub(super) fn content_changed(&mut self) {
+        if let Some(failure) = &mut self.failure {
+            failure.content_changed();
+        }
+    }
+
     /// Another replica may write from now on.
     pub(super) fn end_term(&mut self) {
         self.secret.end_job();

@@ -57,6 +57,13 @@ impl FailureRecord {
         }
     }
 
+    /// The content has changed. If it was the cause, the next attempt does not wait.
+    pub(super) fn content_changed(&mut self) {
+        if self.failure.failure.reason == WriteReason::TooLarge {
+            self.retry_at = Duration::ZERO;
+        }
+    }
+
     /// Whether another attempt is not worth waiting for.
     pub(super) fn is_final(&self, attempts: u32) -> bool {
         !self.failure.failure.reason.is_temporary() || self.failure.count >= attempts

@@ -143,6 +143,7 @@ impl Index {
             return Touched::None;
         }
         state.manifest = Some(manifest);
+        self.namespaces.update_all(|entry| entry.copy_mut(secret).content_changed());
         Touched::All
     }
 

@@ -41,6 +41,8 @@ pub enum WriteReason {
     QuotaExceeded,
     /// 403, or another 4xx of an admission policy or webhook: not allowed.
     Forbidden,
+    /// 413, 422 or 500: the Secret would be larger than Kubernetes stores it.
+    TooLarge,
     /// 429.
     Throttled,
     /// 5xx, and any other answer.
@@ -80,6 +82,19 @@ impl WriteReason {
 #[must_use]
 pub fn is_denial(message: &str) -> bool {
     message.contains("denied request") || message.contains("denied the request")
+}
+
+/// Whether an answer of the API server says that an object or a request is too large: for the API server
+/// itself (422 and 413), or for etcd, whose words it passes on.
+#[must_use]
+pub fn is_too_large(code: u16, message: &str) -> bool {
+    let messages = [
+        "Too long: ",
+        "Request entity too large",
+        "etcdserver: request is too large",
+        "trying to send message larger than max",
+    ];
+    code == 413 || messages.iter().any(|part| message.contains(part))
 }
 
 /// The last of several failures in a row.

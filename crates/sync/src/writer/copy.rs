@@ -6,8 +6,9 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Client, client::Body};
 use serde_json::json;
 
-use super::{invalid_request, send, unreadable};
+use super::{failure, invalid_request, send, unreadable};
 use crate::{
+    desired::size::{self, Size},
     job::{
         Apply, Deletion, Job,
         failure::{WriteFailure, WriteReason},
@@ -29,7 +30,15 @@ pub(super) async fn apply(
     job: &Job,
     apply: &Apply,
 ) -> Result<ObservedCopy, WriteFailure> {
-    let answer = send(client, apply_request(release, job, apply)?).await?;
+    // The API server would refuse it, in each namespace.
+    if let Some(excess) = size::excess(&apply.manifest) {
+        return Err(failure(WriteReason::TooLarge, excess));
+    }
+    let answer = send(client, apply_request(release, job, apply)?).await;
+    let answer = answer.map_err(|failure| match failure.reason {
+        WriteReason::TooLarge => explain_size(failure, apply),
+        _ => failure,
+    })?;
     let copy: MetadataOnly<Secret> = serde_json::from_slice(&answer).map_err(unreadable)?;
     Ok(ObservedCopy::new(&copy.metadata, release))
 }
@@ -45,6 +54,16 @@ pub(super) async fn delete(
         Err(failure) if failure.reason == WriteReason::NamespaceGone => Ok(()),
         answer => answer.map(drop),
     }
+}
+
+/// The document fits into a Secret, but not together with what other clients have put there.
+fn explain_size(failure: WriteFailure, apply: &Apply) -> WriteFailure {
+    let message = format!(
+        "{failure}; the document has {}: remove data and annotations of other clients from this \
+         Secret, or split the pull Secret into several with fewer hosts each",
+        Size(apply.manifest.data_size)
+    );
+    WriteFailure { message, ..failure }
 }
 
 fn apply_request(

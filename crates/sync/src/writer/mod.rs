@@ -17,7 +17,7 @@ use self::retry_after::retry_after;
 use crate::{
     job::{
         Action, Job, JobResult, Written,
-        failure::{WriteFailure, WriteReason, is_denial},
+        failure::{WriteFailure, WriteReason, is_denial, is_too_large},
     },
     release::Release,
 };
@@ -79,6 +79,7 @@ fn describe(code: StatusCode, retry_after: Option<Duration>, status: Status) -> 
         422 if is_about_uid => WriteReason::Changed,
         // A policy denies with 422, a webhook with any code, and older API servers also with 400.
         400..=499 if is_denial(&message) => WriteReason::Forbidden,
+        code if is_too_large(code, &message) => WriteReason::TooLarge,
         422 => WriteReason::Invalid,
         404 => WriteReason::NamespaceGone,
         403 if has_cause("NamespaceTerminating") => WriteReason::NamespaceGone,
@@ -151,6 +152,48 @@ mod tests {
         assert_eq!(describe_json(422, json!({"message": policy})).reason, WriteReason::Forbidden);
         let immutable = "Secret \"ecr-pull\" is invalid: type: Invalid value: field is immutable";
         assert_eq!(describe_json(422, json!({"message": immutable})).reason, WriteReason::Invalid);
+    }
+
+    /// The answers of kube-apiserver 1.37 and 1.27, of a proxy, and of etcd behind the API server.
+    #[test]
+    fn a_secret_that_is_too_large_is_no_conflict() {
+        for (code, message) in [
+            (
+                422,
+                "Secret \"ecr-pull\" is invalid: data: Too long: may not be more than 1048576 bytes",
+            ),
+            (
+                422,
+                "Secret \"ecr-pull\" is invalid: data: Too long: must have at most 1048576 bytes",
+            ),
+            (
+                422,
+                "Secret \"ecr-pull\" is invalid: metadata.annotations: Too long: must have at most \
+                 262144 bytes",
+            ),
+            (413, "Request entity too large: limit is 3145728"),
+            (413, ""),
+            (500, "etcdserver: request is too large"),
+            (
+                500,
+                "rpc error: code = ResourceExhausted desc = trying to send message larger than max \
+                 (2268431 vs. 2097152)",
+            ),
+        ] {
+            let failure = describe_json(code, json!({ "message": message }));
+            assert_eq!(failure.reason, WriteReason::TooLarge, "{code} {message}");
+            assert!(!failure.reason.is_conflict() && !failure.reason.is_temporary());
+        }
+        // Another Secret has replaced the one that was observed, and a webhook may use any code.
+        let uid = json!({
+            "message": "data: Too long: may not be more than 1048576 bytes",
+            "details": {"causes": [{"field": "metadata.uid"}]},
+        });
+        assert_eq!(describe_json(422, uid).reason, WriteReason::Changed);
+        let denied = "admission webhook \"size.example.com\" denied the request: no";
+        assert_eq!(describe_json(413, json!({"message": denied})).reason, WriteReason::Forbidden);
+        let name = "metadata.labels: Invalid value: \"x\": must be no more than 63 characters";
+        assert_eq!(describe_json(422, json!({"message": name})).reason, WriteReason::Invalid);
     }
 
     #[test]

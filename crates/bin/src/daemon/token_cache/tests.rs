@@ -49,10 +49,10 @@ fn server(code: u16, answer: serde_json::Value) -> Client {
 }
 
 /// An API server that refuses every request with this status.
-fn refusing(code: u16) -> Client {
+fn refusing(code: u16, message: &str) -> Client {
     let status = serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
-        "message": "refused by the test", "reason": "Test",
+        "message": message, "reason": "Test",
     });
     server(code, status)
 }
@@ -91,11 +91,19 @@ fn token_cache(client: &Client) -> TokenCache {
 
 /// The waits after this many writes that the API server refuses with `code`, and what is waiting.
 async fn refused(code: u16, writes: usize) -> (Vec<Duration>, SharedTokenStore, Vec<String>) {
+    refused_with(code, "refused by the test", writes).await
+}
+
+async fn refused_with(
+    code: u16,
+    message: &str,
+    writes: usize,
+) -> (Vec<Duration>, SharedTokenStore, Vec<String>) {
     let log = Log::default();
     let output = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || output.clone()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let mut cache = token_cache(&refusing(code));
+    let mut cache = token_cache(&refusing(code, message));
     let mut waits = Vec::new();
     for _ in 0..writes {
         cache.dirty_since.get_or_insert_with(Instant::now);
@@ -132,6 +140,23 @@ async fn tokens_do_not_wait_for_a_cache_that_is_forbidden() {
     let (_, store, warnings) = refused(403, 1).await;
     assert!(!store.read(TokenStore::is_waiting_for_cache));
     assert_eq!(warnings.len(), 1, "{warnings:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_do_not_wait_for_a_cache_that_is_too_large_and_the_log_says_how_large() {
+    for (code, message) in [
+        (422, "data: Too long: may not be more than 1048576 bytes"),
+        (500, "etcdserver: request is too large"),
+    ] {
+        let (waits, store, warnings) = refused_with(code, message, 2).await;
+        assert!(!store.read(TokenStore::is_waiting_for_cache));
+        assert_eq!(waits, [RETRY, RETRY * 2]);
+        let expected = " bytes, a Secret holds 1 MiB: use fewer identities and regions";
+        for warning in &warnings {
+            assert!(warning.contains("retrying: too_large: the tokens have "), "{warning}");
+            assert!(warning.contains(expected) && warning.contains(message), "{warning}");
+        }
+    }
 }
 
 fn secret(version: u64) -> PartialObjectMeta<Secret> {
@@ -190,7 +215,7 @@ async fn a_document_that_is_there_already_is_not_written_again() {
 
 #[tokio::test]
 async fn without_a_token_no_secret_is_created() {
-    let mut cache = token_cache(&refusing(500));
+    let mut cache = token_cache(&refusing(500, "no"));
     assert!(cache.is_dirty());
     let random = Random::from_seed(1);
     cache.store = SharedTokenStore::new(TokenStore::new(random));

@@ -73,6 +73,25 @@ fn events_and_tokens_do_not_shorten_the_wait() {
 }
 
 #[test]
+fn a_copy_that_was_too_large_is_tried_at_once_with_other_content_and_else_waits() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    for count in 1..=9 {
+        let write = fixture.write();
+        let repeated = fixture.fail(write, WriteReason::TooLarge).failure.unwrap();
+        assert_eq!(repeated.count, count);
+        assert!(fixture.writes().is_empty());
+        assert_eq!(fixture.state("team-a"), CopyState::Failed);
+        fixture.pass(301);
+    }
+    let write = fixture.write();
+    let repeated = fixture.fail(write, WriteReason::TooLarge).failure.unwrap();
+    assert!(repeated.delay.as_secs() >= 150, "{repeated:?}");
+    fixture.token("two", LIFE);
+    assert_eq!(fixture.write_all(), ["team-a"]);
+}
+
+#[test]
 fn a_refresh_that_fails_is_tried_again() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     fixture.token("two", LIFE);

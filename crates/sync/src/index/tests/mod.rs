@@ -326,6 +326,7 @@ fn manifest(name: &str, now: Timestamp, life: i64) -> Manifest {
         content: ContentHash::new(u64::from_be_bytes(std::array::from_fn(|index| hash[index]))),
         expires_at: Some(now + SignedDuration::from_secs(life)),
         owned_fields: FIELDS,
+        data_size: 0,
     }
 }
 
