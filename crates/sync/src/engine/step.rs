@@ -23,6 +23,10 @@ use crate::{
     report::Report,
 };
 
+/// The memory for the bodies of running jobs, in bytes. Each is there twice: rendered for its Secret, and
+/// on its way to the connection.
+const MEMORY_FOR_BODIES: usize = 16 << 20;
+
 /// The state of the engine.
 #[derive(Debug)]
 pub struct Engine {
@@ -241,7 +245,7 @@ impl Engine {
     /// Starts due jobs of the classes up to `last`.
     fn start_jobs(&mut self, last: JobClass, now: Now, effects: &mut Vec<Effect>) {
         while !self.is_stopping
-            && self.running < self.concurrency.limit()
+            && self.running < self.job_limit()
             && let Some(job) = self.index.next_job(now, last)
         {
             self.running += 1;
@@ -263,9 +267,10 @@ impl Engine {
         left.filter(|left| !left.is_zero()).map_or(POLL_INTERVAL, |left| left.min(POLL_INTERVAL))
     }
 
-    /// How many jobs may run at once now.
+    /// How many jobs may run at once now: fewer where documents are large.
     pub(super) fn job_limit(&self) -> usize {
-        self.concurrency.limit()
+        let fit = MEMORY_FOR_BODIES / (2 * self.index.largest_body()).max(1);
+        self.concurrency.limit().min(fit.max(1))
     }
 
     pub(super) fn index(&self) -> &Index {

@@ -69,6 +69,12 @@ impl Index {
             && self.accounts.iter().all(|(_, state)| state.lists.is_complete())
     }
 
+    /// The size of the largest body of a copy, in bytes.
+    pub(crate) fn largest_body(&self) -> usize {
+        let manifests = self.secrets.iter().filter_map(|(_, state)| state.manifest.as_ref());
+        manifests.map(|manifest| manifest.body.len()).max().unwrap_or_default()
+    }
+
     /// Each wanted copy in an active namespace, with the slot and the content of its pull Secret.
     fn wanted_copies(
         &self,

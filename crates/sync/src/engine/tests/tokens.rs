@@ -60,3 +60,24 @@ fn a_new_token_is_rendered_once() {
         assert!(fixture.running.is_empty());
     }
 }
+
+#[test]
+fn where_documents_are_large_fewer_jobs_run_at_once() {
+    let names: Vec<_> = (0..40).map(|number| format!("team-{number}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    for (mebibytes, jobs) in [(0, 32), (1, 7), (20, 1)] {
+        let mut fixture = Fixture::new();
+        let mut settings = settings(&["main"], "team-*");
+        let large = ("large".to_owned(), "x".repeat(mebibytes << 20));
+        settings.secrets[0].annotations = [large].into();
+        fixture.step(Input::Configure(Box::new(settings)));
+        fixture.lead(1);
+        fixture.list_namespaces(&names);
+        fixture.list_copies(&[]);
+        fixture.fetch(|_| true);
+        fixture.step(Input::Wake);
+        assert_eq!(fixture.running.len(), jobs);
+        fixture.finish();
+        assert_eq!(fixture.running.len(), jobs, "the next one starts");
+    }
+}
