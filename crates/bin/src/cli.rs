@@ -7,7 +7,11 @@ use clap_complete::Shell;
 use ecr_refresher_sync::release::Release;
 use jiff::SignedDuration;
 
-use crate::{config::is_namespace, home::Home, logging::LogFormat};
+use crate::{
+    config::{is_namespace, is_subdomain},
+    home::{Home, LONGEST_NAME},
+    logging::LogFormat,
+};
 
 /// The environment variables of the chart's Pod that name its release.
 const NAMESPACE: &str = "POD_NAMESPACE";
@@ -69,10 +73,10 @@ pub(crate) struct ClusterArgs {
 #[derive(Debug, Args)]
 pub(crate) struct HomeArgs {
     /// Home namespace, with the daemon's own objects (default: that of the context or Pod).
-    #[arg(long, value_name = "NAMESPACE", env = NAMESPACE)]
+    #[arg(long, value_name = "NAMESPACE", env = NAMESPACE, value_parser = parse_namespace)]
     pub(crate) namespace: Option<String>,
     /// Prefix of the names of the daemon's own objects.
-    #[arg(long, value_name = "NAME", env = NAME, default_value = DEFAULT_NAME)]
+    #[arg(long, value_name = "NAME", env = NAME, default_value = DEFAULT_NAME, value_parser = parse_name)]
     pub(crate) name: String,
 }
 
@@ -225,6 +229,13 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 
 fn parse_release(text: &str) -> Result<Release, String> {
     Release::parse(text).ok_or_else(|| "write it as `NAMESPACE/NAME`".to_owned())
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    let is_name = is_subdomain(text) && text.len() <= LONGEST_NAME;
+    is_name.then(|| text.to_owned()).ok_or_else(|| {
+        format!("a name has lower-case letters, digits, `-` and `.`, at most {LONGEST_NAME}")
+    })
 }
 
 fn parse_namespace(text: &str) -> Result<String, String> {

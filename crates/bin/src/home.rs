@@ -2,6 +2,13 @@
 
 use ecr_refresher_sync::release::Release;
 
+/// The longest name of a namespace.
+pub(crate) const LONGEST_NAMESPACE: usize = 63;
+/// The longest prefix of the names: the longest name of an object is seven characters longer.
+pub(crate) const LONGEST_NAME: usize = 253 - TOKENS.len();
+/// What the name of the token cache ends in.
+const TOKENS: &str = "-tokens";
+
 /// Where the daemon's own objects are, and the prefix of their names.
 #[derive(Debug, Clone)]
 pub struct Home {
@@ -21,6 +28,6 @@ impl Home {
     /// The name of the Secret that is the token cache.
     #[must_use]
     pub fn token_cache(&self) -> String {
-        format!("{}-tokens", self.name)
+        format!("{}{TOKENS}", self.name)
     }
 }

@@ -36,7 +36,7 @@ use figment::Figment;
 pub use self::{follow::Follower, problem::ConfigError};
 pub(crate) use self::{
     locations::{Locations, SourceLocation},
-    names::is_namespace,
+    names::{is_namespace, is_subdomain},
     schema::schema,
 };
 use self::{raw::RawConfig, yaml::Tree};

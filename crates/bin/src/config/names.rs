@@ -2,7 +2,7 @@
 //! (k8s.io/apimachinery, `pkg/util/validation`).
 
 /// Whether a text can name a Secret: an RFC 1123 subdomain.
-pub(super) fn is_subdomain(text: &str) -> bool {
+pub(crate) fn is_subdomain(text: &str) -> bool {
     !text.is_empty() && text.len() <= 253 && text.split('.').all(is_lowercase_label)
 }
 

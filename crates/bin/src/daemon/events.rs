@@ -37,6 +37,10 @@ const PACE: Duration = Duration::from_millis(100);
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest note that the API takes, in bytes (k8s.io/kubernetes, `pkg/apis/core/validation/events.go`).
 const LONGEST_NOTE: usize = 1024;
+/// The longest name of the reporting instance, in the same file.
+const LONGEST_INSTANCE: usize = 128;
+/// The longest beginning of an Event's name: a name has at most 253 characters, and 17 more follow.
+const LONGEST_PREFIX: usize = 253 - 17;
 /// The same notice within this time is counted in the Event of the first.
 const SERIES: Duration = Duration::from_mins(6);
 /// How many Events are remembered at the most, for that.
@@ -123,7 +127,7 @@ impl Publisher {
                 Err(error) => return Err(error),
             }
         }
-        let name = format!("{}.{:016x}", notice.name, self.random.number());
+        let name = event_name(&notice.name, self.random.number());
         let event = json!({
             "metadata": { "name": name, "namespace": notice.namespace },
             "type": "Warning",
@@ -138,7 +142,7 @@ impl Publisher {
                 "name": notice.name,
             },
             "reportingController": MANAGER,
-            "reportingInstance": self.identity,
+            "reportingInstance": cut(&self.identity, LONGEST_INSTANCE),
         });
         let event: Event = serde_json::from_value(event).map_err(kube::Error::SerdeError)?;
         api.create(&PostParams::default(), &event).await?;
@@ -158,8 +162,33 @@ impl Publisher {
     }
 }
 
+/// The name of an Event about an object. The object may have a name that is as long as any.
+fn event_name(object: &str, number: u64) -> String {
+    // Nothing that is part of a name ends in these before a `.`.
+    let prefix = cut(object, LONGEST_PREFIX).trim_end_matches(['-', '.']);
+    format!("{prefix}.{number:016x}")
+}
+
+/// The beginning of a text, up to this many bytes.
+fn cut(text: &str, longest: usize) -> &str {
+    &text[..text.floor_char_boundary(longest)]
+}
+
 /// A notice about what belongs to no namespace but home: it is about the Secret of the tokens.
 pub(crate) fn about_tokens(home: &Home, reason: &'static str, note: impl Into<String>) -> Notice {
     let namespace: Arc<str> = home.namespace.as_str().into();
     Notice::about_secret(namespace, &home.token_cache(), reason, note)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_an_event_is_valid_however_long_that_of_its_object_is() {
+        assert_eq!(event_name("ecr-pull", 7), "ecr-pull.0000000000000007");
+        let (long, dashed) = ("a".repeat(253), format!("{}-{}", "a".repeat(235), "b".repeat(17)));
+        assert_eq!(event_name(&long, u64::MAX).len(), 253);
+        assert_eq!(event_name(&dashed, 1), format!("{}.0000000000000001", "a".repeat(235)));
+    }
 }
