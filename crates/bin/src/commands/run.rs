@@ -20,6 +20,7 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     let (config, text) =
         config::load(path, &files).map_err(|error| Failure::Usage(error.to_string()))?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "starting");
+    config.warnings.log();
     let follower = Follower::new(path, text, files);
     Ok(runtime()?.block_on(run(args, config, follower))?)
 }

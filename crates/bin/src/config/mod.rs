@@ -39,7 +39,7 @@ pub(crate) use self::{
     names::{is_namespace, is_subdomain},
     schema::schema,
 };
-use self::{raw::RawConfig, yaml::Tree};
+use self::{problem::Problems, raw::RawConfig, yaml::Tree};
 
 /// A valid config.
 #[derive(Debug)]
@@ -54,6 +54,8 @@ pub struct Config {
     pub(crate) leader_election: Option<LeaderElection>,
     /// Where metrics and probes are served.
     pub(crate) listen: SocketAddr,
+    /// Problems that it may have at run time.
+    pub(crate) warnings: Problems,
 }
 
 impl Config {
@@ -144,8 +146,7 @@ fn parse(
     let raw: RawConfig = figment
         .extract()
         .map_err(|error| ConfigError::new(path, problem::explain(error, &tree)))?;
-    let config =
-        validate::validate(raw, &tree).map_err(|problems| ConfigError::new(path, problems))?;
+    let config = validate::validate(raw, &tree, path)?;
     let secrets_from = figment.find_metadata("secrets");
     Ok((config, Locations::new(path, tree, secrets_from.is_some_and(environment::is_source))))
 }
@@ -156,5 +157,7 @@ mod page_tests;
 mod registry_tests;
 #[cfg(test)]
 mod schema_tests;
+#[cfg(test)]
+mod size_tests;
 #[cfg(test)]
 mod tests;

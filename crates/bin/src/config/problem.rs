@@ -7,15 +7,20 @@ use std::{
 
 use figment::error::{Actual, Kind};
 use serde::Serialize;
+use tracing::warn;
 
 use super::{environment, yaml::Tree};
 use crate::words::nearest;
 
 /// An invalid config: all its problems.
 #[derive(Debug, Serialize)]
-pub struct ConfigError {
+#[serde(transparent)]
+pub struct ConfigError(Problems);
+
+/// Problems of a config file, in its order.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Problems {
     file: PathBuf,
-    /// Never empty, in the order of the file.
     problems: Vec<Problem>,
 }
 
@@ -73,10 +78,35 @@ impl Problem {
     }
 }
 
-impl ConfigError {
+impl Problems {
     pub(super) fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
         problems.sort_by(|one, other| one.location.cmp(&other.location));
         Self { file: file.to_owned(), problems }
+    }
+
+    /// One line for each.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
+        self.problems.iter().map(|Problem { location, message, help }| {
+            let help = help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+            format!("{}: {message}{help}", LocationIn(location, &self.file))
+        })
+    }
+
+    /// Logs each as a warning.
+    pub(crate) fn log(&self) {
+        self.lines().for_each(|problem| warn!("{problem}"));
+    }
+
+    /// A list of them, for JSON.
+    pub(crate) fn list(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl ConfigError {
+    /// `problems` must not be empty.
+    pub(super) fn new(file: &Path, problems: Vec<Problem>) -> Self {
+        Self(Problems::new(file, problems))
     }
 
     pub(super) fn unreadable(file: &Path, error: &dyn fmt::Display) -> Self {
@@ -88,21 +118,7 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            if index > 0 {
-                writeln!(formatter)?;
-            }
-            write!(
-                formatter,
-                "{}: {}",
-                LocationIn(&problem.location, &self.file),
-                problem.message
-            )?;
-            if let Some(help) = &problem.help {
-                write!(formatter, "; {help}")?;
-            }
-        }
-        Ok(())
+        formatter.write_str(&self.0.lines().collect::<Vec<_>>().join("\n"))
     }
 }
 

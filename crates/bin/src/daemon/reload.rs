@@ -38,6 +38,7 @@ impl Reload {
             match self.follower.changed().await {
                 Ok(config) => {
                     warn_of_restart(&started, &config);
+                    config.warnings.log();
                     self.follow(config).await?;
                 }
                 Err(error) => self.reject(&error),

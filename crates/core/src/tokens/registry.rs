@@ -1,5 +1,7 @@
 //! A registry turns the token of its source into entries. Pure.
 
+mod expected;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,

@@ -70,6 +70,13 @@ impl TokenSource {
     }
 }
 
+impl SourceKey {
+    /// The line of JSON.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Debug for SourceKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)

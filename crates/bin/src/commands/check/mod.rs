@@ -33,6 +33,9 @@ pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
     } else {
         None
     };
+    if matches!(args.output, Output::Text) {
+        config.warnings.lines().for_each(|warning| eprintln!("warning: {warning}"));
+    }
     output::print(match args.output {
         Output::Json => format!("{}\n", as_json(&config, findings.as_ref())),
         Output::Text => {
@@ -48,6 +51,7 @@ fn as_json(config: &Config, findings: Option<&Findings>) -> Value {
         "valid": true,
         "registries": config.registries.iter().map(|registry| &*registry.name).collect::<Vec<_>>(),
         "secrets": config.sync.secrets.iter().map(|secret| &secret.name).collect::<Vec<_>>(),
+        "warnings": config.warnings.list(),
     });
     if let Some(findings) = findings {
         value["cluster"] = json!(findings);

@@ -44,6 +44,7 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     let (config, _) =
         config::load(path, &Files::system()).map_err(|error| Failure::Usage(error.to_string()))?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "one pass");
+    config.warnings.log();
     let summary = runtime()?.block_on(async {
         pass(dependencies(args).await?, config, args.once.timeout, stopped()?).await
     })?;

@@ -3,29 +3,37 @@
 mod identity;
 mod registries;
 mod secrets;
+mod sizes;
+
+use std::path::Path;
 
 use ecr_refresher_sync::desired::settings::Settings;
 
 use super::{
-    Config, LeaderElection,
+    Config, ConfigError, LeaderElection,
     key_path::KeyPath,
-    problem::{Location, Problem},
+    problem::{Location, Problem, Problems},
     raw::{RawConfig, RawLeaderElection},
     rule::{Rule, Unchecked},
     yaml::Tree,
 };
 
-/// Checks a config and turns it into settings.
-pub(super) fn validate(raw: RawConfig, tree: &Tree) -> Result<Config, Vec<Problem>> {
-    let mut validation = Validation { tree, problems: Vec::new() };
+/// Checks a config of this file and turns it into settings.
+pub(super) fn validate(raw: RawConfig, tree: &Tree, path: &Path) -> Result<Config, ConfigError> {
+    let mut validation = Validation { tree, problems: Vec::new(), warnings: Vec::new() };
     let config = validation.config(raw);
-    config.filter(|_| validation.problems.is_empty()).ok_or(validation.problems)
+    let Validation { problems, warnings, .. } = validation;
+    match config.filter(|_| problems.is_empty()) {
+        Some(config) => Ok(Config { warnings: Problems::new(path, warnings), ..config }),
+        None => Err(ConfigError::new(path, problems)),
+    }
 }
 
 /// Collects problems.
 struct Validation<'a> {
     tree: &'a Tree,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl Validation<'_> {
@@ -34,7 +42,9 @@ impl Validation<'_> {
         let root = KeyPath::default();
         let names: Vec<_> = raw.registries.iter().map(|registry| registry.name.clone()).collect();
         let registries = self.registries(raw.registries);
+        let secret_names: Vec<_> = raw.secrets.iter().map(|it| it.name.0.clone()).collect();
         let secrets = self.secrets(raw.secrets, &names);
+        self.sizes(&registries, &secrets, &secret_names);
         let at_fraction =
             self.value(raw.refresh.at_fraction, &root.key("refresh").key("atFraction"));
         let spread = self.value(raw.refresh.spread, &root.key("refresh").key("spread"));
@@ -55,6 +65,7 @@ impl Validation<'_> {
             },
             leader_election,
             listen: listen?,
+            warnings: Problems::default(),
         })
     }
 
@@ -105,6 +116,11 @@ impl Validation<'_> {
     /// Records a problem of the value at a path.
     fn report(&mut self, path: &KeyPath, message: impl Into<String>, help: impl Into<String>) {
         self.problems.push(Problem::new(self.tree.location(path), message).help(help));
+    }
+
+    /// Records what may be a problem at run time.
+    fn warn(&mut self, path: &KeyPath, message: impl Into<String>, help: impl Into<String>) {
+        self.warnings.push(Problem::new(self.tree.location(path), message).help(help));
     }
 
     /// Records a problem of the file as a whole.
