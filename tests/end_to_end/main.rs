@@ -51,6 +51,7 @@ mod rotation;
 mod scenario;
 mod service_accounts;
 mod sharing;
+mod sizes;
 mod soak;
 mod stalls;
 mod token_cache;
@@ -104,6 +105,7 @@ fn scenarios() -> Vec<Scenario> {
         registry::tests(),
         releases::tests(),
         sharing::tests(),
+        sizes::tests(),
         rights::tests(),
         process::tests(),
         reload::tests(),
