@@ -100,6 +100,9 @@ mod tests {
         let release = Release::new(&"n".repeat(40), &"r".repeat(40));
         assert_eq!(release.label().len(), 8);
         assert!(release.manager().ends_with(&release.label()));
+        // The longest field manager that the API server accepts (k8s.io/apimachinery,
+        // `FieldManagerMaxLength`).
+        assert!(release.manager().len() <= 128);
         assert_eq!(Release::new(&"n".repeat(31), &"r".repeat(31)).label().len(), 63);
     }
 

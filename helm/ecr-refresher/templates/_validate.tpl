@@ -36,6 +36,10 @@ config:
 {{- if and (gt (int .Values.replicas) 1) (eq .Values.mode "daemon") (not (include "ecr-refresher.electsLeader" .)) }}
 {{- fail "replicas: more than one Pod needs config.leaderElection; without it every Pod writes" }}
 {{- end }}
+{{- $name := include "ecr-refresher.fullname" . }}
+{{- if and (eq .Values.mode "cronJob") (gt (len $name) 52) }}
+{{- fail (printf "mode: the name of a CronJob can have 52 characters, and `%s` has %d; set fullnameOverride" $name (len $name)) }}
+{{- end }}
 {{- with .Values.aws.credentials }}
 {{- if and .existingSecret (or .accessKeyId .secretAccessKey) }}
 {{- fail "aws.credentials: set either existingSecret, or accessKeyId and secretAccessKey" }}
