@@ -24,6 +24,7 @@ mod credentials;
 mod docker_clients;
 mod docker_files;
 mod events;
+mod http_clients;
 mod identities;
 mod image;
 mod installed;
@@ -108,6 +109,7 @@ fn scenarios() -> Vec<Scenario> {
         sizes::tests(),
         rights::tests(),
         process::tests(),
+        http_clients::tests(),
         reload::tests(),
         token_cache::tests(),
         ownership::tests(),

@@ -1,8 +1,7 @@
-//! Metrics and probes over HTTP.
+//! The pages, each made for one request.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::convert::Infallible;
 
-use anyhow::{Context, Result};
 use ecr_refresher_sync::{engine::handle::EngineHandle, report::WatchReport};
 use futures::stream;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
@@ -10,95 +9,42 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Frame, Incoming},
     header::CONTENT_TYPE,
-    server::conn::http1,
-    service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::sleep,
-};
-use tracing::{debug, info, warn};
+use tokio_util::sync::CancellationToken;
 
+use super::latest::Latest;
 use crate::metrics::Metrics;
 
-/// More clients than this at once wait their turn: Prometheus and the kubelet are a handful.
-const MOST_CONNECTIONS: usize = 32;
-/// How long a client may take to send its request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Clients that get the metrics at once: each holds a report, of a few MB in a large cluster.
+pub(super) const MOST_SCRAPES: usize = 4;
 
 /// The text of an answer: the metrics of a large cluster are not held as a whole.
-type Page = UnsyncBoxBody<Bytes, Infallible>;
-
-/// A server that is bound to its address.
-#[derive(Debug)]
-pub(crate) struct Server {
-    listener: TcpListener,
-}
+pub(super) type Page = UnsyncBoxBody<Bytes, Infallible>;
 
 /// The sources of the pages.
 #[derive(Debug)]
-struct Pages {
+pub(super) struct Pages {
     metrics: Metrics,
     engine: EngineHandle,
-}
-
-impl Server {
-    /// Binds the address, so that one in use is an error at start.
-    pub(crate) async fn bind(address: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("could not listen at {address}: change `listen` in the config")
-        })?;
-        info!(address = %listener.local_addr()?, "serving metrics and probes");
-        Ok(Self { listener })
-    }
-
-    /// Serves for ever, as a task.
-    pub(crate) async fn serve(self, metrics: Metrics, engine: EngineHandle) -> Result<()> {
-        let pages = Arc::new(Pages { metrics, engine });
-        let permits = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-        loop {
-            let permit = Arc::clone(&permits).acquire_owned().await;
-            match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    let pages = Arc::clone(&pages);
-                    tokio::spawn(async move {
-                        serve_connection(stream, pages).await;
-                        drop(permit);
-                    });
-                }
-                Err(error) => {
-                    // Out of file descriptors, most likely: that passes.
-                    warn!("could not accept a connection: {error}");
-                    sleep(Duration::from_secs(1)).await;
-                }
-            }
-        }
-    }
-}
-
-async fn serve_connection(stream: TcpStream, pages: Arc<Pages>) {
-    let service = service_fn(|request| {
-        let pages = Arc::clone(&pages);
-        async move { Ok::<_, Infallible>(pages.answer(&request).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = connection.await {
-        debug!("a connection ended with an error: {error}");
-    }
+    scrapes: Latest,
 }
 
 impl Pages {
-    async fn answer(&self, request: &Request<Incoming>) -> Response<Page> {
+    pub(super) const fn new(metrics: Metrics, engine: EngineHandle) -> Self {
+        Self { metrics, engine, scrapes: Latest::new(MOST_SCRAPES) }
+    }
+
+    /// The answer to a request of a connection, which is cancelled if others need its place.
+    pub(super) async fn answer(
+        &self,
+        request: &Request<Incoming>,
+        connection: &CancellationToken,
+    ) -> Response<Page> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered\n");
         }
         match request.uri().path() {
-            "/metrics" => self.metrics().await,
+            "/metrics" => self.metrics(connection).await,
             "/healthz" => self.healthz().await,
             "/readyz" => self.readyz().await,
             "/" => text(StatusCode::OK, "ecr-refresher: /metrics /healthz /readyz\n"),
@@ -106,7 +52,8 @@ impl Pages {
         }
     }
 
-    async fn metrics(&self) -> Response<Page> {
+    async fn metrics(&self, connection: &CancellationToken) -> Response<Page> {
+        self.scrapes.add(connection);
         match self.metrics.render(&self.engine).await {
             Ok(pieces) => {
                 let frames = pieces.map(|piece| Ok(Frame::data(Bytes::from(piece))));
@@ -168,6 +115,8 @@ fn text(status: StatusCode, body: &str) -> Response<Page> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use ecr_refresher_sync::observed::resource::Resource;
 
     use super::*;
