@@ -66,6 +66,10 @@ pub(crate) fn tests() -> Vec<Scenario> {
             restarts,
         ),
         Scenario::apart("the port of the config is that of all objects", one_port),
+        Scenario::apart(
+            "the Service has the IP families of the cluster or the values",
+            ip_families,
+        ),
         Scenario::apart("registries at AWS get the folder of the keys, unless they name one", keys),
         Scenario::apart(
             "the objects of a release do not depend on the order of the pull Secrets",
@@ -159,6 +163,22 @@ async fn one_port() -> Result<()> {
     for probe in ["livenessProbe", "readinessProbe"] {
         ensure!(container[probe]["httpGet"]["port"] == "http", "{}", container[probe]);
     }
+    Ok(())
+}
+
+async fn ip_families() -> Result<()> {
+    let service =
+        async |values| anyhow::Ok(chart::find(&render(values).await?, "Service")?.clone());
+    let default = service(values(json!({}))).await?;
+    ensure!(default["spec"]["ipFamilyPolicy"] == "PreferDualStack", "{default}");
+    ensure!(default["spec"].get("ipFamilies").is_none(), "{default}");
+    ensure!(default["spec"]["ports"][0]["port"] == 8080, "{default}");
+    let mut one = values(json!({ "listen": "0.0.0.0:9108" }));
+    one["service"] = json!({ "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"] });
+    let one = service(one).await?;
+    ensure!(one["spec"]["ipFamilyPolicy"] == "SingleStack", "{one}");
+    ensure!(one["spec"]["ipFamilies"] == json!(["IPv4"]), "{one}");
+    ensure!(one["spec"]["ports"][0]["port"] == 9108, "{one}");
     Ok(())
 }
 

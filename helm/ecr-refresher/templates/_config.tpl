@@ -68,9 +68,9 @@ a grace period.
 {{- end }}
 
 {{- define "ecr-refresher.port" -}}
-{{- $listen := (.Values.config).listen | default "0.0.0.0:8080" | toString }}
+{{- $listen := (.Values.config).listen | default "[::]:8080" | toString }}
 {{- if not (regexMatch `:[0-9]+$` $listen) }}
-{{- fail (printf "config.listen: invalid value %q; set an address and a port, such as 0.0.0.0:8080" $listen) }}
+{{- fail (printf "config.listen: invalid value %q; set an address and a port, such as [::]:8080" $listen) }}
 {{- end }}
 {{- regexFind `[0-9]+$` $listen }}
 {{- end }}

@@ -27,7 +27,7 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
 
 async fn run(args: &RunArgs, config: Config, follower: Follower) -> Result<()> {
     let dependencies = dependencies(args).await?;
-    let server = Server::bind(config.listen).await?;
+    let server = Server::bind(config.listen)?;
     let mut daemon = daemon::start(dependencies, config, follower)?;
     daemon.serve(server);
     daemon.run_until_signalled().await

@@ -51,7 +51,7 @@ pub(super) struct RawConfig {
     /// The metrics.
     #[serde(default)]
     pub(super) metrics: RawMetrics,
-    /// Where metrics and probes are served.
+    /// The address of metrics and probes. `[::]` is every address, also of IPv4.
     pub(super) listen: Option<Unchecked<Listen>>,
 }
 

@@ -223,12 +223,12 @@ rules! {
         parse: |text| parse_seconds(text),
     }
 
-    /// The address of metrics and probes.
+    /// The address of metrics and probes. `[::]` includes IPv4.
     Listen: String => SocketAddr {
         name: "address for `listen`",
-        help: "write it as `0.0.0.0:8080`, which is the default",
+        help: "write it as `[::]:8080`, which is the default",
         schema: pattern(r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]+$"),
-        default: "0.0.0.0:8080",
+        default: "[::]:8080",
         parse: |text| text.parse().ok(),
     }
 }

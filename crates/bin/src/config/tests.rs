@@ -41,7 +41,7 @@ fn the_least_config_has_sane_defaults() {
     assert_eq!(config.sync.spread.as_secs(), 300);
     assert_eq!(config.sync.concurrency, 32);
     assert!((config.at_fraction - 0.5).abs() < f64::EPSILON);
-    assert_eq!(config.listen.port(), 8080);
+    assert_eq!(config.listen.to_string(), "[::]:8080");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! one request and a limited life, and where there are too many connections, the oldest is closed.
 
 mod latest;
+mod listener;
 mod pages;
 #[cfg(test)]
 mod tests;
@@ -42,9 +43,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Binds the address, so that one in use is an error at start.
-    pub(crate) async fn bind(address: SocketAddr) -> Result<Self> {
-        let listener = TcpListener::bind(address).await.with_context(|| {
+    /// Binds the address, so that one in use is an error at start. `[::]` includes IPv4.
+    ///
+    /// Must be called within a tokio runtime.
+    pub(crate) fn bind(address: SocketAddr) -> Result<Self> {
+        let listener = listener::bind(address).with_context(|| {
             format!("could not listen at {address}: change `listen` in the config")
         })?;
         info!(address = %listener.local_addr()?, "serving metrics and probes");
