@@ -13,8 +13,9 @@ LABEL org.opencontainers.image.title="ecr-refresher" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 
-# The default path of rustls, as on Debian. To trust additional CAs, such as the CA of a TLS-intercepting proxy, mount their file into
-# this directory. To trust other CAs instead, set SSL_CERT_FILE to their file.
+# The authorities of Mozilla, from a package that the lock file pins, at the default path of rustls. To trust additional CAs, such as the
+# CA of a TLS-intercepting proxy, set SSL_CERT_FILE to this file and SSL_CERT_DIR to a directory with theirs; the chart's `caBundle` does.
+# To trust other CAs instead, set SSL_CERT_FILE to their file.
 COPY dist/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY dist/$TARGETARCH/ecr-refresher /ecr-refresher
 

@@ -12,8 +12,6 @@ IMAGE ?= ecr-refresher:dev
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 ARCH := $(subst aarch64,arm64,$(subst x86_64,amd64,$(shell uname -m)))
 MUSL := $(subst arm64,aarch64,$(subst amd64,x86_64,$(ARCH)))-unknown-linux-musl
-# The CA certificates of the image. The default is the CA bundle of this machine.
-CA_BUNDLE ?= /etc/ssl/certs/ca-certificates.crt
 TOOLS := cargo run --locked --quiet --package ecr-refresher-tests --bin tools --
 HELM_DOCS := go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 --log-level warning --chart-search-root helm/ecr-refresher \
 	--template-files ../../docs/values.md.gotmpl --sort-values-order file
@@ -109,8 +107,7 @@ binary: ## Build the optimised static binary in dist (about 10 minutes)
 
 .PHONY: image
 image: binary ## Build the image with docker, podman or buildah
-	@test -r $(CA_BUNDLE) || { echo "cannot read the CA bundle $(CA_BUNDLE). Set CA_BUNDLE to the path of a bundle" >&2; exit 1; }
-	install -m 644 $(CA_BUNDLE) dist/ca-certificates.crt
+	cargo run --locked --quiet --package ecr-refresher-tests --bin ca-bundle >dist/ca-certificates.crt
 	@for builder in docker podman buildah; do \
 		if $$builder info >/dev/null 2>&1; then \
 			echo "Building $(IMAGE) with $$builder."; \

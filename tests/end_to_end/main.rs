@@ -39,6 +39,7 @@ mod once;
 mod outage;
 mod ownership;
 mod process;
+mod proxies;
 mod prune;
 mod registry;
 mod releases;
@@ -86,6 +87,7 @@ fn scenarios() -> Vec<Scenario> {
         identities::tests(),
         credentials::tests(),
         keys::tests(),
+        proxies::tests(),
         docker_clients::tests(),
         docker_files::tests(),
         monitoring::tests(),

@@ -7,14 +7,12 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
+use crate::authorities;
 use crate::image::architecture;
 use crate::program;
 use crate::tools::Tool;
 
 const DOCKERFILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../Dockerfile");
-
-/// Where Debian and its kin keep the certificates of the authorities that they trust.
-const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// An image as an OCI layout, in a folder that goes with it.
 pub struct DaemonImage {
@@ -68,8 +66,7 @@ fn write_context(context: &Path) -> Result<()> {
     let of_architecture = context.join("dist").join(architecture());
     fs::create_dir_all(&of_architecture)?;
     fs::copy(DOCKERFILE, context.join("Dockerfile")).context("copying the Dockerfile")?;
-    let authorities = context.join("dist/ca-certificates.crt");
-    fs::copy(AUTHORITIES, authorities).with_context(|| format!("copying {AUTHORITIES}"))?;
+    fs::write(context.join("dist/ca-certificates.crt"), authorities::pem())?;
     let program = program::static_program()?;
     // With what is for debuggers it is six times as large.
     let mut strip = Command::new("strip");

@@ -4,11 +4,13 @@
 #![allow(clippy::disallowed_methods, reason = "it runs real programs, in real time")]
 
 mod admission_policy;
+pub mod authorities;
 #[cfg(test)]
 mod behaviour_page;
 pub mod chart;
 pub mod ci;
 pub mod cluster;
+pub mod connect_proxy;
 pub mod control_plane;
 pub mod daemon;
 pub mod daemon_image;

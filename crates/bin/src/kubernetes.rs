@@ -1,12 +1,16 @@
 //! The Kubernetes client.
 
-use std::time::Duration;
+use std::{env, io, time::Duration};
 
-use anyhow::{Context, Result};
-use http::header::{HeaderValue, USER_AGENT};
+use anyhow::{Context, Result, bail};
+use ecr_refresher_core::proxies::{Proxies, proxy_url};
+use http::{
+    Uri,
+    header::{HeaderValue, USER_AGENT},
+};
 use kube::{
     Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
 use crate::cli::ClusterArgs;
@@ -24,21 +28,59 @@ pub(crate) async fn client(args: &ClusterArgs, identity: &str) -> Result<Client>
 }
 
 async fn config(args: &ClusterArgs) -> Result<Config> {
+    // Before the client library reads them: it shows the whole URL in its errors.
+    let proxies = Proxies::from_env()?;
+    let Some(kubeconfig) = kubeconfig(args)? else {
+        // A proxy is for what is outside the cluster.
+        return Config::incluster().context("the Pod's service account cannot be used");
+    };
+    let explicit = explicit_proxy(&kubeconfig, args.context.as_deref())?;
     let options =
         KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
-    match (&args.kubeconfig, &args.context) {
-        (Some(path), _) => {
-            let kubeconfig = Kubeconfig::read_from(path)
-                .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
-            Config::from_custom_kubeconfig(kubeconfig, &options)
-                .await
-                .with_context(|| format!("the kubeconfig {} cannot be used", path.display()))
-        }
-        (None, Some(context)) => Config::from_kubeconfig(&options)
-            .await
-            .with_context(|| format!("the context {context:?} cannot be used")),
-        (None, None) => Config::infer().await.context(
-            "there is neither a kubeconfig nor a Pod's service account: name one with --kubeconfig",
-        ),
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+    let mut config = config.context(match (&args.context, &args.kubeconfig) {
+        (Some(context), _) => format!("the context {context:?} cannot be used"),
+        (None, Some(path)) => format!("the kubeconfig {} cannot be used", path.display()),
+        (None, None) => "the kubeconfig cannot be used".to_owned(),
+    })?;
+    // Not the client library's choice, which compares NO_PROXY with the address of the proxy.
+    config.proxy_url = explicit.or_else(|| proxies.of(&config.cluster_url).cloned());
+    Ok(config)
+}
+
+/// The kubeconfig; `None` in a Pod without one.
+fn kubeconfig(args: &ClusterArgs) -> Result<Option<Kubeconfig>> {
+    if let Some(path) = &args.kubeconfig {
+        let kubeconfig = Kubeconfig::read_from(path)
+            .with_context(|| format!("cannot read the kubeconfig {}", path.display()))?;
+        return Ok(Some(kubeconfig));
     }
+    let error = match Kubeconfig::read() {
+        Ok(kubeconfig) => return Ok(Some(kubeconfig)),
+        Err(error) => error,
+    };
+    let is_in_pod = env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    let is_missing = match &error {
+        KubeconfigError::FindPath => true,
+        KubeconfigError::ReadConfig(error, _) => error.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    };
+    match (&args.context, is_missing) {
+        (None, true) if is_in_pod => Ok(None),
+        (None, true) => bail!(
+            "there is neither a kubeconfig nor a Pod's service account: name one with --kubeconfig"
+        ),
+        _ => Err(error).context("cannot read the kubeconfig"),
+    }
+}
+
+/// The `proxy-url` of the context's cluster. `NO_PROXY` is for the proxies of the environment.
+fn explicit_proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> Result<Option<Uri>> {
+    let name = context.or(kubeconfig.current_context.as_deref());
+    let context = kubeconfig.contexts.iter().find(|it| Some(it.name.as_str()) == name);
+    let name = context.and_then(|it| it.context.as_ref()).map(|it| it.cluster.as_str());
+    let cluster = kubeconfig.clusters.iter().find(|it| Some(it.name.as_str()) == name);
+    let proxy = cluster.and_then(|it| it.cluster.as_ref()).and_then(|it| it.proxy_url.as_deref());
+    let proxy = proxy.filter(|proxy| !proxy.is_empty());
+    Ok(proxy.map(|proxy| proxy_url("`proxy-url` of the kubeconfig", proxy)).transpose()?)
 }

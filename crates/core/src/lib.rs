@@ -25,6 +25,7 @@ mod host;
 mod lifetime;
 mod metrics;
 pub mod planted;
+pub mod proxies;
 mod random;
 mod schedule;
 pub mod tokens;

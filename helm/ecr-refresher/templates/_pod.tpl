@@ -65,6 +65,13 @@ spec:
         - name: AWS_REGION
           value: {{ . | quote }}
         {{- end }}
+        {{- if .Values.caBundle.configMapName }}
+        # Both are read: the bundle of the image, and all files of the directory.
+        - name: SSL_CERT_FILE
+          value: /etc/ssl/certs/ca-certificates.crt
+        - name: SSL_CERT_DIR
+          value: /etc/ecr-refresher-ca
+        {{- end }}
         {{- with .Values.extraEnv }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -107,6 +114,11 @@ spec:
           mountPath: {{ include "ecr-refresher.credentialsDirectory" . }}
           readOnly: true
         {{- end }}
+        {{- if .Values.caBundle.configMapName }}
+        - name: ca-bundle
+          mountPath: /etc/ecr-refresher-ca
+          readOnly: true
+        {{- end }}
         {{- with .Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -131,6 +143,11 @@ spec:
       secret:
         secretName: {{ . }}
         optional: true
+    {{- end }}
+    {{- with .Values.caBundle.configMapName }}
+    - name: ca-bundle
+      configMap:
+        name: {{ . }}
     {{- end }}
     {{- with .Values.extraVolumes }}
     {{- toYaml . | nindent 4 }}

@@ -39,6 +39,6 @@ pub(crate) async fn dependencies(args: &RunArgs) -> Result<Dependencies> {
     let identity = identity(&random);
     let client = kubernetes::client(&args.cluster, &identity).await?;
     let home = args.home.home(client.default_namespace());
-    let aws = Aws::load(clock.clone(), files.clone()).await;
+    let aws = Aws::load(clock.clone(), files.clone()).await?;
     Ok(Dependencies { client, aws, files, clock, random, home, identity })
 }

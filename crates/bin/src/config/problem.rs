@@ -92,9 +92,17 @@ impl Problems {
         })
     }
 
+    /// One line for each, as a warning of a command.
+    pub(crate) fn text(&self) -> String {
+        let warning = |problem| format!("warning: {problem}\n");
+        self.lines().map(warning).collect()
+    }
+
     /// Logs each as a warning.
     pub(crate) fn log(&self) {
-        self.lines().for_each(|problem| warn!("{problem}"));
+        for problem in self.lines() {
+            warn!("{problem}");
+        }
     }
 
     /// A list of them, for JSON.

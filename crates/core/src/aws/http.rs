@@ -1,10 +1,12 @@
 //! The one HTTP stack of all AWS clients: rustls on ring, through a proxy where the environment names
 //! one.
 
+use std::sync::Arc;
+
 use aws_smithy_http_client::{
     Builder, Connector,
     proxy::ProxyConfig,
-    tls::{Provider, rustls_provider::CryptoMode},
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_smithy_runtime_api::client::{
     http::{
@@ -12,39 +14,45 @@ use aws_smithy_runtime_api::client::{
         SharedHttpConnector,
     },
     orchestrator::HttpRequest,
+    result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
+use http::Uri;
 
-/// Where a machine or a Pod asks for its own credentials: IMDS, ECS and EKS Pod Identity, and their
-/// IPv6 addresses. A proxy would answer for another machine than this one.
-const METADATA: [&str; 5] =
-    ["169.254.169.254", "169.254.170.2", "169.254.170.23", "[fd00:ec2::23]", "[fd00:ec2::254]"];
+use crate::proxies::Proxies;
 
-/// A client that uses the proxy of `HTTPS_PROXY`, `HTTP_PROXY` or `ALL_PROXY`, except for the hosts of
-/// `NO_PROXY` and the metadata addresses.
-pub(super) fn client() -> SharedHttpClient {
+/// A client that uses the proxies of the environment, and trusts the authorities of `trust`.
+pub(super) fn client(trust: TrustStore, proxies: Proxies) -> SharedHttpClient {
+    // Both read the authorities once.
+    let context = TlsContext::builder().with_trust_store(trust).build().ok();
     SharedHttpClient::new(Client {
-        direct: build(ProxyConfig::disabled),
-        proxied: build(ProxyConfig::from_env),
+        direct: build(ProxyConfig::disabled, context.clone()),
+        proxied: build(ProxyConfig::from_env, context),
+        proxies: Arc::new(proxies),
     })
 }
 
-fn build(proxy: fn() -> ProxyConfig) -> SharedHttpClient {
+fn build(proxy: fn() -> ProxyConfig, context: Option<TlsContext>) -> SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut builder = Connector::builder().proxy_config(proxy());
         builder.set_connector_settings(settings.cloned());
         if let Some(components) = components {
             builder.set_sleep_impl(components.sleep_impl());
         }
-        builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
+        let builder = builder.tls_provider(Provider::Rustls(CryptoMode::Ring));
+        match context.clone() {
+            Some(context) => builder.tls_context(context).build(),
+            None => builder.build(),
+        }
     })
 }
 
-/// Sends requests to metadata addresses directly, and all others as the environment says.
+/// Sends each request directly or through a proxy, as [`Proxies`] decides.
 #[derive(Debug)]
 struct Client {
     direct: SharedHttpClient,
     proxied: SharedHttpClient,
+    proxies: Arc<Proxies>,
 }
 
 /// A [`Client`] with settings.
@@ -52,6 +60,7 @@ struct Client {
 struct Fork {
     direct: SharedHttpConnector,
     proxied: SharedHttpConnector,
+    proxies: Arc<Proxies>,
 }
 
 impl HttpClient for Client {
@@ -63,27 +72,23 @@ impl HttpClient for Client {
         SharedHttpConnector::new(Fork {
             direct: self.direct.http_connector(settings, components),
             proxied: self.proxied.http_connector(settings, components),
+            proxies: Arc::clone(&self.proxies),
         })
     }
 }
 
 impl HttpConnector for Fork {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        if is_metadata(request.uri()) {
-            self.direct.call(request)
-        } else {
-            self.proxied.call(request)
+        let url = request.uri().parse::<Uri>().ok();
+        let proxy = url.as_ref().and_then(|url| self.proxies.of(url));
+        match proxy.and_then(Uri::scheme_str) {
+            None => self.direct.call(request),
+            Some("socks5") => HttpConnectorFuture::ready(Err(ConnectorError::user(
+                "AWS cannot be asked through a SOCKS proxy: set HTTPS_PROXY to one for HTTP".into(),
+            ))),
+            Some(_) => self.proxied.call(request),
         }
     }
-}
-
-/// Whether a URL is of a metadata address, with or without a port.
-fn is_metadata(url: &str) -> bool {
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = authority.split(['/', '?']).next().unwrap_or_default();
-    METADATA.iter().any(|address| {
-        authority.strip_prefix(address).is_some_and(|port| port.is_empty() || port.starts_with(':'))
-    })
 }
 
 #[cfg(test)]
@@ -114,33 +119,10 @@ mod tests {
             .credentials_provider(SharedCredentialsProvider::new(keys))
             .retry_config(aws_config::retry::RetryConfig::disabled())
             .endpoint_url(url)
-            .http_client(build(ProxyConfig::disabled))
+            .http_client(build(ProxyConfig::disabled, None))
             .build();
         let sts = aws_sdk_sts::Client::from_conf(config);
         sts.get_caller_identity().send().await.unwrap_err();
         assert_eq!(server.join().unwrap(), HANDSHAKE);
-    }
-
-    #[test]
-    fn metadata_addresses_are_never_asked_through_a_proxy() {
-        for url in [
-            "http://169.254.169.254/latest/api/token",
-            "http://169.254.169.254:80/latest/meta-data/",
-            "http://169.254.170.23/v1/credentials",
-            "http://[fd00:ec2::23]/v1/credentials",
-        ] {
-            assert!(is_metadata(url), "{url}");
-        }
-    }
-
-    #[test]
-    fn other_addresses_may_be() {
-        for url in [
-            "https://api.ecr.eu-west-1.amazonaws.com/",
-            "http://169.254.169.254.example.com/",
-            "http://127.0.0.1:80/?to=169.254.169.254",
-        ] {
-            assert!(!is_metadata(url), "{url}");
-        }
     }
 }

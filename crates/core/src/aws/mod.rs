@@ -10,6 +10,7 @@ mod keys;
 mod role;
 mod sdk_chain;
 mod settings;
+mod trust;
 
 use std::{
     collections::HashMap,
@@ -25,16 +26,20 @@ use aws_sdk_ecr::config::IdentityCache;
 use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-pub use self::identity::Caller;
 pub use self::settings::{
     IdentitySettings, RoleArn, RoleSettings, is_external_id, is_session_name,
 };
 pub(crate) use self::{failure::Asked, identity::Identity};
+pub use self::{identity::Caller, trust::BundleError};
 use self::{
     identity::{Base, Origin},
     sdk_chain::Chain,
 };
-use crate::{Files, clock::Clock};
+use crate::{
+    Files,
+    clock::Clock,
+    proxies::{Proxies, ProxyError},
+};
 
 /// The AWS of this process. Clones share everything.
 #[derive(Debug, Clone)]
@@ -57,12 +62,27 @@ struct Shared {
 /// An identity and the region that it calls.
 pub(crate) type IdentityKey = (IdentitySettings, Option<String>);
 
+/// What is wrong with the environment.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvironmentError {
+    /// A proxy.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// The certificates of `AWS_CA_BUNDLE`.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+}
+
 impl Aws {
     /// Loads the AWS SDK's chain of credentials and regions: environment, profile, web identity,
     /// container, instance. It asks for no credentials yet.
-    pub async fn load(clock: Clock, files: Files) -> Self {
-        let (chain, sdk) = Chain::load(clock.clone(), http::client()).await;
-        Self::new(sdk, chain, clock, files)
+    ///
+    /// # Errors
+    /// When the environment names a proxy or a bundle of certificates that cannot be used.
+    pub async fn load(clock: Clock, files: Files) -> Result<Self, EnvironmentError> {
+        let client = http::client(trust::store(&files)?, Proxies::from_env()?);
+        let (chain, sdk) = Chain::load(clock.clone(), client).await;
+        Ok(Self::new(sdk, chain, clock, files))
     }
 
     /// An AWS that is reached by an HTTP client, with the region and the credentials of `sdk`.

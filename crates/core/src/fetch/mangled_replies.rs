@@ -136,7 +136,7 @@ async fn set_up() -> (Arc<Mutex<Endpoint>>, Aws, TokenSource, TempDir) {
         region: Some("eu-west-1".to_owned()),
         endpoint_url: Some(format!("http://{address}")),
     });
-    let aws = Aws::load(Clock::system(), Files::system()).await;
+    let aws = Aws::load(Clock::system(), Files::system()).await.unwrap();
     (endpoint, aws, source, keys)
 }
 

@@ -57,13 +57,13 @@ pub(super) async fn delete(
 }
 
 /// The document fits into a Secret, but not together with what other clients have put there.
-fn explain_size(failure: WriteFailure, apply: &Apply) -> WriteFailure {
-    let message = format!(
+fn explain_size(mut failure: WriteFailure, apply: &Apply) -> WriteFailure {
+    failure.message = format!(
         "{failure}; the document has {}: remove data and annotations of other clients from this \
          Secret, or split the pull Secret into several with fewer hosts each",
         Size(apply.manifest.data_size)
     );
-    WriteFailure { message, ..failure }
+    failure
 }
 
 fn apply_request(

@@ -64,7 +64,7 @@ pub(super) async fn check(args: &CheckArgs, config: &Config) -> Result<Findings>
     // A valid config has a pull Secret.
     let secret = config.sync.secrets.first().map_or("", |secret| &secret.name);
     let admission_policy = admission::verify(&client, &home, secret).await;
-    let identities = identities(&config.registries).await;
+    let identities = identities(&config.registries).await?;
     Ok(Findings { rights: count, missing_rights, admission_policy, identities })
 }
 
@@ -100,14 +100,14 @@ async fn is_allowed(client: &Client, right: &Right) -> Result<bool> {
 }
 
 /// One call for each identity, however many registries it has.
-async fn identities(registries: &[RegistrySettings]) -> Vec<Identified> {
-    let aws = &Aws::load(Clock::system(), Files::system()).await;
+async fn identities(registries: &[RegistrySettings]) -> Result<Vec<Identified>> {
+    let aws = &Aws::load(Clock::system(), Files::system()).await?;
     let registries = config::registries(registries, aws.region());
     let asked = registries.iter().map(|registry| async {
         let caller = aws.caller(&registry.source).await?;
         Some(Identified::new(&registry.name, caller))
     });
-    join_all(asked).await.into_iter().flatten().collect()
+    Ok(join_all(asked).await.into_iter().flatten().collect())
 }
 
 impl Identified {

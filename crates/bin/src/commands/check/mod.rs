@@ -34,7 +34,7 @@ pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
         None
     };
     if matches!(args.output, Output::Text) {
-        config.warnings.lines().for_each(|warning| eprintln!("warning: {warning}"));
+        eprint!("{}", config.warnings.text());
     }
     output::print(match args.output {
         Output::Json => format!("{}\n", as_json(&config, findings.as_ref())),

@@ -18,8 +18,7 @@ use crate::{
 pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let (inspection, _) = runtime()?.block_on(inspect(&args.inspect, "plan", None))?;
     let plan = Plan::of(&inspection);
-    inspection.config.warnings.lines().for_each(|warning| eprintln!("warning: {warning}"));
-    eprint!("{}", plan.warnings());
+    eprint!("{}{}", inspection.config.warnings.text(), plan.warnings());
     output::print(plan.render(args.output, args.all))
 }
 
