@@ -3,7 +3,6 @@
 use std::{process::Command, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use ecr_refresher_tests::{
     cluster::{create_namespace, document, eventually_secret},
     control_plane::ControlPlane,
@@ -151,12 +150,13 @@ async fn a_file_registry(control_plane: Arc<ControlPlane>) -> Result<()> {
     let _daemon = installation.start_ready(&aws).await?;
 
     let holds = |password: &'static str| {
-        let auth = STANDARD.encode(format!("me:{FILE_PASSWORD}-{password}"));
+        let password = format!("{FILE_PASSWORD}-{password}");
         move |secret: &_| {
             let document = document(secret)?;
             let hosts = document["auths"].as_object().context("no auths")?;
             ensure!(hosts.len() == 2, "{:?}", hosts.keys());
-            ensure!(document["auths"]["index.docker.io"]["auth"] == *auth, "another password");
+            let entry = &document["auths"]["https://index.docker.io/v1/"];
+            ensure!(entry["password"] == *password, "another password");
             Ok(())
         }
     };

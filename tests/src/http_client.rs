@@ -37,12 +37,11 @@ async fn send(address: &str, request: Request<Full<Bytes>>) -> Result<(u16, Stri
         let body = response.into_body().collect().await?.to_bytes();
         Ok((status, String::from_utf8(body.to_vec())?))
     };
+    let mut answer = std::pin::pin!(answer);
     tokio::select! {
-        answer = answer => answer,
-        // Only a connection that ends before its answer has ended comes here.
-        ended = connection => {
-            ended?;
-            anyhow::bail!("{address} closed the connection before it answered")
-        }
+        answer = &mut answer => return answer,
+        ended = connection => ended?,
     }
+    // The server has closed the connection after its answer, or before.
+    answer.await.with_context(|| format!("{address} closed the connection"))
 }

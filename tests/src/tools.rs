@@ -27,6 +27,8 @@ pub enum Tool {
     KubeControllerManager,
     /// Renders the chart.
     Helm,
+    /// A client of registries, on the library that most Go programs use.
+    Crane,
     /// Says what kubelet would send to a registry: a program of ours around kubelet's own code.
     Keyring,
     /// Gives Pods their node.
@@ -45,10 +47,8 @@ pub enum Tool {
     Socat,
     /// A registry of images.
     DockerRegistry,
-    /// A client of registries.
+    /// Another client of registries.
     Skopeo,
-    /// Another client of registries, on the library that most Go programs use.
-    Crane,
     /// Sets the wall clock of a process.
     Faketime,
     /// Builds images.
