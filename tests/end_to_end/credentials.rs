@@ -9,7 +9,7 @@ use ecr_refresher_tests::{
     fake_aws::{FakeAws, Operation, POD_IDENTITY_PATH, Verdict},
 };
 use k8s_openapi::api::core::v1::Secret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     identities::{PATIENCE, REGION, host, in_log, install},
@@ -25,6 +25,10 @@ pub(crate) fn tests() -> Vec<Scenario> {
         Scenario::new("credentials and region come from a profile", profile),
         Scenario::new("credentials come from EKS Pod Identity", pod_identity),
         Scenario::new("credentials come from the token file of a web identity", web_identity),
+        Scenario::new(
+            "a web identity needs no region but that of the registry in the config",
+            web_identity_without_region,
+        ),
         Scenario::new("credentials come from the metadata of the machine", instance_metadata),
     ]
 }
@@ -77,6 +81,21 @@ async fn web_identity(control_plane: Arc<ControlPlane>) -> Result<()> {
     Ok(())
 }
 
+async fn web_identity_without_region(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let aws = FakeAws::start().await?;
+    let folder = tempfile::tempdir()?;
+    let token = folder.path().join("token");
+    fs::write(&token, "header.claims.signature")?;
+    let registries = json!([{ "name": "main", "ecr": { "region": REGION } }]);
+    asks_for(&control_plane, &aws, "no-region", registries, |command| {
+        command
+            .env_remove("AWS_REGION")
+            .env("AWS_ROLE_ARN", ROLE)
+            .env("AWS_WEB_IDENTITY_TOKEN_FILE", &token);
+    })
+    .await
+}
+
 async fn instance_metadata(control_plane: Arc<ControlPlane>) -> Result<()> {
     let aws = FakeAws::start().await?;
     aws.serve_instance_metadata(ROLE);
@@ -96,9 +115,19 @@ async fn asks_as(
     name: &str,
     link: impl FnOnce(&mut Command),
 ) -> Result<()> {
+    asks_for(control_plane, aws, name, json!([{ "name": "main", "ecr": {} }]), link).await
+}
+
+/// The same for the registries of a config.
+async fn asks_for(
+    control_plane: &Arc<ControlPlane>,
+    aws: &FakeAws,
+    name: &str,
+    registries: Value,
+    link: impl FnOnce(&mut Command),
+) -> Result<()> {
     let client = control_plane.admin_client();
     create_namespace(&client, &format!("{name}-a"), &[]).await?;
-    let registries = json!([{ "name": "main", "ecr": {} }]);
     let installation = install(control_plane, name, registries).await?;
     let mut command = installation.command(aws)?;
     command

@@ -2,7 +2,7 @@
 
 use std::{process::Command, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use ecr_refresher_tests::{
     cluster::{create_namespace, document, eventually_secret},
     control_plane::ControlPlane,
@@ -25,6 +25,7 @@ pub(crate) fn tests() -> Vec<Scenario> {
         Scenario::new("on SIGTERM it ends with exit code 0", sigterm),
         Scenario::new("a port in use ends it with exit code 1 and the reason", port_in_use),
         Scenario::new("a wrong config ends it with exit code 2 and every place", wrong_config),
+        Scenario::new("check warns about FIPS hosts where ECR has no FIPS endpoint", warned),
         Scenario::new(
             "a variable overrides a key, and is named when it is wrong",
             variables_override,
@@ -104,6 +105,34 @@ async fn wrong_config(_: Arc<ControlPlane>) -> Result<()> {
     let result: Value = serde_json::from_slice(&json.stdout)?;
     ensure!(json.status.code() == Some(2) && result["valid"] == false, "{result}");
     ensure!(result["problems"][1]["line"] == 4, "{result}");
+    Ok(())
+}
+
+async fn warned(_: Arc<ControlPlane>) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("config.yaml");
+    let ecr = "{ region: eu-west-1, variants: [standard, fips] }";
+    let text = format!(
+        "registries: [{{ name: main, ecr: {ecr} }}]\nsecrets: [{{ name: a, namespaces: [a] }}]\n"
+    );
+    std::fs::write(&path, text)?;
+    let check = |format: &str| -> Result<String> {
+        let mut command = Command::new(daemon::program()?);
+        let output = command.args(["check", "-o", format, "--config"]).arg(&path).output()?;
+        ensure!(output.status.code() == Some(0), "{}", output.status);
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let warning = "ECR has no FIPS endpoint in the region `eu-west-1`";
+    let text = check("text")?;
+    let line = format!("warning: {}:1:", path.display());
+    let warned = text.lines().any(|it| it.starts_with(&line) && it.contains(warning));
+    ensure!(warned, "{text}");
+    let result: Value = serde_json::from_str(&check("json")?)?;
+    let [found] = &result["warnings"].as_array().context("no warnings")?[..] else {
+        bail!("{result}")
+    };
+    ensure!(found["line"] == 1 && result["valid"] == true, "{result}");
+    ensure!(found["message"].as_str().is_some_and(|it| it.starts_with(warning)), "{result}");
     Ok(())
 }
 

@@ -30,8 +30,8 @@ async fn fallen_silent(control_plane: Arc<ControlPlane>) -> Result<()> {
     let config = json!({
         "registries": [{ "name": "main", "ecr": { "region": "eu-west-1" } }],
         "secrets": [{ "name": "silent-pull", "namespaces": ["silent-?"] }],
-        // A leader whose Lease is on a silent connection too may lose it, and then watches anew.
-        "leaderElection": { "enabled": false },
+        // A leader that loses its Lease, which is on a silent connection too, would watch anew.
+        "leaderElection": { "leaseDuration": "3m", "renewDeadline": "2m" },
     });
     let installation = Installation::new(&control_plane, "silent", config).await?;
     let (installation, proxy) = installation.through_proxy().await?;

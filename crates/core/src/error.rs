@@ -26,6 +26,10 @@ pub enum Reason {
     NoCredentials,
     /// Neither the config nor the AWS SDK's chain names a region.
     NoRegion,
+    /// The region is not enabled for the account.
+    RegionDisabled,
+    /// The settings of the endpoint contradict each other.
+    InvalidEndpoint,
     /// The endpoint could not be reached.
     Network,
     /// The endpoint did not answer in time.

@@ -27,7 +27,7 @@ use std::{
 
 use ecr_refresher_core::{
     Files,
-    ecr::{EcrPublicSettings, EcrSettings},
+    ecr::{EcrDefaults, EcrPublicSettings, EcrSettings},
     tokens::Registry,
 };
 use ecr_refresher_sync::desired::settings::{PullSecret, Settings};
@@ -87,15 +87,12 @@ pub(crate) struct RegistrySettings {
     pub(crate) source: SourceSettings,
 }
 
-/// The registries that settings describe, of which those without a region are in `default_region`.
-pub(crate) fn registries(
-    settings: &[RegistrySettings],
-    default_region: Option<&str>,
-) -> Vec<Registry> {
+/// The registries that settings describe. What they leave out is as the defaults say.
+pub(crate) fn registries(settings: &[RegistrySettings], defaults: &EcrDefaults) -> Vec<Registry> {
     let registry = |RegistrySettings { name, source }: &RegistrySettings| {
         let name = Arc::clone(name);
         match source.clone() {
-            SourceSettings::Ecr(settings) => Registry::ecr(name, settings, default_region),
+            SourceSettings::Ecr(settings) => Registry::ecr(name, settings, defaults),
             SourceSettings::EcrPublic(settings) => Registry::ecr_public(name, settings),
             SourceSettings::File(path) => Registry::file(name, path),
         }

@@ -84,8 +84,9 @@ pub(super) struct RawEcr {
     #[serde(default)]
     #[schemars(extend("default" = ["standard"]))]
     pub(super) variants: Vec<Choice<Variant>>,
-    /// The role to assume; by default none.
-    pub(super) assume_role: Option<RawAssumeRole>,
+    /// The role to assume, or a list of roles, each assumed with the session of the one before; by default
+    /// none.
+    pub(super) assume_role: Option<RawRoles>,
     /// A folder with the files `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (and
     /// `AWS_SESSION_TOKEN`), read for each token; by default the AWS SDK's credentials chain.
     pub(super) credentials_directory: Option<Unchecked<CredentialsDirectory>>,
@@ -96,23 +97,34 @@ pub(super) struct RawEcr {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawEcrPublic {
-    /// The role to assume; by default none.
-    pub(super) assume_role: Option<RawAssumeRole>,
+    /// The role to assume, or a list of roles, each assumed with the session of the one before; by default
+    /// none.
+    pub(super) assume_role: Option<RawRoles>,
     /// A folder of key files, as for `ecr`; by default whatever the AWS SDK finds.
     pub(super) credentials_directory: Option<Unchecked<CredentialsDirectory>>,
     /// By default that of us-east-1.
     pub(super) endpoint_url: Option<Unchecked<EndpointUrl>>,
 }
 
+/// Roles to assume; a mapping is short for a list of one.
+#[derive(Debug)]
+pub(super) struct RawRoles {
+    pub(super) roles: Vec<RawRole>,
+    /// Whether it was a list, so that each role has its location at its index.
+    pub(super) is_list: bool,
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct RawAssumeRole {
+pub(super) struct RawRole {
     /// Such as `arn:aws:iam::123456789012:role/puller`.
     pub(super) role_arn: Unchecked<RoleArn>,
     /// The `sts:ExternalId` that the role's trust policy requires; by default none.
     pub(super) external_id: Option<Unchecked<ExternalId>>,
     /// The session name in AWS's logs.
     pub(super) session_name: Option<Unchecked<SessionName>>,
+    /// The region in which STS is asked for the role; by default `AWS_REGION`, or else the registry's.
+    pub(super) region: Option<Unchecked<Region>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -298,5 +310,43 @@ impl<'de> Visitor<'de> for NamespacesVisitor {
         let map = NamespacesMap::deserialize(MapAccessDeserializer::new(entries))?;
         let NamespacesMap { allow, deny, selector } = map;
         Ok(RawNamespaces { allow, deny, selector, is_list: false })
+    }
+}
+
+/// By hand for the same reason.
+impl<'de> Deserialize<'de> for RawRoles {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RolesVisitor)
+    }
+}
+
+impl JsonSchema for RawRoles {
+    fn schema_name() -> Cow<'static, str> {
+        "Roles".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let role = generator.subschema_for::<RawRole>();
+        json_schema!({ "anyOf": [role, { "type": "array", "items": role, "minItems": 1 }] })
+    }
+}
+
+struct RolesVisitor;
+
+impl<'de> Visitor<'de> for RolesVisitor {
+    type Value = RawRoles;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a mapping with `roleArn`, or a list of them")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<RawRoles, A::Error> {
+        let roles = Deserialize::deserialize(SeqAccessDeserializer::new(items))?;
+        Ok(RawRoles { roles, is_list: true })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<RawRoles, A::Error> {
+        let role = RawRole::deserialize(MapAccessDeserializer::new(entries))?;
+        Ok(RawRoles { roles: vec![role], is_list: false })
     }
 }

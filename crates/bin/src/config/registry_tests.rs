@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ecr_refresher_core::ecr::Variant;
+use ecr_refresher_core::ecr::{EcrDefaults, Variant};
 use figment::providers::Env;
 
 use super::{Config, ConfigError, SourceSettings, parse, registries};
@@ -35,7 +35,7 @@ fn all_settings_of_a_private_registry_are_read() {
     let config = parse_kind(kind).unwrap();
     let SourceSettings::Ecr(ecr) = &config.registries[0].source else { panic!("it is private") };
     assert_eq!(ecr.variants, [Variant::Fips, Variant::DualStack]);
-    let role = ecr.identity.assume_role.as_ref().unwrap();
+    let [role] = &ecr.identity.roles[..] else { panic!("it is one role") };
     assert_eq!((role.arn.account(), &*role.session_name), ("111111111111", "ecr-refresher"));
     assert_eq!(role.external_id.as_deref(), Some("a:b"));
     let directory = ecr.identity.credentials_directory.as_deref();
@@ -101,6 +101,68 @@ fn an_invalid_role_is_reported_with_its_location() {
 }
 
 #[test]
+fn a_chain_of_roles_is_a_list_in_its_order() {
+    let kind = "ecr: { region: eu-west-1, assumeRole: [\
+                { roleArn: \"arn:aws:iam::111111111111:role/hub\", region: us-east-1 }, \
+                { roleArn: \"arn:aws:iam::222222222222:role/puller\", externalId: abc }] }";
+    let config = parse_kind(kind).unwrap();
+    let SourceSettings::Ecr(ecr) = &config.registries[0].source else { panic!("it is private") };
+    let [hub, puller] = &ecr.identity.roles[..] else { panic!("there are two") };
+    assert_eq!((hub.arn.account(), hub.region.as_deref()), ("111111111111", Some("us-east-1")));
+    assert_eq!((puller.arn.account(), puller.region.as_deref()), ("222222222222", None));
+    assert_eq!(puller.external_id.as_deref(), Some("abc"));
+    assert!(parse_kind(&kind.replace("ecr: { region: eu-west-1,", "ecrPublic: {")).is_ok());
+}
+
+#[test]
+fn an_invalid_role_of_a_chain_is_reported_with_its_location() {
+    let chain = |before: &str, role: &str| {
+        let first = "roleArn: \"arn:aws:iam::111111111111:role/hub\"";
+        problem(&format!("ecr: {{ {before}assumeRole: [{{ {first} }}, {{ {role} }}] }}"))
+    };
+    let other = "roleArn: \"arn:aws-cn:iam::222222222222:role/puller\"";
+    for (before, role, expected) in [
+        (
+            "",
+            "roleArn: \"arn:aws:iam::12:role/puller\"",
+            "config.yaml:4:78: `arn:aws:iam::12:role/",
+        ),
+        ("", "externalId: abc", "config.yaml:4:76: `roleArn` is missing"),
+        ("", "regoin: a", "config.yaml:4:78: unknown key `regoin`"),
+        ("", other, "in the partition `aws-cn`, but the role before it is in `aws`"),
+        ("region: eu-west-1, ", other, "but the region `eu-west-1` is in `aws`"),
+        (
+            "",
+            "roleArn: \"arn:aws:iam::222222222222:role/puller\", region: cn-north-1",
+            "the region `cn-north-1` is in the partition `aws-cn`, but the role is in `aws`",
+        ),
+    ] {
+        let problem = chain(before, role);
+        assert!(problem.contains(expected), "{problem}");
+    }
+    let problem = problem("ecr: { assumeRole: [] }");
+    assert!(problem.starts_with("config.yaml:4:12: the list of roles is empty"), "{problem}");
+}
+
+#[test]
+fn fips_hosts_where_ecr_has_no_fips_endpoint_are_warned_about() {
+    let warnings = |region: &str| {
+        let kind = format!("ecr: {{ region: {region}, variants: [standard, fips] }}");
+        let config = parse_kind(&kind).unwrap();
+        config.warnings.lines().collect::<Vec<_>>()
+    };
+    for region in ["us-east-1", "us-west-2", "us-gov-east-1"] {
+        assert!(warnings(region).is_empty(), "{region}");
+    }
+    for region in ["eu-west-1", "ca-central-1", "cn-north-1"] {
+        let [warning] = &warnings(region)[..] else { panic!("{region}") };
+        let expected = format!("ECR has no FIPS endpoint in the region `{region}`");
+        assert!(warning.starts_with("config.yaml:4:") && warning.contains(&expected), "{warning}");
+    }
+    assert!(parse_kind("ecr: { variants: [fips] }").unwrap().warnings.list().is_empty());
+}
+
+#[test]
 fn a_credentials_directory_has_an_absolute_path() {
     let problem = problem("ecr: { credentialsDirectory: secrets }");
     assert!(
@@ -111,7 +173,8 @@ fn a_credentials_directory_has_an_absolute_path() {
 
 #[test]
 fn registries_with_different_settings_differ() {
-    let registry = |kind| registries(&parse_kind(kind).unwrap().registries, None).remove(0);
+    let registry =
+        |kind| registries(&parse_kind(kind).unwrap().registries, &EcrDefaults::default()).remove(0);
     let plain = registry("ecr: {}");
     for other in ["ecr: { variants: [fips] }", "ecr: { credentialsDirectory: /a }", "ecrPublic: {}"]
     {

@@ -84,6 +84,8 @@ fn a_wrong_shape_is_refused() {
         ("/registries/0/ecr/accounts", json!([123_456_789_012_u64])),
         ("/registries/0/ecr/variants", json!(["dualstack"])),
         ("/registries/0/ecr/assumeRole", json!({ "externalId": "abc" })),
+        ("/registries/0/ecr/assumeRole", json!([])),
+        ("/registries/0/ecr/assumeRole", json!([{ "externalId": "abc" }])),
         ("/secrets", json!([])),
         ("/secrets/0", json!({ "name": "ecr-pull" })),
         ("/secrets/0", json!({ "namespaces": ["*"] })),
@@ -148,6 +150,11 @@ fn texts_and_numbers_are_refused_by_the_schema_as_by_the_program() {
             "/registries/0/ecr/assumeRole/sessionName",
             json!(["a@b", long("a", 64)]),
             json!(["a", "a:b", long("a", 65)]),
+        ),
+        (
+            "/registries/0/ecr/assumeRole",
+            json!([[{ "roleArn": role("role/a") }, { "roleArn": role("role/b"), "region": "us-east-1" }]]),
+            json!([[], ["a"], [{ "roleArn": "a" }], [{ "roleArn": role("role/a"), "region": "EU" }]]),
         ),
         ("/registries/0/ecr/credentialsDirectory", json!(["/", "/a/b"]), json!(["a/b", ""])),
         (
@@ -290,6 +297,11 @@ fn spell_out(schema: &Value, config: &mut Value) {
     if let Value::Array(items) = config {
         for item in items.iter_mut() {
             spell_out(&schema["items"], item);
+        }
+    }
+    for choice in schema["anyOf"].as_array().into_iter().flatten() {
+        if choice["type"] == "object" || choice.get("anyOf").is_some() {
+            spell_out(choice, config);
         }
     }
     let Value::Object(map) = config else { return };

@@ -43,7 +43,7 @@ fn a_hundred_accounts_in_three_variants_are_accepted() {
     let warnings = warnings(&all);
     let expected = "the pull Secret `ecr-pull` may be too large: 400 hosts x 4.16 KiB = 1.63 MiB, a \
                     Secret holds 1 MiB; ";
-    assert!(matches!(&warnings[..], [one] if one.contains(expected)), "{warnings:?}");
+    assert!(warnings.iter().any(|it| it.contains(expected)), "{warnings:?}");
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl Tokens {
 
     fn follow_config(&mut self) {
         let config = Arc::clone(&self.config.borrow_and_update());
-        let registries = registries(&config.registries, self.aws.region());
+        let registries = registries(&config.registries, &self.aws.ecr_defaults());
         self.aws.retain(registries.iter().map(|registry| &registry.source));
         for registry in &registries {
             self.metrics.announce(&registry.name);

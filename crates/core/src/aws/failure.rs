@@ -1,14 +1,15 @@
 //! Failed AWS calls: a reason for the metric, and a message for the operator.
 
-use std::{error::Error, time::Duration};
+use std::{borrow::Cow, error::Error, time::Duration};
 
+use aws_config::{Region, SdkConfig};
 use aws_sdk_ecr::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
 };
 
 use super::denial::Denial;
-use crate::{ErrorChain, FetchError, Reason, shorten};
+use crate::{ErrorChain, FetchError, Reason, ecr::has_fips, shorten};
 
 /// An AWS call.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) resource: &'a str,
     /// The ARN of the caller, if it is known.
     pub(crate) identity: Option<&'a str>,
+    /// The settings of the client.
+    pub(crate) sdk: &'a SdkConfig,
 }
 
 impl Asked<'_> {
@@ -41,7 +44,12 @@ impl Asked<'_> {
                 // The first words of the SDK's own error say only that something failed.
                 let causes = other.source().map(|cause| shorten(&ErrorChain(cause).to_string()));
                 let causes = causes.unwrap_or_else(|| "no answer".to_owned());
-                self.failed(Reason::Network, &format!("could not be reached: {causes}"))
+                match unsendable(&causes) {
+                    Some(reason) => self.failed(reason, &format!("was not called: {causes}")),
+                    None => {
+                        self.failed(Reason::Network, &format!("could not be reached: {causes}"))
+                    }
+                }
             }
         }
     }
@@ -93,13 +101,66 @@ impl Asked<'_> {
     }
 
     fn failed(&self, reason: Reason, what: &str) -> FetchError {
-        FetchError::new(reason, format!("{} {what}; {}", self.service, remedy(reason)))
+        FetchError::new(reason, format!("{} {what}; {}", self.service, self.remedy(reason)))
+    }
+
+    fn remedy(&self, reason: Reason) -> Cow<'static, str> {
+        let region = self.sdk.region().map_or("the region", Region::as_ref);
+        let text = match reason {
+            Reason::Throttled => {
+                "retrying with increasing delay; find out what else calls AWS in this account"
+            }
+            Reason::ExpiredCredentials => {
+                "renew the AWS credentials, check the clock, and that the region is enabled for the account"
+            }
+            Reason::NoRegion => NO_REGION,
+            Reason::RegionDisabled => {
+                return format!(
+                    "enable {region} for the account, or call STS in another region: set \
+                     `assumeRole.region`, or AWS_REGION in the environment"
+                )
+                .into();
+            }
+            Reason::InvalidEndpoint => {
+                "the endpoint is set in several ways: use `endpointUrl` or AWS_ENDPOINT_URL, or else \
+                 AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT, and only where the partition has \
+                 such endpoints"
+            }
+            Reason::Network if self.sdk.use_fips() == Some(true) && !has_fips(region) => {
+                return format!("{region} has no FIPS endpoint: unset AWS_USE_FIPS_ENDPOINT")
+                    .into();
+            }
+            Reason::Network => "check DNS, egress rules, HTTPS_PROXY and NO_PROXY",
+            Reason::Timeout => "retrying; check egress rules and HTTPS_PROXY",
+            Reason::Internal => "retrying; report it with the place in the log",
+            Reason::ServerError => "retrying; see the AWS Health Dashboard if this lasts",
+            _ => "check `endpointUrl`, AWS_ENDPOINT_URL and any proxy",
+        };
+        text.into()
+    }
+}
+
+/// The remedy for a missing region.
+pub(crate) const NO_REGION: &str =
+    "set `ecr.region` for the registry in the config, or AWS_REGION in the environment";
+
+/// Why the SDK sends nothing, by the words of its endpoint rules, which are the same for all services
+/// (`config/endpoint.rs` of the SDK's crates), and of its signer, for an endpoint that needs no region.
+fn unsendable(causes: &str) -> Option<Reason> {
+    let has = |words: &str| causes.contains(words);
+    if has("Missing Region") || has("missing signing region") {
+        Some(Reason::NoRegion)
+    } else if has("custom endpoint") || has("partition does not support") || has("valid URI") {
+        Some(Reason::InvalidEndpoint)
+    } else {
+        None
     }
 }
 
 fn reason_of(code: &str, status: u16) -> Reason {
     match code {
         "AccessDeniedException" | "AccessDenied" => Reason::AccessDenied,
+        "RegionDisabledException" | "OptInRequired" => Reason::RegionDisabled,
         "ThrottlingException"
         | "ThrottleException"
         | "Throttling"
@@ -119,32 +180,25 @@ fn reason_of(code: &str, status: u16) -> Reason {
     }
 }
 
-fn remedy(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Throttled => {
-            "retrying with increasing delay; find out what else calls AWS in this account"
-        }
-        Reason::ExpiredCredentials => "renew the AWS credentials, and check the clock",
-        Reason::Network => "check DNS, egress rules, HTTPS_PROXY and NO_PROXY",
-        Reason::Timeout => "retrying; check egress rules and HTTPS_PROXY",
-        Reason::Internal => "retrying; report it with the place in the log",
-        Reason::ServerError => "retrying; see the AWS Health Dashboard if this lasts",
-        _ => "check `endpointUrl`, AWS_ENDPOINT_URL and any proxy",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use strum::VariantArray;
 
     use super::*;
 
-    const ECR: Asked<'static> = Asked {
-        service: "ECR",
-        actions: "ecr:GetAuthorizationToken",
-        resource: "*",
-        identity: Some("arn:aws:iam::123456789012:user/known"),
-    };
+    fn ecr(sdk: &SdkConfig) -> Asked<'_> {
+        Asked {
+            service: "ECR",
+            actions: "ecr:GetAuthorizationToken",
+            resource: "*",
+            identity: Some("arn:aws:iam::123456789012:user/known"),
+            sdk,
+        }
+    }
+
+    fn sdk() -> SdkConfig {
+        SdkConfig::builder().region(Region::new("eu-west-1")).build()
+    }
 
     #[test]
     fn every_code_has_its_reason() {
@@ -160,7 +214,7 @@ mod tests {
     fn a_denial_names_the_action_and_the_arn_of_the_caller() {
         let said = "User: arn:aws:iam::123456789012:user/a is not authorized to perform: \
                     ecr:GetAuthorizationToken on resource: * because no policy allows it";
-        let message = ECR.denied("answered", said).message;
+        let message = ecr(&sdk()).denied("answered", said).message;
         assert!(
             message.ends_with(
                 "; allow arn:aws:iam::123456789012:user/a ecr:GetAuthorizationToken on *"
@@ -171,7 +225,8 @@ mod tests {
 
     #[test]
     fn a_denial_with_another_text_names_the_known_identity() {
-        let message = ECR.denied("answered", "no").message;
+        let sdk = sdk();
+        let message = ecr(&sdk).denied("answered", "no").message;
         assert!(
             message.ends_with(
                 "; allow arn:aws:iam::123456789012:user/known ecr:GetAuthorizationToken on *"
@@ -179,8 +234,8 @@ mod tests {
             "{message}"
         );
         let role = "arn:aws:iam::123456789012:role/r";
-        let asked =
-            Asked { service: "STS", actions: "sts:AssumeRole", resource: role, identity: None };
+        let actions = "sts:AssumeRole";
+        let asked = Asked { service: "STS", actions, resource: role, identity: None, sdk: &sdk };
         let message = asked.denied("answered", "").message;
         assert!(
             message.contains("allow this identity sts:AssumeRole on arn:aws:iam::123456789012:role/r, have the role's trust policy"),
@@ -191,7 +246,43 @@ mod tests {
     #[test]
     fn every_reason_has_a_remedy() {
         for &reason in Reason::VARIANTS {
-            assert!(!remedy(reason).is_empty());
+            assert!(!ecr(&sdk()).remedy(reason).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_region_that_is_not_enabled_is_named() {
+        assert_eq!(reason_of("RegionDisabledException", 403), Reason::RegionDisabled);
+        let remedy = ecr(&sdk()).remedy(Reason::RegionDisabled).into_owned();
+        assert!(remedy.starts_with("enable eu-west-1 for the account"), "{remedy}");
+        assert!(remedy.contains("`assumeRole.region`"), "{remedy}");
+    }
+
+    #[test]
+    fn a_fips_endpoint_that_does_not_exist_is_the_cause_of_an_unknown_name() {
+        let sdk = sdk().to_builder().use_fips(true).build();
+        let remedy = ecr(&sdk).remedy(Reason::Network);
+        assert_eq!(remedy, "eu-west-1 has no FIPS endpoint: unset AWS_USE_FIPS_ENDPOINT");
+        let sdk = sdk.to_builder().region(Region::new("us-gov-west-1")).build();
+        assert!(ecr(&sdk).remedy(Reason::Network).starts_with("check DNS"));
+    }
+
+    #[test]
+    fn what_the_sdk_does_not_send_is_no_fault_of_the_network() {
+        for (causes, expected) in [
+            ("Invalid Configuration: Missing Region", Some(Reason::NoRegion)),
+            ("missing signing region", Some(Reason::NoRegion)),
+            (
+                "Invalid Configuration: FIPS and custom endpoint are not supported",
+                Some(Reason::InvalidEndpoint),
+            ),
+            (
+                "DualStack is enabled but this partition does not support DualStack",
+                Some(Reason::InvalidEndpoint),
+            ),
+            ("dns error: failed to lookup address information", None),
+        ] {
+            assert_eq!(unsendable(causes), expected, "{causes}");
         }
     }
 }

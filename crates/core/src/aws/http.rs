@@ -19,6 +19,7 @@ use aws_smithy_runtime_api::client::{
 };
 use http::Uri;
 
+use super::resolver::Resolver;
 use crate::proxies::Proxies;
 
 /// A client that uses the proxies of the environment, and trusts the authorities of `trust`.
@@ -41,8 +42,8 @@ fn build(proxy: fn() -> ProxyConfig, context: Option<TlsContext>) -> SharedHttpC
         }
         let builder = builder.tls_provider(Provider::Rustls(CryptoMode::Ring));
         match context.clone() {
-            Some(context) => builder.tls_context(context).build(),
-            None => builder.build(),
+            Some(context) => builder.tls_context(context).build_with_resolver(Resolver),
+            None => builder.build_with_resolver(Resolver),
         }
     })
 }

@@ -1,70 +1,25 @@
-//! The AWS identity used for calls, and its renewal when AWS no longer accepts it.
+//! The AWS identity used for calls.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use aws_config::{Region, SdkConfig};
-use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use tokio::sync::OnceCell;
 use tracing::{info, warn};
 
-use super::{
-    RoleSettings, directory,
-    failure::Asked,
-    held::{Held, is_same},
-    role,
-    sdk_chain::Chain,
-};
-use crate::{FetchError, Reason, clock::Clock};
-
-/// Where base credentials come from.
-#[derive(Debug)]
-pub(super) enum Origin {
-    /// The AWS SDK's chain.
-    Chain(Arc<Chain>),
-    /// A folder of key files. They are small and local, so they are read whenever they are needed.
-    Directory(PathBuf),
-}
-
-/// The credentials of the process. All roles that are assumed with them share them.
-#[derive(Debug)]
-pub(super) struct Base {
-    origin: Origin,
-    held: Held,
-}
-
-impl Base {
-    pub(super) fn new(origin: Origin, clock: Clock) -> Self {
-        Self { origin, held: Held::new(clock) }
-    }
-
-    async fn credentials(&self) -> Result<Credentials, FetchError> {
-        match &self.origin {
-            Origin::Chain(chain) => {
-                if chain.follow_files().await {
-                    self.held.clear().await;
-                }
-                self.held.get_or(chain.resolve()).await
-            }
-            Origin::Directory(directory) => directory::read(directory),
-        }
-    }
-}
+use super::{failure::Asked, principal::Principal, signed};
+use crate::{FetchError, Reason};
 
 /// One AWS identity in one region.
 #[derive(Debug)]
 pub(crate) struct Identity {
     /// The settings that all clients share, with the region, without credentials.
     sdk: SdkConfig,
-    base: Arc<Base>,
-    role: Option<RoleSettings>,
-    session: Held,
-    clock: Clock,
+    /// The same for STS, which may be asked in another region.
+    sts: SdkConfig,
+    principal: Arc<Principal>,
     introduced: AtomicBool,
     caller: OnceCell<Caller>,
 }
@@ -93,22 +48,9 @@ impl Caller {
 }
 
 impl Identity {
-    pub(super) fn new(
-        sdk: &SdkConfig,
-        region: Option<Region>,
-        base: Arc<Base>,
-        role: Option<RoleSettings>,
-        clock: Clock,
-    ) -> Self {
-        Self {
-            sdk: sdk.to_builder().region(region).build(),
-            base,
-            role,
-            session: Held::new(clock.clone()),
-            clock,
-            introduced: AtomicBool::new(false),
-            caller: OnceCell::new(),
-        }
+    pub(super) fn new(sdk: SdkConfig, sts: SdkConfig, principal: Arc<Principal>) -> Self {
+        let (introduced, caller) = (AtomicBool::new(false), OnceCell::new());
+        Self { sdk, sts, principal, introduced, caller }
     }
 
     /// The region of the calls; `None` when neither the config nor the AWS SDK's chain has one.
@@ -121,8 +63,7 @@ impl Identity {
         self.caller.get().map(|caller| caller.arn.as_str())
     }
 
-    /// Calls AWS. If it returns that the credentials are expired or unknown, and there are others by
-    /// now, calls once more with those.
+    /// Calls AWS in the region, with credentials that it accepts as far as there are any.
     ///
     /// # Errors
     /// When there are no credentials, and as `call` does.
@@ -130,17 +71,7 @@ impl Identity {
     where
         F: Future<Output = Result<T, FetchError>>,
     {
-        let credentials = self.credentials().await?;
-        let outcome = call(self.with(&credentials)).await;
-        match outcome {
-            Err(error) if error.reason == Reason::ExpiredCredentials => {
-                match self.instead_of(&credentials).await {
-                    Some(others) => call(self.with(&others)).await,
-                    None => Err(error),
-                }
-            }
-            outcome => outcome,
-        }
+        self.principal.call(|credentials| call(signed(&self.sdk, credentials))).await
     }
 
     /// Logs the identity as AWS knows it, once.
@@ -171,51 +102,14 @@ impl Identity {
             actions: "sts:GetCallerIdentity",
             resource: "*",
             identity: None,
+            sdk: &self.sts,
         };
-        let caller = self
-            .call(|sdk| async move {
-                let reply = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await;
-                reply.map_err(|error| asked.describe(&error))
-            })
-            .await?;
+        let call = |credentials| async {
+            let sts = aws_sdk_sts::Client::new(&signed(&self.sts, credentials));
+            sts.get_caller_identity().send().await.map_err(|error| asked.describe(&error))
+        };
+        let caller = self.principal.call(call).await?;
         Caller::new(caller.arn, caller.account)
-    }
-
-    async fn credentials(&self) -> Result<Credentials, FetchError> {
-        match &self.role {
-            Some(role) => self.session.get_or(self.assume(role)).await,
-            None => self.base.credentials().await,
-        }
-    }
-
-    /// Others than those that AWS has refused, if there are any.
-    async fn instead_of(&self, refused: &Credentials) -> Option<Credentials> {
-        self.session.forget(refused).await;
-        self.base.held.forget(refused).await;
-        let others = self.credentials().await.ok()?;
-        (!is_same(&others, refused)).then_some(others)
-    }
-
-    /// Begins a session of the role. AWS may no longer accept the base credentials, because they were
-    /// replaced.
-    async fn assume(&self, role: &RoleSettings) -> Result<Credentials, FetchError> {
-        let base = self.base.credentials().await?;
-        match role::assume(&self.with(&base), role, &self.clock).await {
-            Err(error) if error.reason == Reason::ExpiredCredentials => {
-                self.base.held.forget(&base).await;
-                let others = self.base.credentials().await.ok();
-                match others.filter(|others| !is_same(others, &base)) {
-                    Some(others) => role::assume(&self.with(&others), role, &self.clock).await,
-                    None => Err(error),
-                }
-            }
-            outcome => outcome,
-        }
-    }
-
-    fn with(&self, credentials: &Credentials) -> SdkConfig {
-        let provider = SharedCredentialsProvider::new(credentials.clone());
-        self.sdk.to_builder().credentials_provider(provider).build()
     }
 }
 

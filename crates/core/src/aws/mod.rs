@@ -7,6 +7,8 @@ mod held;
 mod http;
 mod identity;
 mod keys;
+mod principal;
+mod resolver;
 mod role;
 mod sdk_chain;
 mod settings;
@@ -15,29 +17,35 @@ mod trust;
 use std::{
     collections::HashMap,
     hash::Hash,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::{Duration, SystemTime},
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_ecr::config::IdentityCache;
 use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::service_config::ServiceConfigKey;
 
 pub use self::settings::{
     IdentitySettings, RoleArn, RoleSettings, is_external_id, is_session_name,
 };
-pub(crate) use self::{failure::Asked, identity::Identity};
+pub(crate) use self::{
+    failure::{Asked, NO_REGION},
+    identity::Identity,
+};
 pub use self::{identity::Caller, trust::BundleError};
 use self::{
-    identity::{Base, Origin},
+    principal::{Origin, Principal},
+    role::Role,
     sdk_chain::Chain,
+    settings::sts_region,
 };
 use crate::{
     Files,
     clock::Clock,
+    ecr::EcrDefaults,
     proxies::{Proxies, ProxyError},
 };
 
@@ -49,12 +57,12 @@ pub struct Aws(Arc<Shared>);
 struct Shared {
     /// The settings that all clients share, without credentials.
     sdk: SdkConfig,
-    /// The AWS SDK's chain of credentials.
-    chain: Arc<Chain>,
+    /// Whether these are the environment's, and its chain of credentials can be loaded for any region.
+    of_environment: bool,
     clock: Clock,
     files: Files,
-    /// The base credentials in use, each of them once.
-    bases: InUse<Option<PathBuf>, Base>,
+    /// The principals in use, each of them once, with the region in which STS is asked by default.
+    principals: InUse<IdentityKey, Principal>,
     /// The identities of the config, with their sessions.
     identities: Mutex<HashMap<IdentityKey, Arc<Identity>>>,
 }
@@ -81,8 +89,8 @@ impl Aws {
     /// When the environment names a proxy or a bundle of certificates that cannot be used.
     pub async fn load(clock: Clock, files: Files) -> Result<Self, EnvironmentError> {
         let client = http::client(trust::store(&files)?, Proxies::from_env()?);
-        let (chain, sdk) = Chain::load(clock.clone(), client).await;
-        Ok(Self::new(sdk, chain, clock, files))
+        let sdk = loader(&clock, client).load().await;
+        Ok(Self::new(sdk, true, clock, files))
     }
 
     /// An AWS that is reached by an HTTP client, with the region and the credentials of `sdk`.
@@ -107,19 +115,35 @@ impl Aws {
             ))
             .time_source(SdkTime(clock.clone()))
             .build();
-        let chain = Chain::fixed(sdk.credentials_provider());
-        Self::new(sdk, chain, clock, files)
+        Self::new(sdk, false, clock, files)
     }
 
-    fn new(sdk: SdkConfig, chain: Chain, clock: Clock, files: Files) -> Self {
-        let chain = Arc::new(chain);
-        let (bases, identities) = (InUse::default(), Mutex::default());
-        Self(Arc::new(Shared { sdk, chain, clock, files, bases, identities }))
+    fn new(sdk: SdkConfig, of_environment: bool, clock: Clock, files: Files) -> Self {
+        let (principals, identities) = (InUse::default(), Mutex::default());
+        Self(Arc::new(Shared { sdk, of_environment, clock, files, principals, identities }))
+    }
+
+    /// What the environment or the profile says of ECR's API.
+    #[must_use]
+    pub fn ecr_defaults(&self) -> EcrDefaults {
+        let sdk = &self.0.sdk;
+        let of_ecr = ServiceConfigKey::builder()
+            .service_id("ECR")
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build()
+            .ok()
+            .and_then(|key| sdk.service_config()?.load_config(key));
+        EcrDefaults {
+            region: self.region().map(str::to_owned),
+            own_endpoint: sdk.endpoint_url().is_some() || of_ecr.is_some(),
+            fips: sdk.use_fips() == Some(true),
+            dual_stack: sdk.use_dual_stack() == Some(true),
+        }
     }
 
     /// The region of the environment or the profile.
-    #[must_use]
-    pub fn region(&self) -> Option<&str> {
+    fn region(&self) -> Option<&str> {
         self.0.sdk.region().map(Region::as_ref)
     }
 
@@ -132,18 +156,12 @@ impl Aws {
         let shared = &self.0;
         let mut identities = shared.identities.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
-            let directory = &settings.credentials_directory;
-            let base = shared.bases.get_or(directory.clone(), || {
-                let origin = match directory {
-                    Some(directory) => Origin::Directory(directory.clone()),
-                    None => Origin::Chain(Arc::clone(&shared.chain)),
-                };
-                Base::new(origin, shared.clock.clone())
-            });
-            let region = region.map(|region| Region::new(region.to_owned()));
-            let region = region.or_else(|| shared.sdk.region().cloned());
-            let role = settings.assume_role.clone();
-            Arc::new(Identity::new(&shared.sdk, region, base, role, shared.clock.clone()))
+            let region = region.or(self.region());
+            let sts = sts_region(self.region(), region);
+            let principal = shared.principal(settings, sts);
+            let of_role = settings.roles.last().and_then(|role| role.region.as_deref());
+            let (sdk, sts) = (shared.in_region(region), shared.in_region(of_role.or(sts)));
+            Arc::new(Identity::new(sdk, sts, principal))
         };
         let key = (settings.clone(), region.map(str::to_owned));
         Arc::clone(identities.entry(key).or_insert_with(make))
@@ -162,6 +180,55 @@ impl Aws {
     pub(crate) fn files(&self) -> &Files {
         &self.0.files
     }
+}
+
+impl Shared {
+    /// The principal of these settings: the last role, which is assumed with the role before it, and so
+    /// on to the base credentials. `sts` is the region in which STS is asked by default.
+    fn principal(&self, settings: &IdentitySettings, sts: Option<&str>) -> Arc<Principal> {
+        let share = |roles: &[RoleSettings], origin: &dyn Fn() -> Origin| {
+            let settings = IdentitySettings { roles: roles.to_vec(), ..settings.clone() };
+            let key = (settings, sts.map(str::to_owned));
+            self.principals.get_or(key, || Principal::new(origin(), self.clock.clone()))
+        };
+        let mut principal = share(&[], &|| match &settings.credentials_directory {
+            Some(directory) => Origin::Directory(directory.clone()),
+            None => Origin::Chain(self.chain(sts)),
+        });
+        for (index, role) in settings.roles.iter().enumerate() {
+            let assumed_by = principal;
+            principal = share(&settings.roles[..=index], &|| {
+                Origin::Role(Role {
+                    settings: role.clone(),
+                    sts: self.in_region(role.region.as_deref().or(sts)),
+                    assumed_by: Arc::clone(&assumed_by),
+                    clock: self.clock.clone(),
+                })
+            });
+        }
+        principal
+    }
+
+    /// The AWS SDK's chain of credentials, whose links ask STS in a region.
+    fn chain(&self, region: Option<&str>) -> Chain {
+        let (sdk, clock) = (self.in_region(region), self.clock.clone());
+        if self.of_environment {
+            Chain::of_environment(sdk, clock)
+        } else {
+            Chain::fixed(sdk, clock)
+        }
+    }
+
+    fn in_region(&self, region: Option<&str>) -> SdkConfig {
+        let region = region.map(|region| Region::new(region.to_owned()));
+        self.sdk.to_builder().region(region).build()
+    }
+}
+
+/// The settings of a client that calls AWS with credentials.
+fn signed(sdk: &SdkConfig, credentials: Credentials) -> SdkConfig {
+    let provider = SharedCredentialsProvider::new(credentials);
+    sdk.to_builder().credentials_provider(provider).build()
 }
 
 /// The SDK's own retries are off: it does not know `ThrottleException` or a 429 for throttling, and
@@ -220,16 +287,4 @@ fn timeouts() -> TimeoutConfig {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_is_shared_and_dropped_with_its_last_user() {
-        let in_use = InUse::default();
-        let one = in_use.get_or("key", || 1);
-        assert!(Arc::ptr_eq(&one, &in_use.get_or("key", || 2)));
-        assert_eq!(*in_use.get_or("other", || 3), 3);
-        drop(one);
-        assert_eq!(*in_use.get_or("key", || 4), 4);
-    }
-}
+mod tests;

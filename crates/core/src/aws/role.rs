@@ -1,36 +1,52 @@
 //! Sessions of roles.
 
-use std::time::SystemTime;
+use std::{pin::Pin, sync::Arc, time::SystemTime};
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_sts::types::Credentials as Session;
 
-use super::{RoleSettings, failure::Asked, keys::check};
+use super::{RoleSettings, failure::Asked, keys::check, principal::Principal, signed};
 use crate::{FetchError, Reason, clock::Clock};
 
-/// Begins a session of a role, as the identity of `sdk`. It lives for an hour, unless the role says
-/// otherwise; the tokens that it gets outlive it.
-///
-/// # Errors
-/// When STS cannot be reached, refuses, or returns an unusable reply.
-pub(super) async fn assume(
-    sdk: &SdkConfig,
-    role: &RoleSettings,
-    clock: &Clock,
-) -> Result<Credentials, FetchError> {
-    let arn = role.arn.as_str();
-    let asked = Asked { service: "STS", actions: "sts:AssumeRole", resource: arn, identity: None };
-    let reply = aws_sdk_sts::Client::new(sdk)
-        .assume_role()
-        .role_arn(arn)
-        .role_session_name(&role.session_name)
-        .set_external_id(role.external_id.clone())
-        .send()
-        .await
-        .map_err(|error| asked.describe(&error))?;
-    let session = reply.credentials.ok_or_else(|| unusable("no session"))?;
-    credentials(session, clock.wall().into())
+/// A role, and the principal that assumes it: the base credentials, or the role before it.
+#[derive(Debug)]
+pub(super) struct Role {
+    pub(super) settings: RoleSettings,
+    /// The settings of the calls of STS, with their region, without credentials.
+    pub(super) sts: SdkConfig,
+    pub(super) assumed_by: Arc<Principal>,
+    pub(super) clock: Clock,
+}
+
+impl Role {
+    /// Begins a session. It lives for an hour, unless the role says otherwise; the tokens that it gets
+    /// outlive it. Boxed, because a role may be assumed with the session of another one.
+    ///
+    /// # Errors
+    /// When STS cannot be reached, refuses, or returns an unusable reply, and when there are no
+    /// credentials to call it with.
+    pub(super) fn assume(
+        &self,
+    ) -> Pin<Box<dyn Future<Output = Result<Credentials, FetchError>> + Send + '_>> {
+        Box::pin(self.assumed_by.call(|credentials| self.begin_session(credentials)))
+    }
+
+    async fn begin_session(&self, by: Credentials) -> Result<Credentials, FetchError> {
+        let Self { settings, sts, clock, .. } = self;
+        let (arn, actions) = (settings.arn.as_str(), "sts:AssumeRole");
+        let asked = Asked { service: "STS", actions, resource: arn, identity: None, sdk: sts };
+        let reply = aws_sdk_sts::Client::new(&signed(sts, by))
+            .assume_role()
+            .role_arn(arn)
+            .role_session_name(&settings.session_name)
+            .set_external_id(settings.external_id.clone())
+            .send()
+            .await
+            .map_err(|error| asked.describe(&error))?;
+        let session = reply.credentials.ok_or_else(|| unusable("no session"))?;
+        credentials(session, clock.wall().into())
+    }
 }
 
 /// The credentials of a session. The SDK fills in what a reply lacks: empty texts, and 1970.

@@ -16,10 +16,9 @@ use aws_sdk_sts::{
         assume_role::AssumeRoleError, assume_role_with_web_identity::AssumeRoleWithWebIdentityError,
     },
 };
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{failure::Asked, keys::find_invalid};
+use super::{failure::Asked, keys::find_invalid, loader};
 use crate::{ErrorChain, FetchError, Reason, caught::caught, clock::Clock, shorten};
 
 /// How long the chain may take. Each of its calls has limits of its own, but it may make several.
@@ -33,12 +32,16 @@ const LINKS: [(&str, &str); 4] = [
     ("container", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
 ];
 
-/// The AWS SDK's chain, which reads its files once: here it is loaded anew when they change.
+/// The chain, whose links ask STS in one region. The SDK reads its files once: here the chain is loaded anew
+/// when they change.
 #[derive(Debug)]
 pub(super) struct Chain {
-    loaded: Mutex<Loaded>,
-    /// With what it is loaded; `None` for one that has no files.
-    loading: Option<(Clock, SharedHttpClient)>,
+    /// The settings of the process, with the region in which STS is asked.
+    sdk: SdkConfig,
+    clock: Clock,
+    /// Whether it has a fixed provider, and no files.
+    is_fixed: bool,
+    loaded: Mutex<Option<Loaded>>,
 }
 
 #[derive(Debug)]
@@ -49,54 +52,54 @@ struct Loaded {
 }
 
 impl Chain {
-    /// The chain of the environment, and the SDK's other settings.
-    pub(super) async fn load(clock: Clock, client: SharedHttpClient) -> (Self, SdkConfig) {
-        let files = shared_files::content_hash();
-        let sdk = super::loader(&clock, client.clone()).load().await;
-        let loaded = Mutex::new(Loaded { provider: sdk.credentials_provider(), files });
-        (Self { loaded, loading: Some((clock, client)) }, sdk)
+    /// Always the provider of `sdk`.
+    pub(super) fn fixed(sdk: SdkConfig, clock: Clock) -> Self {
+        let loaded = Loaded { provider: sdk.credentials_provider(), files: 0 };
+        Self { sdk, clock, is_fixed: true, loaded: Mutex::new(Some(loaded)) }
     }
 
-    /// Always the same provider.
-    pub(super) fn fixed(provider: Option<SharedCredentialsProvider>) -> Self {
-        Self { loaded: Mutex::new(Loaded { provider, files: 0 }), loading: None }
+    /// The chain of the environment for the region of `sdk`, loaded when it is needed first.
+    pub(super) fn of_environment(sdk: SdkConfig, clock: Clock) -> Self {
+        Self { sdk, clock, is_fixed: false, loaded: Mutex::default() }
     }
 
-    /// Loads it anew if its files have changed. Returns whether they have.
+    /// Loads it if its files have changed. Returns whether they have.
     pub(super) async fn follow_files(&self) -> bool {
-        let Some((clock, client)) = &self.loading else { return false };
         let files = shared_files::content_hash();
         let mut loaded = self.loaded.lock().await;
-        if loaded.files == files {
+        if self.is_fixed || loaded.as_ref().is_some_and(|loaded| loaded.files == files) {
             return false;
         }
+        let Some(client) = self.sdk.http_client() else { return false };
+        let loading = loader(&self.clock, client).region(self.sdk.region().cloned()).load();
         // Loading holds much, and is rare.
-        let sdk = Box::pin(super::loader(clock, client.clone()).load()).await;
-        *loaded = Loaded { provider: sdk.credentials_provider(), files };
+        let provider = Box::pin(loading).await.credentials_provider();
+        *loaded = Some(Loaded { provider, files });
         true
     }
 
-    /// Asks the chain.
+    /// Asks the chain, after [`Chain::follow_files`].
     ///
     /// # Errors
     /// If it has no credentials, if what it has cannot be credentials, or if a link of it refuses or does
     /// not answer.
     pub(super) async fn resolve(&self) -> Result<Credentials, FetchError> {
         let is_set = |name: &str| env::var_os(name).is_some();
+        let described = |error: &CredentialsError| describe(error, &self.sdk, is_set);
         tokens::check(is_set)?;
-        let provider = self.loaded.lock().await.provider.clone();
+        let provider = self.loaded.lock().await.as_ref().and_then(|it| it.provider.clone());
         let Some(provider) = provider else {
-            return Err(describe(&CredentialsError::not_loaded_no_source(), is_set));
+            return Err(described(&CredentialsError::not_loaded_no_source()));
         };
         let asked = async { Ok(timeout(PATIENCE, provider.provide_credentials()).await) };
-        match caught(asked).await {
+        match caught(Box::pin(asked)).await {
             Ok(Ok(Ok(credentials))) => match find_invalid(&credentials) {
                 Some((part, text, error)) => Err(shared_files::invalid(part, text, error)),
                 None => Ok(credentials),
             },
             // A key of a profile that assumes a role is used inside the SDK.
             Ok(Ok(Err(error))) => {
-                Err(shared_files::find_invalid().unwrap_or_else(|| describe(&error, is_set)))
+                Err(shared_files::find_invalid().unwrap_or_else(|| described(&error)))
             }
             Err(error) => Err(shared_files::find_invalid().unwrap_or(error)),
             Ok(Err(_)) => Err(FetchError::new(
@@ -108,7 +111,11 @@ impl Chain {
     }
 }
 
-fn describe(error: &CredentialsError, is_set: impl Fn(&str) -> bool) -> FetchError {
+fn describe(
+    error: &CredentialsError,
+    sdk: &SdkConfig,
+    is_set: impl Fn(&str) -> bool,
+) -> FetchError {
     let causes =
         || iter::successors(Some(error as &(dyn Error + 'static)), |error| (*error).source());
     // A role of a web identity or of a profile may be refused.
@@ -116,7 +123,7 @@ fn describe(error: &CredentialsError, is_set: impl Fn(&str) -> bool) -> FetchErr
         let web = cause.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError>>();
         let role = cause.downcast_ref::<SdkError<AssumeRoleError>>();
         let asked =
-            |actions| Asked { service: "STS", actions, resource: "the role", identity: None };
+            |actions| Asked { service: "STS", actions, resource: "the role", identity: None, sdk };
         web.map(|error| asked("sts:AssumeRoleWithWebIdentity").describe(error))
             .or_else(|| role.map(|error| asked("sts:AssumeRole").describe(error)))
     });
@@ -149,7 +156,8 @@ mod tests {
     #[test]
     fn the_error_lists_the_providers_that_were_tried() {
         let error = CredentialsError::not_loaded("nothing there");
-        let error = describe(&error, |name| name == "AWS_PROFILE");
+        let sdk = SdkConfig::builder().build();
+        let error = describe(&error, &sdk, |name| name == "AWS_PROFILE");
         assert_eq!(error.reason, Reason::NoCredentials);
         for part in [
             "nothing there",

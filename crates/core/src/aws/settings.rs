@@ -4,16 +4,17 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::is_account;
+use crate::{ecr::partition_of, is_account};
 
-/// The AWS identity used for calls: the base credentials, and the role assumed with them, if any.
+/// The AWS identity used for calls: the base credentials, and the roles assumed with them, if any.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentitySettings {
     /// A folder of key files; `None` for the AWS SDK's chain.
     pub credentials_directory: Option<PathBuf>,
-    /// The role to assume; `None` for the base credentials as they are.
-    pub assume_role: Option<RoleSettings>,
+    /// The roles to assume, each with the credentials of the one before. The last one calls ECR; without
+    /// any, the base credentials do.
+    pub roles: Vec<RoleSettings>,
 }
 
 /// A role to assume.
@@ -26,6 +27,24 @@ pub struct RoleSettings {
     pub external_id: Option<String>,
     /// The name of the session, which AWS's logs show.
     pub session_name: String,
+    /// The region in which STS is asked for the role; `None` for the usual one ([`sts_region`]).
+    pub region: Option<String>,
+}
+
+/// The region in which STS is asked: that of the environment, or else the registry's. The STS of one
+/// partition does not know the identities of another, so a registry of another partition has its own.
+pub(super) fn sts_region<'a>(
+    environment: Option<&'a str>,
+    registry: Option<&'a str>,
+) -> Option<&'a str> {
+    match (environment, registry) {
+        (Some(environment), Some(registry))
+            if partition_of(environment) != partition_of(registry) =>
+        {
+            Some(registry)
+        }
+        _ => environment.or(registry),
+    }
 }
 
 /// The ARN of a role: `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`.
@@ -85,6 +104,21 @@ pub fn is_external_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sts_is_asked_in_the_region_of_the_environment_or_else_in_that_of_the_registry() {
+        for (environment, registry, expected) in [
+            (Some("eu-west-1"), Some("ap-east-1"), Some("eu-west-1")),
+            (None, Some("ap-east-1"), Some("ap-east-1")),
+            (Some("eu-west-1"), None, Some("eu-west-1")),
+            (None, None, None),
+            // Identities of China are unknown elsewhere.
+            (Some("eu-west-1"), Some("cn-north-1"), Some("cn-north-1")),
+            (Some("cn-northwest-1"), Some("cn-north-1"), Some("cn-northwest-1")),
+        ] {
+            assert_eq!(sts_region(environment, registry), expected, "{environment:?} {registry:?}");
+        }
+    }
 
     #[test]
     fn only_the_arn_of_a_role_is_accepted() {

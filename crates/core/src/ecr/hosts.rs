@@ -43,7 +43,9 @@ enum Form {
 }
 
 /// A partition of AWS: what its hosts end in. The forms are those of amazon-ecr-credential-helper and
-/// of cloud-provider-aws.
+/// of cloud-provider-aws, except for the dual-stack hosts of `aws-eusc`: both know none.
+/// `on.amazonwebservices.eu` is the domain of other dual-stack hosts there (public suffix list), as `on.aws`
+/// is in the partition `aws`.
 #[derive(Debug, PartialEq, Eq)]
 struct Partition {
     name: &'static str,
@@ -94,6 +96,14 @@ pub fn has_variant(region: &str, variant: Variant) -> bool {
     variant != Variant::DualStack || Partition::of(region).dual_stack.is_some()
 }
 
+/// Whether ECR has a FIPS endpoint in a region (AWS General Reference, "Amazon ECR endpoints and quotas").
+/// Where it has none, no host with `ecr-fips` resolves.
+#[must_use]
+pub fn has_fips(region: &str) -> bool {
+    matches!(region, "us-east-1" | "us-east-2" | "us-west-1" | "us-west-2")
+        || partition_of(region) == "aws-us-gov"
+}
+
 /// The parts of a private registry's host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EcrHost {
@@ -117,6 +127,11 @@ impl EcrHost {
         let (region, suffix) = rest.split_once('.')?;
         let good = is_account(account) && Some(suffix) == form.suffix(Partition::of(region));
         good.then(|| Self { account: account.to_owned(), region: region.to_owned(), form })
+    }
+
+    /// The standard host of the same registry.
+    pub(super) fn standard(&self) -> Option<Host> {
+        Self { form: Form::Standard, ..self.clone() }.render()
     }
 
     fn render(&self) -> Option<Host> {
@@ -214,6 +229,16 @@ mod tests {
             assert_eq!(hosts(region, &[]), [format!("123456789012.dkr.ecr.{region}.{suffix}")]);
             assert!(hosts(region, &[Variant::DualStack]).is_empty());
             assert!(!has_variant(region, Variant::DualStack));
+        }
+    }
+
+    #[test]
+    fn fips_endpoints_are_in_four_regions_and_in_govcloud() {
+        for region in ["us-east-1", "us-east-2", "us-west-1", "us-west-2", "us-gov-east-1"] {
+            assert!(has_fips(region), "{region}");
+        }
+        for region in ["eu-west-1", "ca-central-1", "cn-north-1", "us-iso-east-1", "us-east-11"] {
+            assert!(!has_fips(region), "{region}");
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) enum HostPlan {
 pub(crate) struct PrivatePlan {
     /// The accounts that hosts are written for; empty for the account in ECR's reply.
     pub(crate) accounts: Vec<String>,
-    /// In which forms; empty for the standard one, or for the host that ECR returned.
+    /// In which forms; empty for the standard one, and for that of the host that ECR returned.
     pub(crate) variants: Vec<Variant>,
     /// The account of the role that asks, if one does.
     pub(crate) role_account: Option<String>,
@@ -101,7 +101,9 @@ impl PrivatePlan {
         };
         self.check(&parsed, host, region)?;
         if as_returned {
-            return Ok(vec![host.clone()]);
+            // Images have the standard host, whichever endpoint was called.
+            let standard = parsed.standard().filter(|standard| standard != host);
+            return Ok(standard.into_iter().chain([host.clone()]).collect());
         }
         let own = [parsed.account];
         let accounts = if self.accounts.is_empty() { &own[..] } else { &self.accounts };
@@ -159,11 +161,16 @@ mod tests {
     }
 
     #[test]
-    fn without_accounts_and_variants_the_host_is_the_one_that_ecr_returned() {
+    fn without_accounts_and_variants_the_hosts_are_the_standard_one_and_the_one_that_ecr_returned()
+    {
         let plan = PrivatePlan::default();
         assert_eq!(hosts(&plan, HOST).unwrap(), [HOST]);
-        let fips = "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com";
-        assert_eq!(hosts(&plan, fips).unwrap(), [fips]);
+        for other in [
+            "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com",
+            "123456789012.dkr-ecr.eu-west-1.on.aws",
+        ] {
+            assert_eq!(hosts(&plan, other).unwrap(), [HOST, other]);
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use aws_config::SdkConfig;
 use super::reply::{self, ReplyError};
 use crate::{
     FetchError, Reason,
-    aws::{Asked, Identity},
+    aws::{Asked, Identity, NO_REGION},
     clock::Clock,
     tokens::{Api, AwsSource, Token},
 };
@@ -45,7 +45,7 @@ async fn private(
     }
     let client = aws_sdk_ecr::Client::from_conf(config.build());
     let actions = "ecr:GetAuthorizationToken";
-    let asked = Asked { service: "ECR", actions, resource: "*", identity: identity.arn() };
+    let asked = Asked { service: "ECR", actions, resource: "*", identity: identity.arn(), sdk };
     let reply = client.get_authorization_token().send().await;
     let reply = reply.map_err(|error| asked.describe(&error))?;
     let data = reply.authorization_data.unwrap_or_default();
@@ -65,17 +65,15 @@ async fn public(
     }
     let client = aws_sdk_ecrpublic::Client::from_conf(config.build());
     let actions = "ecr-public:GetAuthorizationToken and sts:GetServiceBearerToken";
-    let asked = Asked { service: "ECR Public", actions, resource: "*", identity: identity.arn() };
+    let asked =
+        Asked { service: "ECR Public", actions, resource: "*", identity: identity.arn(), sdk };
     let reply = client.get_authorization_token().send().await;
     let reply = reply.map_err(|error| asked.describe(&error))?;
     reply::public(reply.authorization_data, clock.wall()).map_err(unusable)
 }
 
 fn no_region() -> FetchError {
-    FetchError::new(
-        Reason::NoRegion,
-        "no AWS region: set `ecr.region` for the registry in the config, or AWS_REGION in the environment",
-    )
+    FetchError::new(Reason::NoRegion, format!("no AWS region; {NO_REGION}"))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err calls")]

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::source::{Api, AwsSource, FileEntries, Token, TokenSource};
 use crate::{
     Entry, FetchError, Host, Reason,
-    ecr::{EcrPublicSettings, EcrSettings, HostPlan, PrivatePlan},
+    ecr::{EcrDefaults, EcrPublicSettings, EcrSettings, HostPlan, PrivatePlan},
     shorten,
 };
 
@@ -52,14 +52,17 @@ pub(super) struct Derived {
 }
 
 impl Registry {
-    /// A private ECR registry, in the region of its settings or else in `default_region`.
+    /// A private ECR registry. What its settings leave out is as the defaults say.
     #[must_use]
-    pub fn ecr(name: Arc<str>, settings: EcrSettings, default_region: Option<&str>) -> Self {
-        let EcrSettings { region, accounts, variants, identity, endpoint_url } = settings;
-        let role_account = identity.assume_role.as_ref().map(|role| role.arn.account().to_owned());
-        let own_endpoint = endpoint_url.is_some();
+    pub fn ecr(name: Arc<str>, settings: EcrSettings, defaults: &EcrDefaults) -> Self {
+        let EcrSettings { region, accounts, mut variants, identity, endpoint_url } = settings;
+        let role_account = identity.roles.last().map(|role| role.arn.account().to_owned());
+        let own_endpoint = endpoint_url.is_some() || defaults.own_endpoint;
+        let region = region.or_else(|| defaults.region.clone());
+        if variants.is_empty() {
+            variants = defaults.variants(region.as_deref());
+        }
         let plan = PrivatePlan { accounts, variants, role_account, own_endpoint };
-        let region = region.or_else(|| default_region.map(str::to_owned));
         let source = AwsSource { api: Api::Ecr, identity, region, endpoint_url };
         let hosts = Hosts::Ecr(HostPlan::Private(plan));
         Self { name, source: TokenSource::Aws(source), hosts }

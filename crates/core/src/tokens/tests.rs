@@ -1,5 +1,6 @@
 mod cache;
 mod failures;
+mod hosts;
 mod together;
 
 use std::{sync::Arc, time::Duration};
@@ -11,7 +12,7 @@ use super::*;
 use crate::{
     Auth, Entry, EntryError, FetchError, Host, Lifetime, Random, Reason,
     clock::Now,
-    ecr::{EcrPublicSettings, EcrSettings},
+    ecr::{EcrDefaults, EcrPublicSettings, EcrSettings},
 };
 
 const LIFE: i64 = 43_200;
@@ -27,13 +28,17 @@ fn at(seconds: i64) -> Timestamp {
 
 fn registry(name: &str, region: &str) -> Registry {
     let settings = EcrSettings { region: Some(region.to_owned()), ..EcrSettings::default() };
-    Registry::ecr(name.into(), settings, None)
+    Registry::ecr(name.into(), settings, &EcrDefaults::default())
 }
 
 fn accounts(name: &str, region: &str, accounts: &[&str]) -> Registry {
     let accounts = accounts.iter().map(ToString::to_string).collect();
     let region = Some(region.to_owned());
-    Registry::ecr(name.into(), EcrSettings { region, accounts, ..EcrSettings::default() }, None)
+    Registry::ecr(
+        name.into(),
+        EcrSettings { region, accounts, ..EcrSettings::default() },
+        &EcrDefaults::default(),
+    )
 }
 
 fn host(region: &str) -> Host {

@@ -102,7 +102,7 @@ async fn is_allowed(client: &Client, right: &Right) -> Result<bool> {
 /// One call for each identity, however many registries it has.
 async fn identities(registries: &[RegistrySettings]) -> Result<Vec<Identified>> {
     let aws = &Aws::load(Clock::system(), Files::system()).await?;
-    let registries = config::registries(registries, aws.region());
+    let registries = config::registries(registries, &aws.ecr_defaults());
     let asked = registries.iter().map(|registry| async {
         let caller = aws.caller(&registry.source).await?;
         Some(Identified::new(&registry.name, caller))

@@ -77,7 +77,7 @@ pub async fn pass(
         TokenMetrics::register(&prometheus::Registry::new())?,
     );
     let getting = async {
-        let registries = registries(&config.registries, dependencies.aws.region());
+        let registries = registries(&config.registries, &dependencies.aws.ecr_defaults());
         let cached = cache.load().await;
         store.update(|store| {
             store.want(registries, config.at_fraction, clock.now());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use ecr_refresher_core::ecr::{EcrPublicSettings, EcrSettings, Variant, has_variant};
+use ecr_refresher_core::ecr::{EcrPublicSettings, EcrSettings, Variant, has_fips, has_variant};
 
 use super::{
     super::{
@@ -70,6 +70,13 @@ impl Validation<'_> {
         if let Some(region) = region.as_deref().filter(lacks) {
             let message = format!("the region `{region}` has no dual-stack hosts");
             self.report(&path.key("variants"), message, "leave `dualStack` out");
+        }
+        let has_no_fips = |region: &&str| variants.contains(&Variant::Fips) && !has_fips(region);
+        if let Some(region) = region.as_deref().filter(has_no_fips) {
+            let message = format!(
+                "ECR has no FIPS endpoint in the region `{region}`, so its FIPS hosts do not resolve"
+            );
+            self.warn(&path.key("variants"), message, "leave `fips` out");
         }
         EcrSettings {
             accounts,

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use ecr_refresher_core::{
     dockerconfig::DockerConfig,
+    ecr::EcrDefaults,
     tokens::{CacheDocument, Registry},
 };
 use ecr_refresher_sync::{
@@ -38,7 +39,8 @@ impl Validation<'_> {
         secrets: &[PullSecret],
         names: &[String],
     ) {
-        let registries = registries(settings, Some(Registry::ANY_REGION));
+        let region = Some(Registry::ANY_REGION.to_owned());
+        let registries = registries(settings, &EcrDefaults { region, ..EcrDefaults::default() });
         for secret in secrets {
             let index = names.iter().position(|name| *name == secret.name).unwrap_or_default();
             let path = KeyPath::default().key("secrets").index(index);

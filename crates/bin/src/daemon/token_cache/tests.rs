@@ -5,7 +5,7 @@ use std::{
 
 use ecr_refresher_core::{
     Auth, Lifetime,
-    ecr::EcrSettings,
+    ecr::{EcrDefaults, EcrSettings},
     tokens::{Registry, Token},
 };
 use http::{Request, Response};
@@ -62,7 +62,7 @@ fn store(random: &Random) -> SharedTokenStore {
     let mut store = TokenStore::new(random.clone());
     let settings = EcrSettings { region: Some("eu-west-1".to_owned()), ..EcrSettings::default() };
     let now = clock().now();
-    store.want(vec![Registry::ecr("main".into(), settings, None)], 0.5, now);
+    store.want(vec![Registry::ecr("main".into(), settings, &EcrDefaults::default())], 0.5, now);
     store.begin_term(1, &CacheDocument::default(), now);
     let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
     for ask in store.due(now) {

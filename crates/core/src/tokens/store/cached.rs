@@ -57,7 +57,7 @@ mod tests {
         Auth, Host, Lifetime, Random,
         aws::{IdentitySettings, RoleArn, RoleSettings},
         clock::Now,
-        ecr::EcrSettings,
+        ecr::{EcrDefaults, EcrSettings},
         tokens::{Registry, Token},
     };
 
@@ -89,7 +89,7 @@ mod tests {
     fn registry(name: &str, identity: IdentitySettings, accounts: Vec<String>) -> Registry {
         let region = Some("eu-west-1".to_owned());
         let settings = EcrSettings { region, accounts, identity, ..EcrSettings::default() };
-        Registry::ecr(name.into(), settings, None)
+        Registry::ecr(name.into(), settings, &EcrDefaults::default())
     }
 
     #[test]
@@ -105,8 +105,8 @@ mod tests {
         let role = |account: u32| {
             let arn = RoleArn::parse(&format!("arn:aws:iam::{account:012}:role/puller")).unwrap();
             let session_name = "ecr-refresher".to_owned();
-            let assume_role = Some(RoleSettings { arn, external_id: None, session_name });
-            IdentitySettings { assume_role, credentials_directory: None }
+            let role = RoleSettings { arn, external_id: None, session_name, region: None };
+            IdentitySettings { roles: vec![role], credentials_directory: None }
         };
         let one = |number| registry(&format!("registry-{number}"), role(number), Vec::new());
         let (sources, size) = size((0..100).map(one).collect());

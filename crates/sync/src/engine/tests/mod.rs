@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use ecr_refresher_core::{
     Auth, Entry, FetchError, Host, Lifetime, Random, Reason,
     clock::Now,
-    ecr::EcrSettings,
+    ecr::{EcrDefaults, EcrSettings},
     tokens::{CacheDocument, FileEntries, Registry, Token, TokenSource, TokenStore},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -242,7 +242,7 @@ fn settings(registries: &[&str], pattern: &str) -> Settings {
 fn registries() -> Vec<Registry> {
     let main = EcrSettings { region: Some("eu-west-1".to_owned()), ..EcrSettings::default() };
     vec![
-        Registry::ecr(Arc::from("main"), main, None),
+        Registry::ecr(Arc::from("main"), main, &EcrDefaults::default()),
         Registry::file(Arc::from("hub"), PathBuf::from("/hub.json")),
     ]
 }

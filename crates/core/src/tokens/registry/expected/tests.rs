@@ -8,7 +8,7 @@ use crate::{
     Auth, Credentials, Host, Lifetime,
     aws::{IdentitySettings, RoleArn, RoleSettings},
     clock::Now,
-    ecr::{EcrPublicSettings, EcrSettings, Variant},
+    ecr::{EcrDefaults, EcrPublicSettings, EcrSettings, Variant},
     tokens::{Reading, Token, TokenStore},
 };
 
@@ -18,14 +18,19 @@ const DEFAULT_REGION: &str = "ap-southeast-1";
 /// The account that ECR's reply names where no role does.
 const ACCOUNT: &str = "999999999999";
 
+fn in_region(region: &str) -> EcrDefaults {
+    EcrDefaults { region: Some(region.to_owned()), ..EcrDefaults::default() }
+}
+
 fn registry(name: usize, settings: EcrSettings) -> Registry {
-    Registry::ecr(name.to_string().into(), settings, Some(Registry::ANY_REGION))
+    Registry::ecr(name.to_string().into(), settings, &in_region(Registry::ANY_REGION))
 }
 
 fn role(account: &str) -> IdentitySettings {
     let arn = RoleArn::parse(&format!("arn:aws:iam::{account}:role/puller")).unwrap();
-    let role = RoleSettings { arn, external_id: None, session_name: "ecr-refresher".to_owned() };
-    IdentitySettings { assume_role: Some(role), ..IdentitySettings::default() }
+    let session_name = "ecr-refresher".to_owned();
+    let role = RoleSettings { arn, external_id: None, session_name, region: None };
+    IdentitySettings { roles: vec![role], ..IdentitySettings::default() }
 }
 
 fn accounts(count: usize) -> Vec<String> {
@@ -53,7 +58,7 @@ fn settings() -> impl Strategy<Value = EcrSettings> {
 fn store(settings: &[EcrSettings], with_public: bool, length: usize) -> (TokenStore, Now) {
     let now = Now { wall: Timestamp::UNIX_EPOCH, uptime: std::time::Duration::ZERO };
     let named = settings.iter().enumerate().map(|(index, settings)| {
-        Registry::ecr(index.to_string().into(), settings.clone(), Some(DEFAULT_REGION))
+        Registry::ecr(index.to_string().into(), settings.clone(), &in_region(DEFAULT_REGION))
     });
     let public = Registry::ecr_public("public".into(), EcrPublicSettings::default());
     let registries = named.chain(with_public.then_some(public)).collect();
@@ -62,7 +67,7 @@ fn store(settings: &[EcrSettings], with_public: bool, length: usize) -> (TokenSt
     store.begin_term(1, &CacheDocument::default(), now);
     for ask in store.due(now) {
         let TokenSource::Aws(source) = &ask.source else { panic!("a file") };
-        let account = source.identity.assume_role.as_ref().map_or(ACCOUNT, |it| it.arn.account());
+        let account = source.identity.roles.last().map_or(ACCOUNT, |it| it.arn.account());
         let region = source.region.as_deref().unwrap();
         let suffix = if region.starts_with("cn-") { ".cn" } else { "" };
         let host = format!("{account}.dkr.ecr.{region}.amazonaws.com{suffix}");
