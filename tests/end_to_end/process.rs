@@ -120,7 +120,8 @@ async fn warned(_: Arc<ControlPlane>) -> Result<()> {
         let mut command = Command::new(daemon::program()?);
         let output = command.args(["check", "-o", format, "--config"]).arg(&path).output()?;
         ensure!(output.status.code() == Some(0), "{}", output.status);
-        Ok(String::from_utf8(output.stdout)?)
+        // Warnings are on standard error, or in the JSON.
+        Ok(String::from_utf8([output.stderr, output.stdout].concat())?)
     };
     let warning = "ECR has no FIPS endpoint in the region `eu-west-1`";
     let text = check("text")?;

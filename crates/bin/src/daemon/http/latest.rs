@@ -1,36 +1,42 @@
-//! A limit on the number of connections at once.
+//! A limit on what connections hold at once.
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use tokio_util::sync::CancellationToken;
 
-/// The latest connections of a kind. A new one always has a place: the oldest one has to end for it.
+/// A limited number of places. There is always one for the latest: the connection with the oldest one
+/// is cancelled for it.
 #[derive(Debug)]
 pub(super) struct Latest {
     most: usize,
-    connections: Mutex<VecDeque<CancellationToken>>,
+    taken: Mutex<VecDeque<(Weak<()>, CancellationToken)>>,
 }
+
+/// A place of a connection, until it and its clones are dropped.
+#[derive(Debug, Clone)]
+pub(super) struct Place(Arc<()>);
 
 impl Latest {
     /// At most this many, which is not 0.
     pub(super) const fn new(most: usize) -> Self {
-        Self { most, connections: Mutex::new(VecDeque::new()) }
+        Self { most, taken: Mutex::new(VecDeque::new()) }
     }
 
-    /// Adds a connection, and cancels the oldest if there are too many. One that was cancelled does not
-    /// count.
-    pub(super) fn add(&self, connection: &CancellationToken) {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        connections.retain(|connection| !connection.is_cancelled());
-        if connections.len() >= self.most
-            && let Some(oldest) = connections.pop_front()
+    /// A place for a connection.
+    pub(super) fn add(&self, connection: &CancellationToken) -> Place {
+        let place = Place(Arc::new(()));
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.retain(|(place, _)| place.strong_count() > 0);
+        if taken.len() >= self.most
+            && let Some((_, oldest)) = taken.pop_front()
         {
             oldest.cancel();
         }
-        connections.push_back(connection.clone());
+        taken.push_back((Arc::downgrade(&place.0), connection.clone()));
+        place
     }
 }
 
@@ -43,13 +49,22 @@ mod tests {
         let latest = Latest::new(2);
         let tokens: [_; 4] = std::array::from_fn(|_| CancellationToken::new());
         let cancelled = || tokens.each_ref().map(CancellationToken::is_cancelled);
-        latest.add(&tokens[0]);
-        latest.add(&tokens[1]);
+        let _first = latest.add(&tokens[0]);
+        let second = latest.add(&tokens[1]);
         assert_eq!(cancelled(), [false; 4]);
-        latest.add(&tokens[2]);
+        let _third = latest.add(&tokens[2]);
         assert_eq!(cancelled(), [true, false, false, false]);
-        tokens[2].cancel();
-        latest.add(&tokens[3]);
-        assert_eq!(cancelled(), [true, false, true, false]);
+        drop(second);
+        let _fourth = latest.add(&tokens[3]);
+        assert_eq!(cancelled(), [true, false, false, false]);
+    }
+
+    #[test]
+    fn a_connection_may_take_one_place_after_the_other() {
+        let latest = Latest::new(1);
+        let connection = CancellationToken::new();
+        drop(latest.add(&connection));
+        drop(latest.add(&connection));
+        assert!(!connection.is_cancelled());
     }
 }

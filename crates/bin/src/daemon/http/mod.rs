@@ -2,7 +2,7 @@
 //!
 //! The port has no authentication, so its clients may send anything, at any pace, and read nothing.
 //! The kubelet restarts a Pod whose probes fail, so probes are answered all the same: a connection has
-//! one request and a limited life, and where there are too many connections, the oldest is closed.
+//! a limited life and small buffers, and where there are too many connections, the oldest is closed.
 
 mod latest;
 mod listener;
@@ -10,26 +10,38 @@ mod pages;
 #[cfg(test)]
 mod tests;
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{cell::Cell, convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use ecr_refresher_sync::engine::handle::EngineHandle;
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
+    pin,
     task::yield_now,
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use self::{latest::Latest, pages::Pages};
+use self::{
+    latest::{Latest, Place},
+    pages::Pages,
+};
 use crate::metrics::Metrics;
 
 /// The kubelet and Prometheus have a handful at once, each for milliseconds.
 const MOST_CONNECTIONS: usize = 64;
-/// The time from the accept of a connection to the end of its answer.
+/// So many connections are accepted before those that are open have a turn: few of them, so that a new
+/// one is not closed before it is heard, and not one by one, so that a probe is not last of hundreds.
+const ACCEPTED_AT_ONCE: usize = 8;
+/// The pause of a connection between an answer and its next request: pipelined requests cost no more
+/// than others.
+const REQUEST_PAUSE: Duration = Duration::from_millis(100);
+/// How long a client may take to send the head of a request, the pause before it included.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// After this time a connection ends with the answer at hand, and after as much again without it.
 const LIFE: Duration = Duration::from_secs(30);
 /// The pause after a connection could not be accepted: short, as the next one may be a probe's.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -58,14 +70,13 @@ impl Server {
     pub(crate) async fn serve(self, metrics: Metrics, engine: EngineHandle) -> Result<()> {
         let pages = Arc::new(Pages::new(metrics, engine));
         let connections = Latest::new(MOST_CONNECTIONS);
-        loop {
+        for accepted in 1_usize.. {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let connection = CancellationToken::new();
-                    connections.add(&connection);
-                    tokio::spawn(serve_connection(stream, Arc::clone(&pages), connection));
-                    // Each connection has a turn before the next one, which may close it.
-                    yield_now().await;
+                    let place = connections.add(&connection);
+                    let pages = Arc::clone(&pages);
+                    tokio::spawn(serve_connection(stream, pages, connection, place));
                 }
                 Err(error) => {
                     // Out of file descriptors, most likely: that passes.
@@ -73,27 +84,55 @@ impl Server {
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
+            if accepted % ACCEPTED_AT_ONCE == 0 {
+                yield_now().await;
+            }
         }
+        Ok(())
     }
 }
 
-/// Answers one request. `connection` is cancelled at the end; cancelled by others, it is the end.
-async fn serve_connection(stream: TcpStream, pages: Arc<Pages>, connection: CancellationToken) {
-    let _ended = connection.clone().drop_guard();
-    let service = service_fn(|request| {
+/// Serves a connection until it ends, or is cancelled because others need its place.
+async fn serve_connection(
+    stream: TcpStream,
+    pages: Arc<Pages>,
+    connection: CancellationToken,
+    _place: Place,
+) {
+    let cancelled = connection.clone();
+    let is_first = Cell::new(true);
+    let service = service_fn(move |request| {
         let (pages, connection) = (Arc::clone(&pages), connection.clone());
-        async move { Ok::<_, Infallible>(pages.answer(&request, &connection).await) }
+        let is_first = is_first.replace(false);
+        async move {
+            if !is_first {
+                sleep(REQUEST_PAUSE).await;
+            }
+            Ok::<_, Infallible>(pages.answer(&request, &connection).await)
+        }
     });
-    let answered = http1::Builder::new()
-        .keep_alive(false)
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
         .half_close(true)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        result = answered => if let Err(error) = result {
-            debug!("a connection ended with an error: {error}");
-        },
-        () = connection.cancelled() => debug!("closed a connection: there are newer ones"),
-        () = sleep(LIFE) => debug!("closed a connection after {} s", LIFE.as_secs()),
+    pin!(served);
+    for _ in 0..2 {
+        tokio::select! {
+            biased;
+            () = cancelled.cancelled() => {
+                debug!("closed a connection: there are newer ones");
+                return;
+            }
+            result = &mut served => {
+                if let Err(error) = result {
+                    debug!("a connection ended with an error: {error}");
+                }
+                return;
+            }
+            () = sleep(LIFE) => served.as_mut().graceful_shutdown(),
+        }
     }
+    debug!("closed a connection that did not end");
 }

@@ -1,6 +1,6 @@
 //! The pages, each made for one request.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, iter};
 
 use ecr_refresher_sync::{engine::handle::EngineHandle, report::WatchReport};
 use futures::stream;
@@ -10,6 +10,7 @@ use hyper::{
     body::{Bytes, Frame, Incoming},
     header::CONTENT_TYPE,
 };
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::latest::Latest;
@@ -27,11 +28,13 @@ pub(super) struct Pages {
     metrics: Metrics,
     engine: EngineHandle,
     scrapes: Latest,
+    /// Scrapes take turns, so that a probe never waits for more than one.
+    turn: Mutex<()>,
 }
 
 impl Pages {
     pub(super) const fn new(metrics: Metrics, engine: EngineHandle) -> Self {
-        Self { metrics, engine, scrapes: Latest::new(MOST_SCRAPES) }
+        Self { metrics, engine, scrapes: Latest::new(MOST_SCRAPES), turn: Mutex::const_new(()) }
     }
 
     /// The answer to a request of a connection, which is cancelled if others need its place.
@@ -53,10 +56,13 @@ impl Pages {
     }
 
     async fn metrics(&self, connection: &CancellationToken) -> Response<Page> {
-        self.scrapes.add(connection);
+        let place = self.scrapes.add(connection);
+        let _turn = self.turn.lock().await;
         match self.metrics.render(&self.engine).await {
             Ok(pieces) => {
-                let frames = pieces.map(|piece| Ok(Frame::data(Bytes::from(piece))));
+                // The pieces come from a report, which goes with them. So does the place.
+                let pieces = pieces.zip(iter::repeat(place));
+                let frames = pieces.map(|(piece, _)| Ok(Frame::data(Bytes::from(piece))));
                 let body = StreamBody::new(stream::iter(frames)).boxed_unsync();
                 let mut response = Response::new(body);
                 let format = hyper::header::HeaderValue::from_static(prometheus::TEXT_FORMAT);
