@@ -27,7 +27,8 @@ pub struct RoleSettings {
     pub external_id: Option<String>,
     /// The name of the session, which AWS's logs show.
     pub session_name: String,
-    /// The region in which STS is asked for the role; `None` for the usual one ([`sts_region`]).
+    /// The region in which STS is asked for the role; `None` for the usual one: `AWS_REGION`, or else that
+    /// of the registry.
     pub region: Option<String>,
 }
 
