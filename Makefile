@@ -36,6 +36,10 @@ test: ## Run all tests
 test-fast: ## Run only the unit tests, without Go
 	cargo test --locked $(UNITS)
 
+.PHONY: fuzz
+fuzz: ## Run the unit tests with generated inputs for long: CASES=100000 sets the number for each
+	PROPTEST_CASES=$(or $(CASES),20000) cargo test --locked $(UNITS) --lib -- no_ globs_match what_is_accepted
+
 .PHONY: test-end-to-end
 test-end-to-end: ## Run the end-to-end tests on a local control plane and nodes
 	$(TOOLS) build

@@ -149,6 +149,8 @@ fn parse(
 }
 
 #[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
 mod page_tests;
 #[cfg(test)]
 mod registry_tests;

@@ -83,6 +83,8 @@ fn read_file(directory: &Path, part: Part) -> Result<Zeroizing<String>, Director
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     fn write(folder: &Path, id: &str, secret: &str) {
@@ -129,6 +131,21 @@ mod tests {
         fs::write(folder.path().join("AWS_SECRET_ACCESS_KEY"), b"hunter2\xff").unwrap();
         let error = read(folder.path()).unwrap_err();
         assert!(error.message.contains("cannot read AWS_SECRET_ACCESS_KEY"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic_and_only_keys_are_read(
+            bytes in prop_oneof![vec(any::<u8>(), 0..30), "[!-~]{1,30}[ \t\r\n]{0,3}".prop_map(String::into_bytes)],
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            write(folder.path(), "AKIA1", "");
+            fs::write(folder.path().join("AWS_SECRET_ACCESS_KEY"), &bytes).unwrap();
+            match read(folder.path()) {
+                Ok(keys) => prop_assert_eq!(keys::check(keys.secret_access_key()), Ok(())),
+                Err(error) => prop_assert_eq!(error.reason, Reason::NoCredentials),
+            }
+        }
     }
 
     #[test]

@@ -112,6 +112,8 @@ fn is_legacy(fields: &Map<String, Value>) -> bool {
 mod tests {
     use std::io::Write;
 
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     fn read_text(text: &str) -> Result<FileEntries, FetchError> {
@@ -192,6 +194,40 @@ mod tests {
             assert_eq!(error.reason, Reason::File);
             assert!(!error.message.contains("hunter2"), "{error}");
             assert!(error.message.contains(words), "{error}");
+        }
+    }
+
+    /// A good file with random bytes in place of some of its own.
+    fn damaged() -> impl Strategy<Value = Vec<u8>> {
+        let good = r#"{"auths": {"https://a.example.com/v1/": {"auth": "bWU6aHVudGVyMg==", "email": ""},
+            "b.example.com": {"username": "me", "password": "hunter2", "identitytoken": "hunter2"}}}"#;
+        let damage = (0..good.len(), 0..20_usize, vec(any::<u8>(), 0..4));
+        vec(damage, 0..4).prop_map(|damages| {
+            let mut bytes = good.as_bytes().to_vec();
+            for (at, length, with) in damages {
+                let at = at.min(bytes.len());
+                bytes.splice(at..(at + length).min(bytes.len()), with);
+            }
+            bytes
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_panics_or_shows_its_secrets(
+            bytes in prop_oneof![vec(any::<u8>(), 0..100), damaged()],
+        ) {
+            match parse(&bytes) {
+                Ok(found) => {
+                    prop_assert!(!found.usable.is_empty());
+                    let shown = format!("{found:?}");
+                    prop_assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVy"), "{shown}");
+                }
+                Err(error) => {
+                    let shown = format!("{error} {error:?}");
+                    prop_assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVy"), "{shown}");
+                }
+            }
         }
     }
 
