@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_sts::types::Credentials as Session;
 
-use super::{RoleSettings, failure::Asked, keys::check, principal::Principal, signed};
+use super::{RoleSettings, failure::Asked, keys::find_invalid, principal::Principal, signed};
 use crate::{FetchError, Reason, clock::Clock};
 
 /// A role, and the principal that assumes it: the base credentials, or the role before it.
@@ -52,16 +52,15 @@ impl Role {
 /// The credentials of a session. The SDK fills in what a reply lacks: empty texts, and 1970.
 fn credentials(session: Session, now: SystemTime) -> Result<Credentials, FetchError> {
     let Session { access_key_id, secret_access_key, session_token, expiration, .. } = session;
-    if [&access_key_id, &secret_access_key, &session_token].iter().any(|it| it.is_empty()) {
-        return Err(unusable("a session without a key, a secret or a token"));
-    }
-    if [&access_key_id, &secret_access_key, &session_token].iter().any(|it| check(it).is_err()) {
-        return Err(unusable("a session with something that cannot be a key"));
-    }
     let expiry = SystemTime::try_from(expiration).ok().filter(|expiry| *expiry > now);
     let expiry = expiry.ok_or_else(|| unusable("a session that has expired"))?;
     let token = Some(session_token);
-    Ok(Credentials::new(access_key_id, secret_access_key, token, Some(expiry), "assumeRole"))
+    let session =
+        Credentials::new(access_key_id, secret_access_key, token, Some(expiry), "assumeRole");
+    match find_invalid(&session) {
+        Some((part, _, error)) => Err(unusable(&format!("a session whose {part} {error}"))),
+        None => Ok(session),
+    }
 }
 
 fn unusable(what: &str) -> FetchError {

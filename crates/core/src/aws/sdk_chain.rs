@@ -65,9 +65,12 @@ impl Chain {
 
     /// Loads it if its files have changed. Returns whether they have.
     pub(super) async fn follow_files(&self) -> bool {
+        if self.is_fixed {
+            return false;
+        }
         let files = shared_files::content_hash();
         let mut loaded = self.loaded.lock().await;
-        if self.is_fixed || loaded.as_ref().is_some_and(|loaded| loaded.files == files) {
+        if loaded.as_ref().is_some_and(|loaded| loaded.files == files) {
             return false;
         }
         let Some(client) = self.sdk.http_client() else { return false };
@@ -91,22 +94,19 @@ impl Chain {
         let Some(provider) = provider else {
             return Err(described(&CredentialsError::not_loaded_no_source()));
         };
-        let asked = async { Ok(timeout(PATIENCE, provider.provide_credentials()).await) };
-        match caught(Box::pin(asked)).await {
-            Ok(Ok(Ok(credentials))) => match find_invalid(&credentials) {
-                Some((part, text, error)) => Err(shared_files::invalid(part, text, error)),
-                None => Ok(credentials),
-            },
-            // A key of a profile that assumes a role is used inside the SDK.
-            Ok(Ok(Err(error))) => {
-                Err(shared_files::find_invalid().unwrap_or_else(|| described(&error)))
-            }
-            Err(error) => Err(shared_files::find_invalid().unwrap_or(error)),
-            Ok(Err(_)) => Err(FetchError::new(
+        let asked = async { provider.provide_credentials().await.map_err(|it| described(&it)) };
+        let Ok(answer) = timeout(PATIENCE, caught(Box::pin(asked))).await else {
+            return Err(FetchError::new(
                 Reason::Timeout,
                 "the AWS SDK's chain of credentials does not answer; off EC2, set \
                  AWS_EC2_METADATA_DISABLED=true",
-            )),
+            ));
+        };
+        // A key of a profile that assumes a role is used inside the SDK.
+        let credentials = answer.map_err(|error| shared_files::find_invalid().unwrap_or(error))?;
+        match find_invalid(&credentials) {
+            Some((part, text, error)) => Err(shared_files::invalid(part, text, error)),
+            None => Ok(credentials),
         }
     }
 }

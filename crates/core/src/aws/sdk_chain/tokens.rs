@@ -23,31 +23,22 @@ pub(super) fn check(is_set: impl Fn(&str) -> bool) -> Result<(), FetchError> {
             check_file(variable, Path::new(&path))?;
         }
     }
-    match env::var(VARIABLE) {
-        Ok(token) => keys::check(&token).map_err(|error| invalid(&format!("{VARIABLE} {error}"))),
-        Err(env::VarError::NotPresent) => Ok(()),
-        Err(env::VarError::NotUnicode(_)) => {
-            Err(invalid(&format!("{VARIABLE} {}", keys::KeyError::NotAscii)))
-        }
-    }
+    env::var_os(VARIABLE).map_or(Ok(()), |token| check_token(VARIABLE, &token.to_string_lossy()))
 }
 
 fn check_file(variable: &str, path: &Path) -> Result<(), FetchError> {
     // One that cannot be read is reported by the chain.
     let Ok(bytes) = fs::read(path) else { return Ok(()) };
-    let error = match str::from_utf8(&bytes) {
-        Ok(token) => keys::check(token).err(),
-        Err(_) => Some(keys::KeyError::NotAscii),
-    };
-    match error {
-        Some(error) => Err(invalid(&format!("{} ({variable}) {error}", path.display()))),
-        None => Ok(()),
-    }
+    check_token(&format!("{} ({variable})", path.display()), &String::from_utf8_lossy(&bytes))
 }
 
-fn invalid(what: &str) -> FetchError {
-    let message = format!("no AWS credentials: the token in {what}; write the token alone");
-    FetchError::new(Reason::NoCredentials, message)
+/// What is not UTF-8 in `token` is replaced by a mark that cannot be in one.
+fn check_token(place: &str, token: &str) -> Result<(), FetchError> {
+    keys::check(token).map_err(|error| {
+        let message =
+            format!("no AWS credentials: the token in {place} {error}; write the token alone");
+        FetchError::new(Reason::NoCredentials, message)
+    })
 }
 
 #[cfg(test)]
