@@ -1,6 +1,6 @@
 //! The host that keys an entry of a docker config.
 
-use std::fmt;
+use std::{borrow::Borrow, fmt};
 
 /// A bare registry host, with its port if it has one: no scheme, no path, in lower case.
 ///
@@ -37,6 +37,13 @@ impl Host {
     /// The host as it is written.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// It is ordered and hashed as its text.
+impl Borrow<str> for Host {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

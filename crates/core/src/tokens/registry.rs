@@ -125,25 +125,24 @@ impl Registry {
 
     fn derive_file(&self, file: &FileEntries, ecr_hosts: &EcrHosts) -> Derived {
         let TokenSource::File(path) = &self.source else { return Derived::default() };
-        let ecr_hosts: BTreeMap<_, _> =
-            ecr_hosts.iter().map(|(host, registry)| (host.as_str(), registry)).collect();
-        let is_served = |key: &String| ecr_hosts.contains_key(key.as_str());
-        let entries = file.usable.iter().filter(|(key, _)| !is_served(key));
-        let entries = entries.map(|(key, entry)| (key.clone(), entry.clone())).collect();
-        let served = file.usable.keys().filter_map(|key| {
-            let registry = ecr_hosts.get(key.as_str())?;
-            Some(format!("{key:?}: the registry {registry} serves it too"))
-        });
-        let served: Vec<_> = served.collect();
         let unusable = file.left_out.iter().map(|(key, error)| format!("{key:?}: {error}"));
-        let left_out: Vec<_> = served.iter().cloned().chain(unusable).collect();
+        let (mut entries, mut served) = (BTreeMap::new(), Vec::new());
+        for (key, entry) in &file.usable {
+            if let Some(registry) = ecr_hosts.get(key.as_str()) {
+                served.push(format!("{key:?}: the registry {registry} serves it too"));
+            } else {
+                entries.insert(key.clone(), entry.clone());
+            }
+        }
+        let is_served = !served.is_empty();
+        let left_out: Vec<_> = served.into_iter().chain(unusable).collect();
         let text = (!left_out.is_empty())
             .then(|| format!("{}: left out {}", path.display(), shorten(&left_out.join("; "))));
-        if served.is_empty() {
-            Derived { entries, problem: None, warning: text }
-        } else {
+        if is_served {
             let problem = text.map(|text| FetchError::new(Reason::File, text));
             Derived { entries, problem, warning: None }
+        } else {
+            Derived { entries, problem: None, warning: text }
         }
     }
 }

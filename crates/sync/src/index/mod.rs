@@ -143,7 +143,7 @@ impl Index {
             return Touched::None;
         }
         state.manifest = Some(manifest);
-        self.namespaces.update_all(|entry| entry.copy_mut(secret).content_changed());
+        self.namespaces.iter_mut().for_each(|entry| entry.copy_mut(secret).content_changed());
         Touched::All
     }
 

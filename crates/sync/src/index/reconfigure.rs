@@ -53,9 +53,9 @@ impl Index {
     /// The machine was suspended for this time, before `now`. The observations are as old, and a copy
     /// may have been wanted again meanwhile: grace periods did not pass.
     pub fn suspended(&mut self, duration: Duration, now: Now) {
-        self.namespaces.update_all(|entry| {
+        for entry in self.namespaces.iter_mut() {
             entry.copies.iter_mut().for_each(|copy| copy.suspended(duration, now));
-        });
+        }
         self.requeue(now);
     }
 
