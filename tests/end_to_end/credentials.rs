@@ -1,6 +1,6 @@
 //! Each link of the AWS SDK's chain of credentials, in a daemon that has no other.
 
-use std::{fs, process::Command, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt, process::Command, sync::Arc};
 
 use anyhow::{Result, ensure};
 use ecr_refresher_tests::{
@@ -23,6 +23,7 @@ const SESSION: &str = "arn:aws:sts::111111111111:assumed-role/puller/";
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
         Scenario::new("credentials and region come from a profile", profile),
+        Scenario::new("credentials come from a program that the profile names", program),
         Scenario::new("credentials come from EKS Pod Identity", pod_identity),
         Scenario::new("credentials come from the token file of a web identity", web_identity),
         Scenario::new(
@@ -49,6 +50,21 @@ async fn profile(control_plane: Arc<ControlPlane>) -> Result<()> {
             .env("AWS_PROFILE", "pulls")
             .env("AWS_CONFIG_FILE", &config)
             .env("AWS_SHARED_CREDENTIALS_FILE", &keys);
+    })
+    .await
+}
+
+async fn program(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let aws = FakeAws::start().await?;
+    aws.add_identity("AKIAPROGRAM", ACCOUNT, format!("{SESSION}of-a-program"));
+    let folder = tempfile::tempdir()?;
+    let [program, config] = ["keys.sh", "config"].map(|name| folder.path().join(name));
+    let keys = json!({ "Version": 1, "AccessKeyId": "AKIAPROGRAM", "SecretAccessKey": "example" });
+    fs::write(&program, format!("#!/bin/sh\necho '{keys}'\n"))?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    fs::write(&config, format!("[default]\ncredential_process = {}\n", program.display()))?;
+    asks_as(&control_plane, &aws, "program", |command| {
+        command.env("AWS_CONFIG_FILE", &config);
     })
     .await
 }

@@ -1,6 +1,6 @@
-//! Keys as people really store them: odd ones, ones that change, and ones that a program prints.
+//! Keys as people really store them: odd ones, and ones that change.
 
-use std::{fs, os::unix::fs::PermissionsExt, sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use ecr_refresher_tests::{
@@ -30,7 +30,6 @@ pub(crate) fn tests() -> Vec<Scenario> {
             "new keys in the shared credentials file are used without a restart",
             a_shared_file_that_changes,
         ),
-        Scenario::new("keys come from a program that the profile names", a_program),
     ]
 }
 
@@ -88,29 +87,4 @@ async fn a_shared_file_that_changes(control_plane: Arc<ControlPlane>) -> Result<
         Ok(())
     })
     .await
-}
-
-async fn a_program(control_plane: Arc<ControlPlane>) -> Result<()> {
-    let aws = FakeAws::start().await?;
-    aws.add_identity("AKIAPROGRAM", ACCOUNT, USER);
-    let folder = tempfile::tempdir()?;
-    let [program, config] = ["keys.sh", "config"].map(|name| folder.path().join(name));
-    let keys = json!({
-        "Version": 1, "AccessKeyId": "AKIAPROGRAM", "SecretAccessKey": "example",
-    });
-    fs::write(&program, format!("#!/bin/sh\necho '{keys}'\n"))?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-    fs::write(&config, format!("[default]\ncredential_process = {}\n", program.display()))?;
-    let client = control_plane.admin_client();
-    create_namespace(&client, "program-a", &[]).await?;
-    let registries = json!([{ "name": "main", "ecr": { "region": REGION } }]);
-    let installation = install(&control_plane, "program", registries).await?;
-    let mut command = installation.command(&aws)?;
-    command
-        .env_remove("AWS_ACCESS_KEY_ID")
-        .env_remove("AWS_SECRET_ACCESS_KEY")
-        .env("AWS_CONFIG_FILE", &config);
-    let _daemon = installation.start_command(&command).await?;
-    let has_host = |copy: &_| cluster::password(copy, &host(ACCOUNT)).map(drop);
-    eventually_secret(&client, "program-a", "program-pull", PATIENCE, has_host).await.map(drop)
 }

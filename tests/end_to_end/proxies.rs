@@ -28,6 +28,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Only the proxy finds the API server by this name.
 const NAME: &str = "kubernetes.invalid";
+const POD: &str = "viaproxy-0";
 
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
@@ -77,28 +78,6 @@ impl Proxied {
     }
 }
 
-/// The command `arguments` of this installation with another kubeconfig.
-fn command(
-    installation: &Installation,
-    aws: &FakeAws,
-    kubeconfig: &Path,
-    arguments: &[&str],
-) -> Result<Command> {
-    let of_run = installation.command(aws)?;
-    let mut command = Command::new(of_run.get_program());
-    command.args(arguments).arg("--config").arg(installation.config());
-    command.arg("--kubeconfig").arg(kubeconfig);
-    for (name, value) in of_run.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    // Its lines are not what is looked at.
-    command.env("RUST_LOG", "info");
-    Ok(command)
-}
-
 async fn output(mut command: Command) -> Result<Output> {
     Ok(tokio::task::spawn_blocking(move || command.output()).await??)
 }
@@ -106,7 +85,8 @@ async fn output(mut command: Command) -> Result<Output> {
 async fn every_command(control_plane: Arc<ControlPlane>) -> Result<()> {
     create_namespace(&control_plane.admin_client(), "viaproxy-a", &[]).await?;
     let registries = json!([{ "name": "main", "ecr": { "region": REGION } }]);
-    let installation = install(&control_plane, "viaproxy", registries).await?;
+    let installation =
+        install(&control_plane, "viaproxy", registries).await?.with_log_level("info");
     let aws = FakeAws::start().await?;
     let proxied = Proxied::new(&installation)?;
     let proxy = ConnectProxy::start(proxied.address()?).await?;
@@ -122,7 +102,7 @@ async fn every_command(control_plane: Arc<ControlPlane>) -> Result<()> {
     ];
     for arguments in commands {
         let before = proxy.connections();
-        let mut through = command(&installation, &aws, &plain, arguments)?;
+        let mut through = installation.subcommand(arguments, POD, &aws, &plain)?;
         through.env("HTTPS_PROXY", format!("http://me:secret@{}", proxy.address()));
         let ended = output(through).await?;
         let errors = String::from_utf8_lossy(&ended.stderr);
@@ -137,7 +117,7 @@ async fn every_command(control_plane: Arc<ControlPlane>) -> Result<()> {
     for url in [&http, &socks] {
         let kubeconfig = proxied.write(Some(url))?;
         let before = proxy.connections();
-        let mut through = command(&installation, &aws, &kubeconfig, &["status"])?;
+        let mut through = installation.subcommand(&["status"], POD, &aws, &kubeconfig)?;
         // The environment does not count, nor do its exceptions.
         through.env("HTTPS_PROXY", "http://127.0.0.1:9").env("NO_PROXY", "*");
         let ended = output(through).await?;
@@ -148,12 +128,12 @@ async fn every_command(control_plane: Arc<ControlPlane>) -> Result<()> {
     // Without the proxy nobody finds the name.
     let before = proxy.connections();
     let plain = proxied.write(None)?;
-    let mut direct = command(&installation, &aws, &plain, &["status"])?;
+    let mut direct = installation.subcommand(&["status"], POD, &aws, &plain)?;
     direct.env("HTTPS_PROXY", &http).env("NO_PROXY", "example.com,.invalid");
     ensure!(!output(direct).await?.status.success(), "it found the name");
     ensure!(proxy.connections() == before, "NO_PROXY did not count");
 
-    let mut invalid = command(&installation, &aws, &plain, &["status"])?;
+    let mut invalid = installation.subcommand(&["status"], POD, &aws, &plain)?;
     invalid.env("https_proxy", "hunter2@ proxy");
     let ended = output(invalid).await?;
     let errors = String::from_utf8_lossy(&ended.stderr);
@@ -162,7 +142,7 @@ async fn every_command(control_plane: Arc<ControlPlane>) -> Result<()> {
 
     // The daemon too, for as long as it runs.
     let kubeconfig = proxied.write(Some(&http))?;
-    let mut run = command(&installation, &aws, &kubeconfig, &["run"])?;
+    let mut run = installation.subcommand(&["run"], POD, &aws, &kubeconfig)?;
     run.arg("--log-format=json");
     let daemon = installation.start_command(&run).await?;
     daemon.ready().await

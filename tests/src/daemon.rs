@@ -168,7 +168,11 @@ impl Installation {
         self.subcommand(RUN, pod, aws, &self.kubeconfig)
     }
 
-    fn subcommand(
+    /// A command of the daemon's binary, as the Pod of this name, with the config and another kubeconfig.
+    ///
+    /// # Errors
+    /// As [`Installation::command`].
+    pub fn subcommand(
         &self,
         arguments: &[&str],
         pod: &str,
