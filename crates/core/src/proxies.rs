@@ -50,7 +50,7 @@ impl Proxies {
         Self::new(|name| env::var(name).ok())
     }
 
-    fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ProxyError> {
+    pub(crate) fn new(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ProxyError> {
         let proxy = |names: [&'static str; 4]| {
             let found = names.into_iter().find_map(|name| {
                 let value = variable(name)?.trim().to_owned();

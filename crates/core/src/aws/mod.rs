@@ -10,6 +10,7 @@ mod keys;
 mod principal;
 mod resolver;
 mod role;
+mod route;
 mod sdk_chain;
 mod settings;
 mod trust;
@@ -88,7 +89,7 @@ impl Aws {
     /// # Errors
     /// When the environment names a proxy or a bundle of certificates that cannot be used.
     pub async fn load(clock: Clock, files: Files) -> Result<Self, EnvironmentError> {
-        let client = http::client(trust::store(&files)?, Proxies::from_env()?);
+        let client = http::client(trust::config(&files)?, Proxies::from_env()?);
         let sdk = loader(&clock, client).load().await;
         Ok(Self::new(sdk, true, clock, files))
     }

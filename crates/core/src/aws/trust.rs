@@ -2,11 +2,11 @@
 
 use std::{env, io, path::PathBuf};
 
-use aws_smithy_http_client::tls::TrustStore;
 use rustls::{
-    RootCertStore,
+    ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
+use tracing::warn;
 
 use crate::Files;
 
@@ -31,29 +31,40 @@ enum BundleProblem {
     Invalid(usize),
 }
 
-/// The authorities of `AWS_CA_BUNDLE`; without it those of the machine, or of `SSL_CERT_FILE` and
-/// `SSL_CERT_DIR`.
-pub(super) fn store(files: &Files) -> Result<TrustStore, BundleError> {
-    match env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from) {
-        None => Ok(TrustStore::default()),
+/// TLS that trusts the authorities of `AWS_CA_BUNDLE`; without it those of the machine, or of
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+pub(super) fn config(files: &Files) -> Result<ClientConfig, BundleError> {
+    let roots = match env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from) {
+        None => of_machine(),
         Some(path) => {
             let bytes = files.read(&path).map_err(BundleProblem::from);
-            let checked = bytes.and_then(|bytes| check(&bytes).map(|()| bytes));
-            checked
-                .map(|bytes| TrustStore::empty().with_pem_certificate(bytes))
-                .map_err(|problem| BundleError { path, problem })
+            let roots = bytes.and_then(|bytes| of_bundle(&bytes));
+            roots.map_err(|problem| BundleError { path, problem })?
         }
-    }
+    };
+    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
-/// The SDK panics at what is not a certificate.
-fn check(pem: &[u8]) -> Result<(), BundleProblem> {
+fn of_machine() -> RootCertStore {
+    let loaded = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(loaded.certs);
+    if roots.is_empty() {
+        let cause = loaded.errors.first().map_or_else(String::new, |error| format!(": {error}"));
+        warn!(
+            "this machine has no certificate authorities for AWS: name a file of them by {VARIABLE}{cause}"
+        );
+    }
+    roots
+}
+
+fn of_bundle(pem: &[u8]) -> Result<RootCertStore, BundleProblem> {
     let mut roots = RootCertStore::empty();
     for (certificate, number) in CertificateDer::pem_slice_iter(pem).zip(1..) {
         let added = certificate.ok().and_then(|certificate| roots.add(certificate).ok());
         added.ok_or(BundleProblem::Invalid(number))?;
     }
-    if roots.is_empty() { Err(BundleProblem::Empty) } else { Ok(()) }
+    if roots.is_empty() { Err(BundleProblem::Empty) } else { Ok(roots) }
 }
 
 #[cfg(test)]
@@ -69,7 +80,7 @@ mod tests {
             ("-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n", "number 1"),
             ("-----BEGIN CERTIFICATE-----\nAAAA\n", "number 1"),
         ] {
-            let error = check(pem.as_bytes()).unwrap_err().to_string();
+            let error = of_bundle(pem.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(words), "{pem:?}: {error}");
         }
     }
