@@ -14,6 +14,8 @@ pub mod aws;
 mod caught;
 pub mod clock;
 mod credentials;
+#[cfg(test)]
+mod damage;
 pub mod dockerconfig;
 pub mod ecr;
 mod entry;

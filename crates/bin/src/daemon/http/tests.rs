@@ -19,6 +19,7 @@ use ecr_refresher_sync::{
     release::Release,
 };
 use kube::{Client, client::Body};
+use proptest::{collection::vec, prelude::*, sample::select, test_runner::TestRunner};
 use serde_json::json;
 use socket2::SockRef;
 use tokio::{
@@ -44,6 +45,33 @@ const NAMESPACES: usize = 2000;
 const CLIENTS: usize = 200;
 const METRICS: &str = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST_METRICS: &str = "GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n";
+/// What requests are made of, and what they are not.
+const PIECES: [&[u8]; 24] = [
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"/",
+    b"/healthz",
+    b"/metrics",
+    b"*",
+    b"http://a/",
+    b"?\xff",
+    b" HTTP/1.1",
+    b" HTTP/1.0",
+    b" HTTP/9.9",
+    b"\r\n",
+    b"\r\n\r\n",
+    b"\n",
+    b": ",
+    b"Host",
+    b"Content-Length: 7",
+    b"Content-Length: 18446744073709551616",
+    b"Transfer-Encoding: chunked",
+    b"Expect: 100-continue",
+    b"Connection: close",
+    b"Upgrade: h2c",
+    b"FFFFFFFFFFFFFFFFF",
+];
 /// The end of a whole page of metrics.
 const END: &str = "\r\n0\r\n\r\n";
 
@@ -275,6 +303,27 @@ async fn a_client_that_has_closed_its_half_gets_its_answer() {
     let mut client = send(address, METRICS.as_bytes()).await;
     client.shutdown().await.unwrap();
     assert!(read(&mut client).await.unwrap().ends_with(END));
+}
+
+#[test]
+fn no_bytes_of_a_client_harm_another_one() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let address = runtime.block_on(async { start_server() });
+    let random = vec(any::<u8>(), 0..8);
+    let piece = prop_oneof![9 => select(&PIECES[..]).prop_map(<[u8]>::to_vec), 1 => random];
+    let request = vec(piece, 0..16).prop_map(|pieces| pieces.concat());
+    let ran = TestRunner::default().run(&request, |bytes| {
+        runtime.block_on(async {
+            let mut client = send(address, &bytes).await;
+            // The server may have closed it.
+            let _ = client.shutdown().await;
+            let answer = read(&mut client).await.unwrap_or_default();
+            prop_assert!(answer.is_empty() || answer.starts_with("HTTP/1."), "{answer}");
+            assert_probes_are_answered(address, &format!("{bytes:?}")).await;
+            Ok(())
+        })
+    });
+    ran.unwrap();
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! variables, against an AWS on loopback.
 
 mod endpoints;
+mod replies;
 mod roles;
 mod server;
 
