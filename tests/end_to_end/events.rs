@@ -38,12 +38,25 @@ pub(crate) async fn eventually_event(
     name: &str,
     reason: &str,
 ) -> Result<Event> {
+    eventually_noted(client, namespace, name, reason, "").await
+}
+
+/// The same, with these words in its note.
+async fn eventually_noted(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    reason: &str,
+    words: &str,
+) -> Result<Event> {
     let api: Api<Event> = Api::namespaced(client.clone(), namespace);
     eventually("the Event", PATIENCE, async || {
         let events = api.list(&ListParams::default()).await?.items;
         let about = |event: &Event| event.regarding.as_ref()?.name.clone();
         let is_it = |event: &&Event| {
-            event.reason.as_deref() == Some(reason) && about(event).as_deref() == Some(name)
+            event.reason.as_deref() == Some(reason)
+                && about(event).as_deref() == Some(name)
+                && event.note.as_deref().is_some_and(|note| note.contains(words))
         };
         let reasons: Vec<_> = events.iter().map(|event| (&event.reason, about(event))).collect();
         events.iter().find(is_it).cloned().with_context(|| format!("there is {reasons:?}"))
@@ -93,6 +106,18 @@ async fn of_copies(control_plane: Arc<ControlPlane>) -> Result<()> {
     let event = eventually_event(&client, "notice-b", "notice-pull", "CopyNotWritten").await?;
     let note = event.note.context("no note")?;
     ensure!(note.contains("quota_exceeded") && note.contains("exceeded quota: none"), "{note}");
+
+    secrets.delete("notice-pull", &DeleteParams::default()).await?;
+    is_over(&client, "notice-a", "notice-pull", "ConflictEnded").await?;
+    let quotas: Api<ResourceQuota> = Api::namespaced(client.clone(), "notice-b");
+    quotas.delete("none", &DeleteParams::default()).await?;
+    is_over(&client, "notice-b", "notice-pull", "CopyWritten").await
+}
+
+/// Waits for the Event that a problem is over.
+async fn is_over(client: &Client, namespace: &str, name: &str, reason: &str) -> Result<()> {
+    let event = eventually_event(client, namespace, name, reason).await?;
+    ensure!(event.type_.as_deref() == Some("Normal"), "{event:?}");
     Ok(())
 }
 
@@ -106,14 +131,20 @@ async fn at_home(control_plane: Arc<ControlPlane>) -> Result<()> {
     });
     let installation = Installation::new(&control_plane, "athome", config).await?;
     let _daemon = installation.start(&aws).await?;
-    let tokens = installation.token_cache();
-    let event =
-        eventually_event(&client, installation.home(), &tokens, "TokenNotRefreshed").await?;
+    let (tokens, home) = (installation.token_cache(), installation.home());
+    let event = eventually_event(&client, home, &tokens, "TokenNotRefreshed").await?;
     let note = event.note.context("no note")?;
     ensure!(note.starts_with("the registry main: access_denied: "), "{note}");
+    // Another cause is another Event.
+    aws.fail_with(Fault::ServerError(503));
+    eventually_noted(&client, home, &tokens, "TokenNotRefreshed", "server_error").await?;
+    aws.heal();
+    is_over(&client, home, &tokens, "TokenRefreshed").await?;
+    let config = std::fs::read_to_string(installation.config())?;
     std::fs::write(installation.config(), "registries: 7\n")?;
-    let event = eventually_event(&client, installation.home(), &tokens, "ConfigRejected").await?;
+    let event = eventually_event(&client, home, &tokens, "ConfigRejected").await?;
     let note = event.note.context("no note")?;
     ensure!(note.contains("config.yaml:1:"), "{note}");
-    Ok(())
+    std::fs::write(installation.config(), config)?;
+    is_over(&client, home, &tokens, "ConfigAccepted").await
 }

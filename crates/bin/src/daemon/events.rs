@@ -130,7 +130,7 @@ impl Publisher {
         let name = event_name(&notice.name, self.random.number());
         let event = json!({
             "metadata": { "name": name, "namespace": notice.namespace },
-            "type": "Warning",
+            "type": <&str>::from(notice.severity),
             "reason": notice.reason,
             "action": "Refresh",
             "note": notice.note,

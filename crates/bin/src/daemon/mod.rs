@@ -140,6 +140,7 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
         metrics: metrics.config.clone(),
         home,
         notices,
+        is_rejected: false,
         clock,
     };
 

@@ -72,7 +72,10 @@ impl PolicyCheck {
         match verify(&self.client, &self.home, &secret.name).await {
             Verification::Enforced => {
                 if past.reported.take().is_some() {
-                    info!("the admission policy is in force");
+                    let note = "the admission policy is in force";
+                    info!("{note}");
+                    let over = about_tokens(&self.home, "AdmissionPolicyEnforced", note).over();
+                    self.notices.send(over);
                 }
                 past.is_missing = false;
                 self.metrics.with_label_values(&[] as &[&str]).set(1.0);

@@ -24,6 +24,8 @@ pub(crate) struct Reload {
     pub(crate) metrics: ConfigMetrics,
     pub(crate) home: Home,
     pub(crate) notices: Notices,
+    /// Whether the file is invalid.
+    pub(crate) is_rejected: bool,
     pub(crate) clock: Clock,
 }
 
@@ -52,11 +54,16 @@ impl Reload {
         self.engine.configure(config.sync.clone()).await?;
         self.metrics.accepted(self.clock.wall());
         info!("the config has changed; using the new one");
+        if std::mem::take(&mut self.is_rejected) {
+            let note = "the config file is valid again, and in use";
+            self.notices.send(about_tokens(&self.home, "ConfigAccepted", note).over());
+        }
         Ok(())
     }
 
-    fn reject(&self, error: &ConfigError) {
+    fn reject(&mut self, error: &ConfigError) {
         self.metrics.rejected();
+        self.is_rejected = true;
         for problem in error.to_string().lines() {
             error!("the config is invalid; keeping the last valid one: {problem}");
         }

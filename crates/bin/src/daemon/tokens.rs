@@ -9,9 +9,12 @@ use ecr_refresher_core::{
     aws::Aws,
     clock::{Clock, POLL_INTERVAL},
     planted::{Bug, is_planted},
-    tokens::{Ask, Outcome, SharedTokenStore, Token, TokenSource},
+    tokens::{Ask, Failed, Fetched, Outcome, SharedTokenStore, Token, TokenSource},
 };
-use ecr_refresher_sync::{leadership::Leadership, report::notice::Notices};
+use ecr_refresher_sync::{
+    leadership::Leadership,
+    report::notice::{Notice, Notices},
+};
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -27,6 +30,7 @@ use super::{
 use crate::{
     config::{Config, registries},
     home::Home,
+    words::plural,
 };
 
 /// The task that keeps all tokens fresh.
@@ -169,21 +173,41 @@ impl Tokens {
             let failed = outcome.result.as_ref().err().map(|failed| failed.error.reason);
             self.metrics.record_outcome(&outcome.registry, failed);
             log(&outcome);
-            if let Err(failed) = outcome.result.as_ref()
-                && !failed.is_repeated
-            {
-                let (registry, error) = (&outcome.registry, &failed.error);
-                let note = format!("the registry {registry}: {}: {error}", error.reason);
-                self.notices.send(about_tokens(&self.home, "TokenNotRefreshed", note));
+            if let Some(notice) = self.notice(&outcome) {
+                self.notices.send(notice);
             }
         }
         is_known.then_some(source)
     }
+
+    /// The notice of a failure that is not repeated, and of its end.
+    fn notice(&self, Outcome { registry, result }: &Outcome) -> Option<Notice> {
+        match result {
+            Err(Failed { is_repeated: true, .. }) | Ok(Fetched { ended: None, .. }) => None,
+            Err(Failed { error, .. }) => {
+                let note = format!("the registry {registry}: {}: {error}", error.reason);
+                Some(about_tokens(&self.home, "TokenNotRefreshed", note))
+            }
+            Ok(Fetched { ended: Some(ended), .. }) => {
+                let note = format!("the registry {registry}: {}", recovery(ended));
+                Some(about_tokens(&self.home, "TokenRefreshed", note).over())
+            }
+        }
+    }
+}
+
+/// `ended` is the last of the failures in a row.
+fn recovery(ended: &Failed) -> String {
+    let failures = plural(ended.failures.into(), "failure", "failures");
+    format!("recovered after {failures}; the last: {}", ended.error.reason)
 }
 
 /// Logs the outcome of an attempt.
 pub(crate) fn log(outcome: &Outcome) {
     let registry = &outcome.registry;
+    if let Ok(Fetched { ended: Some(ended), .. }) = &outcome.result {
+        info!(%registry, failures = ended.failures, "{}", recovery(ended));
+    }
     match &outcome.result {
         Ok(fetched) => match fetched.expires_at {
             Some(expires_at) => {

@@ -36,6 +36,8 @@ pub struct Fetched {
     pub next: Timestamp,
     /// The entries of a file that are left out because nobody can pull with them.
     pub warning: Option<String>,
+    /// The last of the failures in a row that it has ended.
+    pub ended: Option<Failed>,
 }
 
 /// A failure of one registry.

@@ -52,8 +52,8 @@ struct RegistryState {
     /// The registry before its settings changed. Its entries stay in use until the new settings have
     /// produced a token, or until they expire.
     previous: Option<Registry>,
-    /// The problem of its last attempt.
-    problem: Option<FetchError>,
+    /// The failure of its last attempt.
+    failed: Option<Failed>,
 }
 
 impl TokenStore {
@@ -85,7 +85,7 @@ impl TokenStore {
             let key = registry.source.key();
             let previous = former.and_then(|former| self.previous(former, &registry));
             let name = Arc::clone(&registry.name);
-            self.registries.insert(name, RegistryState { registry, key, previous, problem: None });
+            self.registries.insert(name, RegistryState { registry, key, previous, failed: None });
         }
         self.follow_sources(now);
         if self.at_fraction.to_bits() != at_fraction.to_bits() {
@@ -215,7 +215,8 @@ impl TokenStore {
                     self.last_generation += 1;
                     self.cache_version += 1;
                 }
-                Ok(Fetched { is_new, expires_at, next: state.due.wall(), warning: None })
+                let next = state.due.wall();
+                Ok(Fetched { is_new, expires_at, next, warning: None, ended: None })
             }
             Err(error) => {
                 let delay = state.failed(&error, now, self.random.fraction());

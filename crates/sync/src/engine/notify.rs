@@ -11,7 +11,7 @@ use crate::{
         Contest, Job, JobClass, JobOutcome,
         failure::{RepeatedFailure, WriteReason},
     },
-    report::notice::Notice,
+    report::notice::{Notice, Severity},
 };
 
 impl Runner {
@@ -45,9 +45,20 @@ impl Runner {
             Some(failure) => self.report_failure(job, failure),
             None => log_success(job),
         }
+        if let Some(ended) = &outcome.ended {
+            self.report_recovery(job, ended);
+        }
     }
 
-    fn report_conflict(&self, Conflict { secret, namespace, release }: &Conflict) {
+    fn report_conflict(&self, conflict: &Conflict) {
+        let Conflict { secret, namespace, release, is_over } = conflict;
+        if *is_over {
+            let note = "the Secret of another owner is no longer in the way";
+            info!(%secret, %namespace, "{note}");
+            let namespace = Arc::clone(namespace);
+            let notice = Notice::about_secret(namespace, secret, "ConflictEnded", note);
+            return self.notify(notice.over());
+        }
         let note = match release {
             Some(release) => format!(
                 "another_release: the release {release} keeps the Secret of this name, and it is not \
@@ -75,12 +86,37 @@ impl Runner {
         warn!(kind, %name, %namespace, repairs, "{note}");
         if repairs.is_power_of_two() {
             let (namespace, name) = (Arc::clone(namespace), name.to_string());
-            self.notify(Notice { kind, namespace, name, reason, note });
+            self.notify(Notice {
+                kind,
+                namespace,
+                name,
+                reason,
+                note,
+                severity: Severity::Warning,
+            });
         }
     }
 
+    /// `ended` is the last of the failures in a row.
+    fn report_recovery(&self, job: &Job, ended: &RepeatedFailure) {
+        let RepeatedFailure { failure, count, .. } = ended;
+        let Job { name, namespace, action, .. } = job;
+        let (kind, reason, what) = match action.class() {
+            JobClass::Apply => ("Secret", "CopyWritten", "wrote the copy"),
+            JobClass::Patch => {
+                ("ServiceAccount", "ServiceAccountChanged", "patched imagePullSecrets")
+            }
+            JobClass::Delete => ("Secret", "CopyDeleted", "deleted the copy"),
+        };
+        let note = format!("{what} after {}; the last: {}", failures(*count), failure.reason);
+        debug!(kind, %name, %namespace, failures = count, "{note}");
+        let (namespace, name) = (Arc::clone(namespace), name.to_string());
+        let severity = Severity::Normal;
+        self.notify(Notice { kind, namespace, name, reason, note, severity });
+    }
+
     fn report_failure(&self, job: &Job, repeated: &RepeatedFailure) {
-        let RepeatedFailure { failure, count, delay } = repeated;
+        let RepeatedFailure { failure, count, delay, .. } = repeated;
         let Job { name, namespace, .. } = job;
         // The watch of the namespaces shows the same soon.
         if failure.reason == WriteReason::NamespaceGone {
@@ -109,6 +145,7 @@ impl Runner {
                 name: name.to_string(),
                 reason,
                 note: format!("{what}: {}: {failure}", failure.reason),
+                severity: Severity::Warning,
             });
         }
     }
@@ -118,6 +155,10 @@ impl Runner {
             notices.send(notice);
         }
     }
+}
+
+fn failures(count: u32) -> String {
+    if count == 1 { "1 failure".to_owned() } else { format!("{count} failures") }
 }
 
 fn log_success(Job { name, namespace, action, .. }: &Job) {

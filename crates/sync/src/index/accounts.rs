@@ -186,19 +186,18 @@ impl Index {
         };
         let contest = record.repairs.job_done(action, &result, now.uptime);
         let mut outcome = JobOutcome { is_done: result.is_ok(), contest, ..JobOutcome::default() };
-        match (action, result) {
+        let failure = match (action, result) {
             (Action::Patch(patch), Ok(Written::Account(observed))) => {
-                record.failure = None;
                 record.repairs.written(patch.names);
                 record.update(|account| account.written(observed, state.lists));
+                None
             }
-            (_, Ok(_)) => record.account.end_job(),
-            (_, Err(failure)) => {
+            (_, result) => {
                 record.account.end_job();
-                let failures = &mut record.failure;
-                outcome.failure = FailureRecord::record(failures, Some(failure), now, random);
+                result.err()
             }
-        }
+        };
+        FailureRecord::record(&mut record.failure, &mut outcome, failure, now, random);
         Some(outcome)
     }
 

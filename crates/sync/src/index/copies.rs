@@ -129,7 +129,7 @@ impl Index {
                 Some(failure)
             }
         };
-        outcome.failure = FailureRecord::record(&mut copy.failure, failure, now, random);
+        FailureRecord::record(&mut copy.failure, &mut outcome, failure, now, random);
         Some(outcome)
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ecr_refresher_core::clock::Now;
 
 use crate::job::{
-    backoff,
+    JobOutcome, backoff,
     failure::{RepeatedFailure, WriteFailure, WriteReason},
 };
 
@@ -19,21 +19,27 @@ pub(super) struct FailureRecord {
 }
 
 impl FailureRecord {
-    /// Records how a job ended: with a failure, or without one, which ends the row. Returns the failure.
+    /// Records how a job ended, also in its outcome: with a failure, or without one, which ends the row.
     /// `random` in 0..1 is for the backoff.
     pub(super) fn record(
         record: &mut Option<Box<Self>>,
+        outcome: &mut JobOutcome,
         failure: Option<WriteFailure>,
         now: Now,
         random: f64,
-    ) -> Option<Arc<RepeatedFailure>> {
-        let (previous, failure) = (record.take(), failure?);
-        let count = previous.map_or(0, |previous| previous.failure.count).saturating_add(1);
+    ) {
+        let previous = record.take().map(|previous| previous.failure);
+        let Some(failure) = failure else {
+            outcome.ended = previous;
+            return;
+        };
+        let count = previous.as_ref().map_or(0, |previous| previous.count).saturating_add(1);
+        let is_new = previous.is_none_or(|previous| previous.failure.reason != failure.reason);
         let delay = backoff::delay(count, failure.retry_after, random);
         let retry_at = now.uptime.saturating_add(delay);
-        let failure = Arc::new(RepeatedFailure { failure, count, delay });
+        let failure = Arc::new(RepeatedFailure { failure, count, is_new, delay });
         *record = Some(Box::new(Self { failure: Arc::clone(&failure), retry_at }));
-        Some(failure)
+        outcome.failure = Some(failure);
     }
 
     /// When a job may be tried, by the uptime: at once if none has failed.

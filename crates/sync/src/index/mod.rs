@@ -46,7 +46,7 @@ pub struct Index {
     namespace_lists: Lists,
     queue: Queue<ObjectKey>,
     /// Conflicts that were not reported yet.
-    conflicts: Vec<(u32, SecretSlot)>,
+    conflicts: Vec<(u32, SecretSlot, bool)>,
     prune_after: Option<Duration>,
     spread: Duration,
     /// The labels of namespaces that any allow-list selects by; only these are kept.

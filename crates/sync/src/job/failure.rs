@@ -104,6 +104,8 @@ pub struct RepeatedFailure {
     pub failure: WriteFailure,
     /// How many there were in a row.
     pub count: u32,
+    /// Whether it is the first, or has another reason than the one before.
+    pub is_new: bool,
     /// The delay before the next attempt.
     pub delay: Duration,
 }

@@ -104,6 +104,8 @@ pub type JobResult = Result<Written, WriteFailure>;
 pub struct JobOutcome {
     /// Why the object is not up to date.
     pub failure: Option<Arc<RepeatedFailure>>,
+    /// The last of the failures in a row that it has ended.
+    pub ended: Option<Arc<RepeatedFailure>>,
     /// Whether the API server has done it, also if its effect was changed on the way.
     pub is_done: bool,
     /// How long the namespace had waited for its first copy, if this was it.

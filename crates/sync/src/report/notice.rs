@@ -7,7 +7,7 @@ use tracing::debug;
 
 use crate::job::failure::{RepeatedFailure, WriteReason};
 
-/// A problem of an object. It never contains a secret.
+/// A problem of an object, or its end. It never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Notice {
     /// The object's kind, of the API version `v1`.
@@ -20,6 +20,17 @@ pub struct Notice {
     pub reason: &'static str,
     /// The message.
     pub note: String,
+    /// Whether it is a problem.
+    pub severity: Severity,
+}
+
+/// The type of an Event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+pub enum Severity {
+    /// A problem is over.
+    Normal,
+    /// A problem.
+    Warning,
 }
 
 /// Sends notices. It never waits: a notice too many is dropped; the metrics still count it.
@@ -51,12 +62,19 @@ impl Notice {
         note: impl Into<String>,
     ) -> Self {
         let (name, note) = (name.to_owned(), note.into());
-        Self { kind: "Secret", namespace, name, reason, note }
+        Self { kind: "Secret", namespace, name, reason, note, severity: Severity::Warning }
     }
 
-    /// Whether a failure is worth a notice: they become rarer with each failure in a row.
+    /// The same for a problem that is over.
+    #[must_use]
+    pub fn over(self) -> Self {
+        Self { severity: Severity::Normal, ..self }
+    }
+
+    /// Whether a failure is worth a notice: they become rarer with each failure in a row, until the reason
+    /// changes.
     pub(crate) fn is_due(repeated: &RepeatedFailure) -> bool {
-        let reason = repeated.failure.reason;
-        repeated.count.is_power_of_two() && reason != WriteReason::NamespaceGone
+        let is_gone = repeated.failure.reason == WriteReason::NamespaceGone;
+        !is_gone && (repeated.is_new || repeated.count.is_power_of_two())
     }
 }

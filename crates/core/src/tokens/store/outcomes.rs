@@ -44,13 +44,16 @@ impl TokenStore {
 }
 
 impl RegistryState {
-    /// Marks the failure of a file as repeated if it is the last one's.
+    /// Completes a result with what the last one was: the failure of a file is repeated if it is the same.
     fn remember(&mut self, result: &mut Result<Fetched, Failed>) {
-        let last = self.problem.take();
-        if let Err(failed) = result {
-            let is_file = matches!(self.registry.source, TokenSource::File(_));
-            failed.is_repeated = is_file && last.as_ref() == Some(&failed.error);
-            self.problem = Some(failed.error.clone());
+        let last = self.failed.take();
+        match result {
+            Ok(fetched) => fetched.ended = last,
+            Err(failed) => {
+                let is_file = matches!(self.registry.source, TokenSource::File(_));
+                failed.is_repeated = is_file && last.is_some_and(|it| it.error == failed.error);
+                self.failed = Some(failed.clone());
+            }
         }
     }
 }

@@ -16,8 +16,15 @@ fn a_success_ends_the_count_of_failures() {
     for (seconds, expected) in [(0, 1), (100, 2), (200, 3)] {
         assert_eq!(failures(&mut store, seconds)[0].0, expected);
     }
-    assert_eq!(answer(&mut store, 300, "one"), 1);
-    assert_eq!(failures(&mut store, 300 + LIFE)[0].0, 1);
+    let ended = |store: &mut TokenStore, seconds, text| {
+        let ask = store.due(now(seconds)).remove(0);
+        let token = token(text, "eu-west-1", seconds, LIFE);
+        let outcome = store.answered(ask.id, Ok(token), now(seconds)).remove(0);
+        outcome.result.unwrap().ended.map(|ended| ended.failures)
+    };
+    assert_eq!(ended(&mut store, 300, "one"), Some(3));
+    assert_eq!(ended(&mut store, 300 + LIFE, "two"), None);
+    assert_eq!(failures(&mut store, 300 + 2 * LIFE)[0].0, 1);
 }
 
 #[test]

@@ -226,11 +226,14 @@ fn a_foreign_secret_is_reported_once_until_it_is_deleted() {
     fixture.copy_gone("team-a");
     fixture.copy("team-a", Ownership::Foreign);
     assert_eq!(fixture.index.take_conflicts(), conflict);
+    fixture.copy_gone("team-a");
+    let [over] = conflict.map(|conflict| Conflict { is_over: true, ..conflict });
+    assert_eq!(fixture.index.take_conflicts(), [over]);
 }
 
 fn conflict(namespace: &str, release: Option<&str>) -> Conflict {
     let release = release.map(|id| Arc::new(id.to_owned()));
-    Conflict { secret: "ecr-pull".into(), namespace: namespace.into(), release }
+    Conflict { secret: "ecr-pull".into(), namespace: namespace.into(), release, is_over: false }
 }
 
 fn of_another_release(expires_at: Option<Timestamp>) -> Ownership {

@@ -46,6 +46,21 @@ fn a_success_ends_the_row_of_failures() {
 }
 
 #[test]
+fn a_new_reason_is_marked_and_so_is_the_end_of_the_row() {
+    let mut fixture = Fixture::ready();
+    fixture.namespace("team-a");
+    let reasons = [WriteReason::Network, WriteReason::Network, WriteReason::QuotaExceeded];
+    for (reason, is_new) in reasons.into_iter().zip([true, false, true]) {
+        let write = fixture.write();
+        assert_eq!(fixture.fail(write, reason).failure.unwrap().is_new, is_new);
+        fixture.pass(300);
+    }
+    let write = fixture.write();
+    let ended = fixture.finish(write).ended.unwrap();
+    assert_eq!((ended.count, ended.failure.reason), (3, WriteReason::QuotaExceeded));
+}
+
+#[test]
 fn a_namespace_that_fails_holds_up_no_other() {
     let mut fixture = Fixture::ready();
     fixture.namespace("team-a");
