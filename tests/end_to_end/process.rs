@@ -157,6 +157,9 @@ async fn variables_override(_: Arc<ControlPlane>) -> Result<()> {
     let expected = "ECR_REFRESHER__WRITER__CONCURENCY: unknown key `concurency`; did you mean \
                     `concurrency`?\n";
     ensure!(code == Some(2) && words == expected, "{words}");
+    // The file has this key too, and is right.
+    let (code, words) = check("ECR_REFRESHER__SECRETS", "ecr-pull")?;
+    ensure!(code == Some(2) && words.starts_with("ECR_REFRESHER__SECRETS: "), "{words}");
     Ok(())
 }
 

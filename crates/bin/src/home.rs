@@ -28,6 +28,11 @@ impl Home {
     /// The name of the Secret that is the token cache.
     #[must_use]
     pub fn token_cache(&self) -> String {
-        format!("{}{TOKENS}", self.name)
+        token_cache(&self.name)
     }
+}
+
+/// The name of the token cache of a release of this name.
+pub(crate) fn token_cache(name: &str) -> String {
+    format!("{name}{TOKENS}")
 }

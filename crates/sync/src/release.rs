@@ -41,6 +41,12 @@ impl Release {
         Self { id: id.into(), manager: manager.into() }
     }
 
+    /// Its name, without its home namespace.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.id.rsplit('/').next().unwrap_or_default()
+    }
+
     /// `NAMESPACE/NAME`: the value of the annotation [`KEPT_BY`].
     #[must_use]
     pub fn id(&self) -> &str {

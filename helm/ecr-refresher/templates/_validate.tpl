@@ -37,6 +37,11 @@ config:
 {{- fail "replicas: more than one Pod needs config.leaderElection; without it every Pod writes" }}
 {{- end }}
 {{- $name := include "ecr-refresher.fullname" . }}
+{{- range $config.secrets }}
+{{- if eq .name (printf "%s-tokens" $name) }}
+{{- fail (printf "config.secrets: `%s` is the name of the token cache; choose another name for the pull Secret" .name) }}
+{{- end }}
+{{- end }}
 {{- if and (eq .Values.mode "cronJob") (gt (len $name) 52) }}
 {{- fail (printf "mode: the name of a CronJob can have 52 characters, and `%s` has %d; set fullnameOverride" $name (len $name)) }}
 {{- end }}

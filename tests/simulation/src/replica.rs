@@ -104,10 +104,12 @@ impl Replica {
             return;
         }
         let dependencies = self.dependencies();
-        let Ok((config, text)) = config::load(self.config, &dependencies.files) else {
+        let Ok((config, text)) = config::load(self.config, &dependencies.files, &self.home.name)
+        else {
             return;
         };
-        let follower = Follower::new(self.config, text, dependencies.files.clone());
+        let follower =
+            Follower::new(self.config, text, dependencies.files.clone(), &self.home.name);
         let running = daemon::start(dependencies, config, follower).unwrap();
         let handle = running.handle();
         let (stop, stopped) = oneshot::channel();
@@ -161,7 +163,8 @@ impl Replica {
     /// When the pass could not do anything.
     pub async fn once(&mut self) -> anyhow::Result<Option<Summary>> {
         let dependencies = self.dependencies();
-        let Ok((config, _)) = config::load(self.config, &dependencies.files) else {
+        let Ok((config, _)) = config::load(self.config, &dependencies.files, &self.home.name)
+        else {
             return Ok(None);
         };
         let patience = Duration::from_mins(5);

@@ -17,11 +17,11 @@ use crate::{
 pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     logging::start(args.log_format);
     let (path, files) = (&args.config.config, Files::system());
-    let (config, text) =
-        config::load(path, &files).map_err(|error| Failure::Usage(error.to_string()))?;
+    let (config, text) = config::load(path, &files, &args.home.name)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "starting");
     config.warnings.log();
-    let follower = Follower::new(path, text, files);
+    let follower = Follower::new(path, text, files, &args.home.name);
     Ok(runtime()?.block_on(run(args, config, follower))?)
 }
 

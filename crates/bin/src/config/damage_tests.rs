@@ -52,7 +52,7 @@ proptest! {
     fn no_text_panics_and_each_problem_has_a_message_and_a_place(
         text in prop_oneof![damaged(), ".{0,200}"],
     ) {
-        let parsed = parse(Path::new("config.yaml"), &text, Env::prefixed("NO_SUCH_PREFIX_"));
+        let parsed = parse(Path::new("config.yaml"), &text, Env::prefixed("NO_SUCH_PREFIX_"), "ours");
         if let Err(error) = parsed {
             for line in error.to_string().lines() {
                 let message = line.strip_prefix("config.yaml:").map(str::trim);

@@ -1,6 +1,6 @@
 //! Overrides from the environment: `ECR_REFRESHER__REFRESH__AT_FRACTION` is `refresh.atFraction`.
 
-use figment::{Metadata, providers::Env};
+use figment::{Figment, Metadata, providers::Env};
 
 /// Before the names of sections; a single `_` parts the words of a key.
 const PREFIX: &str = "ECR_REFRESHER__";
@@ -13,6 +13,15 @@ pub(super) fn provider() -> Env {
 /// Whether a value came from a variable, by what figment notes of it.
 pub(super) fn is_source(metadata: &Metadata) -> bool {
     metadata.name.contains("environment")
+}
+
+/// The variable that has set the value at a path, or all of a section around it.
+pub(super) fn source(figment: &Figment, path: &[String]) -> Option<String> {
+    let sections = (1..=path.len()).rev().map(|length| &path[..length]);
+    // Lists have no metadata below them.
+    let (found, metadata) =
+        sections.into_iter().find_map(|it| Some((it, figment.find_metadata(&it.join("."))?)))?;
+    is_source(metadata).then(|| variable(found))
 }
 
 /// The variable that sets a key of the config.

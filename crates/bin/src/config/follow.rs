@@ -19,6 +19,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 pub struct Follower {
     path: PathBuf,
     files: Files,
+    /// The name of the release.
+    name: String,
     /// The file as it was last reported, valid or not.
     reported: Reading,
     /// The file at the last poll.
@@ -29,11 +31,11 @@ pub struct Follower {
 type Reading = Result<String, String>;
 
 impl Follower {
-    /// Follows a file that holds `text` at the moment.
+    /// Follows the file of a release of this name, which holds `text` at the moment.
     #[must_use]
-    pub fn new(path: &Path, text: String, files: Files) -> Self {
-        let reading = Ok(text);
-        Self { path: path.to_owned(), files, reported: reading.clone(), last: reading }
+    pub fn new(path: &Path, text: String, files: Files, name: &str) -> Self {
+        let (path, name, reading) = (path.to_owned(), name.to_owned(), Ok(text));
+        Self { path, files, name, reported: reading.clone(), last: reading }
     }
 
     /// Waits until the file has changed, and reads it.
@@ -45,7 +47,7 @@ impl Follower {
             if self.poll() {
                 let text = self.reported.as_ref();
                 return match text {
-                    Ok(text) => parse_file(&self.path, text),
+                    Ok(text) => parse_file(&self.path, text, &self.name),
                     Err(problem) => Err(ConfigError::unreadable(&self.path, problem)),
                 };
             }
@@ -73,7 +75,7 @@ mod tests {
     use super::*;
 
     fn follower(path: &Path) -> Follower {
-        Follower::new(path, fs::read_to_string(path).unwrap(), Files::system())
+        Follower::new(path, fs::read_to_string(path).unwrap(), Files::system(), "ours")
     }
 
     /// How many of the next polls report a change.

@@ -39,7 +39,12 @@ pub(crate) use self::{
     names::{is_namespace, is_subdomain},
     schema::schema,
 };
-use self::{problem::Problems, raw::RawConfig, yaml::Tree};
+use self::{
+    problem::{Origins, Problems},
+    raw::RawConfig,
+    yaml::Tree,
+};
+use crate::home::token_cache;
 
 /// A valid config.
 #[derive(Debug)]
@@ -108,13 +113,14 @@ pub(crate) enum SourceSettings {
     File(PathBuf),
 }
 
-/// Reads and checks the config file, with what the environment overrides. Returns its text too.
+/// Reads and checks the config file of a release of this name, with what the environment overrides. Returns
+/// its text too.
 ///
 /// # Errors
 /// When it cannot be read or is wrong.
-pub fn load(path: &Path, files: &Files) -> Result<(Config, String), ConfigError> {
+pub fn load(path: &Path, files: &Files, name: &str) -> Result<(Config, String), ConfigError> {
     let text = read_text(files, path).map_err(|error| ConfigError::unreadable(path, &error))?;
-    Ok((parse_file(path, &text)?, text))
+    Ok((parse_file(path, &text, name)?, text))
 }
 
 fn read_text(files: &Files, path: &Path) -> io::Result<String> {
@@ -124,26 +130,31 @@ fn read_text(files: &Files, path: &Path) -> io::Result<String> {
 }
 
 /// As [`load`], with the locations in the file.
-pub(crate) fn load_with_locations(path: &Path) -> Result<(Config, Locations), ConfigError> {
+pub(crate) fn load_with_locations(
+    path: &Path,
+    name: &str,
+) -> Result<(Config, Locations), ConfigError> {
     let text = fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
-    parse(path, &text, environment::provider())
+    parse(path, &text, environment::provider(), name)
 }
 
-fn parse_file(path: &Path, text: &str) -> Result<Config, ConfigError> {
-    parse(path, text, environment::provider()).map(|(config, _)| config)
+fn parse_file(path: &Path, text: &str, name: &str) -> Result<Config, ConfigError> {
+    parse(path, text, environment::provider(), name).map(|(config, _)| config)
 }
 
 fn parse(
     path: &Path,
     text: &str,
     overrides: figment::providers::Env,
+    name: &str,
 ) -> Result<(Config, Locations), ConfigError> {
     let tree = Tree::parse(text).map_err(|problem| ConfigError::new(path, vec![problem]))?;
     let figment = Figment::from(&tree).merge(overrides);
+    let origins = Origins { tree: &tree, figment: &figment };
     let raw: RawConfig = figment
         .extract()
-        .map_err(|error| ConfigError::new(path, problem::explain(error, &tree)))?;
-    let config = validate::validate(raw, &tree, path)?;
+        .map_err(|error| ConfigError::new(path, problem::explain(error, origins)))?;
+    let config = validate::validate(raw, origins, path, token_cache(name))?;
     let secrets_from = figment.find_metadata("secrets");
     Ok((config, Locations::new(path, tree, secrets_from.is_some_and(environment::is_source))))
 }

@@ -22,7 +22,7 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
 }
 
 fn assert_good(text: &str, block: &str) {
-    let config = parse(Path::new("config.yaml"), text, Env::prefixed("NO_SUCH_PREFIX_"));
+    let config = parse(Path::new("config.yaml"), text, Env::prefixed("NO_SUCH_PREFIX_"), "ours");
     if let Err(error) = config {
         panic!("{error}\n{block}");
     }

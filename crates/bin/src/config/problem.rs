@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use figment::error::{Actual, Kind};
+use figment::{
+    Figment,
+    error::{Actual, Kind},
+};
 use serde::Serialize;
 use tracing::warn;
 
@@ -49,6 +52,24 @@ pub(crate) enum Location {
 impl Location {
     pub(super) fn in_file(line: u64, column: u64) -> Self {
         Self::At { line, column }
+    }
+}
+
+/// Where the values of a config are from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origins<'a> {
+    pub(super) tree: &'a Tree,
+    /// The file and the environment.
+    pub(super) figment: &'a Figment,
+}
+
+impl Origins<'_> {
+    /// The location of the value at a path.
+    pub(super) fn location(&self, path: &[String]) -> Location {
+        match environment::source(self.figment, path) {
+            Some(variable) => Location::Variable { variable },
+            None => self.tree.location(path),
+        }
     }
 }
 
@@ -133,23 +154,18 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// The problem that figment found.
-pub(super) fn explain(error: figment::Error, tree: &Tree) -> Vec<Problem> {
-    error.into_iter().map(|error| explain_one(&error, tree)).collect()
+pub(super) fn explain(error: figment::Error, origins: Origins<'_>) -> Vec<Problem> {
+    error.into_iter().map(|error| explain_one(&error, origins)).collect()
 }
 
-fn explain_one(error: &figment::Error, tree: &Tree) -> Problem {
+fn explain_one(error: &figment::Error, origins: Origins<'_>) -> Problem {
     let mut path = error.path.clone();
     if let Kind::UnknownField(field, _) = &error.kind
         && path.last() != Some(field)
     {
         path.push(field.clone());
     }
-    let from_environment = error.metadata.as_ref().is_some_and(environment::is_source);
-    let location = if from_environment && !tree.contains(&path) {
-        Location::Variable { variable: environment::variable(&path) }
-    } else {
-        tree.location(&path)
-    };
+    let location = origins.location(&path);
     let key = name_of(&path);
     let problem = |message: String| Problem::new(location.clone(), message);
     match &error.kind {

@@ -19,7 +19,7 @@ secrets:
     namespaces: [payments]
 "
     );
-    parse(Path::new("config.yaml"), &text, Env::prefixed("NO_SUCH_PREFIX_"))
+    parse(Path::new("config.yaml"), &text, Env::prefixed("NO_SUCH_PREFIX_"), "ours")
         .map(|(config, _)| config)
 }
 

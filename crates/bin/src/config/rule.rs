@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error, Visitor},
+    de::{DeserializeOwned, Error, Unexpected, Visitor},
 };
 use serde_json::Value;
 use strum::VariantNames;
@@ -85,8 +85,20 @@ impl<T: VariantNames> JsonSchema for Choice<T> {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "enum": T::VARIANTS })
+        let switches = [true, false].into_iter().filter(|&is_on| switch::<T>(is_on).is_some());
+        let switches: Vec<_> = switches.map(Value::from).collect();
+        if switches.is_empty() {
+            return json_schema!({ "type": "string", "enum": T::VARIANTS });
+        }
+        let words = T::VARIANTS.iter().map(|&word| word.into());
+        json_schema!({ "enum": words.chain(switches).collect::<Vec<Value>>() })
     }
+}
+
+/// The word of a choice that YAML reads as true or false where it has no quotes.
+fn switch<T: VariantNames>(is_on: bool) -> Option<&'static str> {
+    let words = if is_on { ["on", "yes", "true"] } else { ["off", "no", "false"] };
+    T::VARIANTS.iter().copied().find(|word| words.contains(word))
 }
 
 struct ChoiceVisitor<T>(PhantomData<T>);
@@ -101,5 +113,12 @@ impl<T: FromStr + VariantNames> Visitor<'_> for ChoiceVisitor<T> {
     fn visit_str<E: Error>(self, word: &str) -> Result<Choice<T>, E> {
         let unknown = |_| E::unknown_variant(word, T::VARIANTS);
         word.parse().map(Choice).map_err(unknown)
+    }
+
+    fn visit_bool<E: Error>(self, is_on: bool) -> Result<Choice<T>, E> {
+        match switch::<T>(is_on) {
+            Some(word) => self.visit_str(word),
+            None => Err(E::invalid_type(Unexpected::Bool(is_on), &self)),
+        }
     }
 }

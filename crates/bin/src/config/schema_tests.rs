@@ -16,7 +16,7 @@ fn validator() -> Validator {
 
 /// Reads a config as the program does. JSON is YAML too.
 fn read(config: &Value) -> Result<Config, ConfigError> {
-    parse(Path::new("config.yaml"), &config.to_string(), Env::prefixed("NO_SUCH_PREFIX_"))
+    parse(Path::new("config.yaml"), &config.to_string(), Env::prefixed("NO_SUCH_PREFIX_"), "ours")
         .map(|(config, _)| config)
 }
 

@@ -10,7 +10,7 @@ use super::{Config, ConfigError, parse};
 fn parse_value(config: &Value) -> Result<Config, ConfigError> {
     let env = Env::prefixed("NO_SUCH_PREFIX_");
     // JSON is YAML too.
-    parse(Path::new("config.yaml"), &config.to_string(), env).map(|(config, _)| config)
+    parse(Path::new("config.yaml"), &config.to_string(), env, "ours").map(|(config, _)| config)
 }
 
 fn warnings(config: &Value) -> Vec<String> {
@@ -97,7 +97,7 @@ fn the_error_is_at_its_pull_secret_also_beside_an_invalid_one() {
         json!(accounts(600))
     );
     let env = Env::prefixed("NO_SUCH_PREFIX_");
-    let error = parse(Path::new("config.yaml"), &text, env).unwrap_err().to_string();
+    let error = parse(Path::new("config.yaml"), &text, env, "ours").unwrap_err().to_string();
     assert!(error.contains("config.yaml:3:5: `Invalid`"), "{error}");
     assert!(error.contains("config.yaml:5:5: the pull Secret `ecr-pull` is too large"), "{error}");
 }

@@ -2,6 +2,8 @@
 
 use figment::providers::Env;
 
+use ecr_refresher_sync::desired::settings::PerNamespace;
+
 use super::*;
 
 const MINIMUM: &str = "
@@ -18,7 +20,7 @@ fn parse_text(text: &str) -> Result<Config, ConfigError> {
 }
 
 fn parse_with_locations(text: &str) -> Result<(Config, Locations), ConfigError> {
-    parse(Path::new("config.yaml"), text, Env::prefixed("NO_SUCH_PREFIX_"))
+    parse(Path::new("config.yaml"), text, Env::prefixed("NO_SUCH_PREFIX_"), "ours")
 }
 
 fn problems(text: &str) -> String {
@@ -53,6 +55,22 @@ fn the_annotated_example_is_valid_and_has_every_key() {
     for (key, _) in schema_tests::keys(&schema()) {
         assert!(text.contains(&format!("{key}:")), "{key}");
     }
+}
+
+#[test]
+fn a_word_that_yaml_reads_as_a_switch_needs_no_quotes() {
+    for off in ["off", "false", "'off'", "no"] {
+        let config = parse_text(&format!("{MINIMUM}metrics: {{ perNamespace: {off} }}\n")).unwrap();
+        assert_eq!(config.sync.per_namespace, PerNamespace::Off, "{off}");
+    }
+    let problem = problems(&format!("{MINIMUM}metrics: {{ perNamespace: on }}\n"));
+    assert!(problem.contains("must be one of off, failing, all"), "{problem}");
+}
+
+#[test]
+fn a_pull_secret_cannot_have_the_name_of_the_token_cache() {
+    let error = problems(&with("name: ecr-pull", "name: ours-tokens"));
+    assert!(error.contains("`ours-tokens` is the name of the token cache; choose"), "{error}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::{
 /// Checks the config file, and what else is asked for, and prints the result.
 pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
     let path = &args.config.config;
-    let config = match (config::load(path, &Files::system()), args.output) {
+    let config = match (config::load(path, &Files::system(), &args.home.name), args.output) {
         (Ok((config, _)), _) => config,
         (Err(error), Output::Text) => return Err(Failure::Usage(error.to_string())),
         (Err(error), Output::Json) => {

@@ -109,7 +109,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.yaml");
         std::fs::write(&path, text).unwrap();
-        let (config, _) = crate::config::load(&path, &ecr_refresher_core::Files::system())
+        let (config, _) = crate::config::load(&path, &ecr_refresher_core::Files::system(), "ours")
             .unwrap_or_else(|error| panic!("{error}"));
         let home = Home { namespace: "home".to_owned(), name: "refresher".to_owned() };
         needed(&config, &home, runs).iter().map(ToString::to_string).collect()

@@ -35,7 +35,7 @@ pub(super) fn inspect(config: &str, namespaces: &[&str], copies: &[Value]) -> In
     let path = folder.path().join("config.yaml");
     std::fs::write(&path, config).unwrap();
     let (config, locations) =
-        config::load_with_locations(&path).unwrap_or_else(|error| panic!("{error}"));
+        config::load_with_locations(&path, "ours").unwrap_or_else(|error| panic!("{error}"));
     let mut snapshot = Snapshot::begin(&config.sync, release(), now());
     for text in namespaces {
         let mut words = text.trim_end_matches('!').split(' ');

@@ -43,8 +43,9 @@ async fn inspect(
     only: Option<&str>,
 ) -> Result<(Inspection, Client), Failure> {
     logging::start_if_asked();
-    let (config, locations) = config::load_with_locations(&args.config.config)
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let (config, locations) =
+        config::load_with_locations(&args.config.config, args.release("").name())
+            .map_err(|error| Failure::Usage(error.to_string()))?;
     let client = kubernetes::client(&args.cluster, command).await?;
     // Nothing here is shown in less than seconds.
     let now = Timestamp::from_second(Clock::system().wall().as_second()).unwrap_or_default();

@@ -41,8 +41,8 @@ use crate::{
 pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     logging::start(args.log_format);
     let path = &args.config.config;
-    let (config, _) =
-        config::load(path, &Files::system()).map_err(|error| Failure::Usage(error.to_string()))?;
+    let (config, _) = config::load(path, &Files::system(), &args.home.name)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "one pass");
     config.warnings.log();
     let summary = runtime()?.block_on(async {

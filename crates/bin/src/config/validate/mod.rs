@@ -12,15 +12,20 @@ use ecr_refresher_sync::desired::settings::Settings;
 use super::{
     Config, ConfigError, LeaderElection,
     key_path::KeyPath,
-    problem::{Location, Problem, Problems},
+    problem::{Location, Origins, Problem, Problems},
     raw::{RawConfig, RawLeaderElection},
     rule::{Rule, Unchecked},
-    yaml::Tree,
 };
 
-/// Checks a config of this file and turns it into settings.
-pub(super) fn validate(raw: RawConfig, tree: &Tree, path: &Path) -> Result<Config, ConfigError> {
-    let mut validation = Validation { tree, problems: Vec::new(), warnings: Vec::new() };
+/// Checks a config of this file and turns it into settings. `token_cache` is the name of the Secret.
+pub(super) fn validate(
+    raw: RawConfig,
+    origins: Origins<'_>,
+    path: &Path,
+    token_cache: String,
+) -> Result<Config, ConfigError> {
+    let mut validation =
+        Validation { origins, token_cache, problems: Vec::new(), warnings: Vec::new() };
     let config = validation.config(raw);
     let Validation { problems, warnings, .. } = validation;
     match config.filter(|_| problems.is_empty()) {
@@ -31,7 +36,8 @@ pub(super) fn validate(raw: RawConfig, tree: &Tree, path: &Path) -> Result<Confi
 
 /// Collects problems.
 struct Validation<'a> {
-    tree: &'a Tree,
+    origins: Origins<'a>,
+    token_cache: String,
     problems: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -115,12 +121,12 @@ impl Validation<'_> {
 
     /// Records a problem of the value at a path.
     fn report(&mut self, path: &KeyPath, message: impl Into<String>, help: impl Into<String>) {
-        self.problems.push(Problem::new(self.tree.location(path), message).help(help));
+        self.problems.push(Problem::new(self.origins.location(path), message).help(help));
     }
 
     /// Records what may be a problem at run time.
     fn warn(&mut self, path: &KeyPath, message: impl Into<String>, help: impl Into<String>) {
-        self.warnings.push(Problem::new(self.tree.location(path), message).help(help));
+        self.warnings.push(Problem::new(self.origins.location(path), message).help(help));
     }
 
     /// Records a problem of the file as a whole.

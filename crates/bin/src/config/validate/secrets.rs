@@ -46,6 +46,11 @@ impl Validation<'_> {
                 let help = "names must differ; one pull Secret may have several patterns";
                 self.report(&path.key("name"), message, help);
             }
+            if raw.name.0 == self.token_cache {
+                let message = format!("`{}` is the name of the token cache", raw.name.0);
+                let help = "choose another name: its copy at home would replace the tokens";
+                self.report(&path.key("name"), message, help);
+            }
             secrets.extend(self.secret(raw, registries, &path));
         }
         secrets

@@ -123,7 +123,7 @@ fn start_server() -> SocketAddr {
                 secrets: [{ name: ecr-pull, namespaces: ['*'] }]\n\
                 metrics: { perNamespace: all }\n";
     std::fs::write(&path, text).unwrap();
-    let (config, _) = config::load(Path::new(&path), &Files::system()).unwrap();
+    let (config, _) = config::load(Path::new(&path), &Files::system(), "ours").unwrap();
     let (clock, random) = (Clock::system(), Random::from_seed(1));
     let leadership = Leadership::always(clock.clone());
     let tokens = SharedTokenStore::new(TokenStore::new(random.clone()));
