@@ -1,6 +1,10 @@
 //! One pass, as a `CronJob` does it.
 
-use std::{process::Output, sync::Arc, time::Duration};
+use std::{
+    process::{Output, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use ecr_refresher_tests::{
@@ -12,6 +16,7 @@ use ecr_refresher_tests::{
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::PostParams};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::{rollout::HOST, scenario::Scenario};
@@ -28,6 +33,7 @@ pub(crate) fn tests() -> Vec<Scenario> {
             in_an_outage,
         ),
         Scenario::new("one pass without any answers ends after its timeout", out_of_time),
+        Scenario::new("one pass that is interrupted ends with exit code 130", interrupted),
     ]
 }
 
@@ -158,5 +164,24 @@ async fn out_of_time(control_plane: Arc<ControlPlane>) -> Result<()> {
     ensure!(pass.status.code() == Some(1));
     let errors = String::from_utf8_lossy(&pass.stderr);
     ensure!(errors.contains("answered within 1s"), "{errors}");
+    Ok(())
+}
+
+async fn interrupted(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let aws = FakeAws::start().await?;
+    aws.fail_with(Fault::Hang);
+    let installation = install(&control_plane, "ctrlc").await?;
+    let mut command = installation.command(&aws)?;
+    let pass = command.arg("--once").stderr(Stdio::piped()).spawn()?;
+    eventually("a call of AWS", PATIENCE, async || {
+        ensure!(!aws.calls().is_empty(), "there is none");
+        Ok(())
+    })
+    .await?;
+    kill_process(Pid::from_child(&pass), Signal::INT)?;
+    let ended = tokio::task::spawn_blocking(move || pass.wait_with_output()).await??;
+    ensure!(ended.status.code() == Some(130), "{ended:?}");
+    let errors = String::from_utf8_lossy(&ended.stderr);
+    ensure!(errors.contains("stopped before anything was written"), "{errors}");
     Ok(())
 }

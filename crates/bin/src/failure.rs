@@ -2,10 +2,14 @@
 
 use std::process::ExitCode;
 
+use crate::daemon::StopSignal;
+
 /// Something failed.
 const FAILED: u8 = 1;
 /// The command line or the config is invalid.
 const USAGE: u8 = 2;
+/// Ended by a signal: its number is added, as shells do.
+const SIGNAL: u8 = 128;
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// The failure was printed already.
     Reported,
+    /// It was stopped by a signal, and the rest is printed already.
+    Stopped(StopSignal),
     /// Any other error.
     Other(anyhow::Error),
 }
@@ -29,6 +35,7 @@ pub(crate) fn exit_code(result: Result<(), Failure>) -> ExitCode {
     let (code, message) = match result {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Reported) => return ExitCode::from(FAILED),
+        Err(Failure::Stopped(signal)) => return ExitCode::from(SIGNAL + signal as u8),
         Err(Failure::Usage(message)) => (USAGE, message),
         Err(Failure::Other(error)) => (FAILED, format!("error: {error:#}")),
     };

@@ -29,7 +29,10 @@ use tokio_util::task::TaskTracker;
 
 pub use self::dependencies::Dependencies;
 pub(crate) use self::{
-    dependencies::identity, http::Server, signals::Signals, token_cache::TokenCache,
+    dependencies::identity,
+    http::Server,
+    signals::{Signals, StopSignal},
+    token_cache::TokenCache,
     tokens::log as log_token,
 };
 use self::{
@@ -170,7 +173,7 @@ impl Running {
     /// When a task ends by itself, or badly.
     pub(crate) async fn run_until_signalled(self) -> Result<()> {
         let mut signals = Signals::listen()?;
-        self.tasks.run_until(signals.next()).await
+        self.tasks.run_until(async move { signals.next().await.into() }).await
     }
 
     /// Runs until `signal` is done, and then until the tasks have ended in good order.

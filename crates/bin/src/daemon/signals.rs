@@ -3,6 +3,18 @@
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// A signal that stops the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
+#[repr(u8)]
+pub(crate) enum StopSignal {
+    /// Ctrl-C.
+    #[strum(serialize = "SIGINT")]
+    Interrupt = 2,
+    /// What the kubelet sends.
+    #[strum(serialize = "SIGTERM")]
+    Terminate = 15,
+}
+
 /// The signals.
 #[derive(Debug)]
 pub(crate) struct Signals {
@@ -20,12 +32,12 @@ impl Signals {
         })
     }
 
-    /// Waits for one, and returns its name.
-    pub(crate) async fn next(&mut self) -> &'static str {
+    /// Waits for one.
+    pub(crate) async fn next(&mut self) -> StopSignal {
         tokio::select! {
             biased;
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => StopSignal::Terminate,
+            _ = self.interrupt.recv() => StopSignal::Interrupt,
         }
     }
 }

@@ -3,7 +3,10 @@
 mod credentials;
 mod summary;
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use ecr_refresher_core::{
@@ -31,7 +34,7 @@ use crate::{
     cli::RunArgs,
     commands::run::dependencies,
     config::{self, Config, registries},
-    daemon::{Dependencies, Signals, TokenCache},
+    daemon::{Dependencies, Signals, StopSignal, TokenCache},
     failure::Failure,
     logging, output,
     runtime::runtime,
@@ -45,11 +48,26 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::Usage(error.to_string()))?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "one pass");
     config.warnings.log();
-    let summary = runtime()?.block_on(async {
-        pass(dependencies(args).await?, config, args.once.timeout, stopped()?).await
-    })?;
-    output::print(summary.render(args.once.output))?;
-    if summary.is_good() { Ok(()) } else { Err(Failure::Reported) }
+    let stop = Stop::default();
+    let passed = runtime()?.block_on(async {
+        stop.listen()?;
+        pass(dependencies(args).await?, config, args.once.timeout, stop.token.clone()).await
+    });
+    let stopped = stop.signal.get().copied();
+    let summary = match (passed, stopped) {
+        (Ok(summary), _) => summary,
+        (Err(error), None) => return Err(error.into()),
+        (Err(error), Some(signal)) => {
+            eprintln!("error: {error:#}");
+            return Err(Failure::Stopped(signal));
+        }
+    };
+    output::print(summary.render(args.once.output, stopped))?;
+    match stopped {
+        _ if summary.is_good() => Ok(()),
+        Some(signal) if !summary.is_complete() => Err(Failure::Stopped(signal)),
+        _ => Err(Failure::Reported),
+    }
 }
 
 /// One pass, without the lease: no daemon may run at the same time. It takes no longer than `patience`,
@@ -116,15 +134,26 @@ pub async fn pass(
     Ok(summary.with(pass))
 }
 
-/// Cancelled by the signals that stop the process.
-fn stopped() -> Result<CancellationToken> {
-    let mut signals = Signals::listen()?;
-    let token = CancellationToken::new();
-    let stopped = token.clone();
-    tokio::spawn(async move {
-        let signal = signals.next().await;
-        info!(signal, "stopping");
-        stopped.cancel();
-    });
-    Ok(token)
+/// What the signals do to a pass.
+#[derive(Debug, Default)]
+struct Stop {
+    /// Cancelled by the first signal.
+    token: CancellationToken,
+    /// The first signal.
+    signal: Arc<OnceLock<StopSignal>>,
+}
+
+impl Stop {
+    /// Listens in a task of its own.
+    fn listen(&self) -> Result<()> {
+        let mut signals = Signals::listen()?;
+        let (token, first) = (self.token.clone(), Arc::clone(&self.signal));
+        tokio::spawn(async move {
+            let signal = signals.next().await;
+            info!(%signal, "stopping");
+            first.get_or_init(|| signal);
+            token.cancel();
+        });
+        Ok(())
+    }
 }

@@ -9,7 +9,7 @@ use ecr_refresher_sync::{
 use serde::Serialize;
 
 use super::credentials::FailedRegistries;
-use crate::{cli::Output, words::plural};
+use crate::{cli::Output, daemon::StopSignal, words::plural};
 
 /// The summary of a pass.
 #[derive(Debug, Serialize)]
@@ -20,6 +20,8 @@ pub struct Summary {
     copies: u64,
     written: u64,
     deleted: u64,
+    /// The copies that it did not come to before it ended.
+    not_reached: u64,
     /// The registries that gave no new credentials.
     failed_registries: Vec<FailedRegistry>,
     /// The copies that are not up to date.
@@ -66,6 +68,7 @@ impl Summary {
             copies: 0,
             written: 0,
             deleted: 0,
+            not_reached: 0,
             failed_registries: failed.collect(),
             failed: Vec::new(),
             failed_service_accounts: Vec::new(),
@@ -77,8 +80,22 @@ impl Summary {
         let Pass { is_complete: complete, written, deleted, report } = pass;
         let copies = report.secrets.iter().flat_map(|secret| &secret.counts).sum();
         let failed_service_accounts = failed_accounts(&report);
-        let failed = failed_copies(report);
-        Self { complete, copies, written, deleted, failed, failed_service_accounts, ..self }
+        let (failed, not_reached) = failed_copies(report, complete);
+        Self {
+            complete,
+            copies,
+            written,
+            deleted,
+            not_reached,
+            failed,
+            failed_service_accounts,
+            ..self
+        }
+    }
+
+    /// Whether nothing was left to do when it ended.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// Whether everything is up to date.
@@ -90,15 +107,16 @@ impl Summary {
             && self.failed_service_accounts.is_empty()
     }
 
-    pub(super) fn render(&self, output: Output) -> String {
+    /// `stopped` is the signal that has ended it.
+    pub(super) fn render(&self, output: Output, stopped: Option<StopSignal>) -> String {
         match output {
             // A plain struct always serialises.
             Output::Json => serde_json::to_string(self).unwrap_or_default() + "\n",
-            Output::Text => self.text(),
+            Output::Text => self.text(stopped),
         }
     }
 
-    fn text(&self) -> String {
+    fn text(&self, stopped: Option<StopSignal>) -> String {
         let mut text = String::new();
         for FailedRegistry { registry, reason, message } in &self.failed_registries {
             // Writing to a String never fails.
@@ -117,7 +135,15 @@ impl Summary {
             );
         }
         if !self.complete {
-            text += "the pass ended before all jobs were done: increase --timeout\n";
+            let left = match self.not_reached {
+                0 => "not everything was done".to_owned(),
+                1 => "1 copy was not reached".to_owned(),
+                many => format!("{many} copies were not reached"),
+            };
+            let _ = match stopped {
+                Some(signal) => writeln!(text, "{left} before it was stopped ({signal})"),
+                None => writeln!(text, "{left} before the time was over: increase --timeout"),
+            };
         }
         let Self { written, deleted, failed, .. } = self;
         let copies = plural(self.copies, "copy", "copies");
@@ -127,19 +153,22 @@ impl Summary {
     }
 }
 
-fn failed_copies(report: Report) -> Vec<FailedCopy> {
-    let mut failed: Vec<_> = report
-        .secrets
-        .into_iter()
-        .flat_map(|secret| {
-            let copies = secret.copies.into_iter().filter(|copy| copy.state != CopyState::Fresh);
-            copies.map(move |copy| FailedCopy::new(&secret.name, &copy))
-        })
-        .collect();
+/// The copies that have failed, and the number of those that were not reached.
+fn failed_copies(report: Report, is_complete: bool) -> (Vec<FailedCopy>, u64) {
+    let (mut failed, mut not_reached) = (Vec::new(), 0);
+    for secret in report.secrets {
+        for copy in secret.copies.into_iter().filter(|copy| copy.state != CopyState::Fresh) {
+            if is_complete || copy.failure.is_some() || copy.state == CopyState::Conflict {
+                failed.push(FailedCopy::new(&secret.name, &copy));
+            } else {
+                not_reached += 1;
+            }
+        }
+    }
     failed.sort_by(|one, other| {
         (&one.secret, &one.namespace).cmp(&(&other.secret, &other.namespace))
     });
-    failed
+    (failed, not_reached)
 }
 
 fn failed_accounts(report: &Report) -> Vec<FailedAccount> {
@@ -183,7 +212,7 @@ fn why(copy: &CopyReport) -> (&'static str, String) {
         (CopyState::Missing | CopyState::Expired, _) => {
             "its registries gave no credentials".to_owned()
         }
-        _ => "the pass ended before it was written".to_owned(),
+        _ => "it was not written".to_owned(),
     };
     let is_conflict = copy.state == CopyState::Conflict;
     let conflict = || ConflictReason::of(copy.release.as_ref()).as_str();
@@ -228,7 +257,7 @@ mod tests {
     fn a_pass_after_which_all_is_fresh_is_good() {
         let summary = Summary::new(&FailedRegistries::new()).with(pass(&[("a", CopyState::Fresh)]));
         assert!(summary.is_good());
-        assert_eq!(summary.text(), "1 copy: 1 written, 0 deleted, 0 failed\n");
+        assert_eq!(summary.text(None), "1 copy: 1 written, 0 deleted, 0 failed\n");
     }
 
     #[test]
@@ -237,7 +266,7 @@ mod tests {
             [("b", CopyState::Missing), ("c", CopyState::Fresh), ("a", CopyState::Conflict)];
         let summary = Summary::new(&FailedRegistries::new()).with(pass(&states));
         assert!(!summary.is_good());
-        let text = summary.text();
+        let text = summary.text(None);
         assert!(
             text.starts_with(
                 "ecr-pull in a: conflict: foreign: a foreign Secret has this name: see `onConflict`\n\
@@ -254,16 +283,28 @@ mod tests {
         let summary =
             Summary::new(&[("main".into(), error)].into()).with(pass(&[("a", CopyState::Fresh)]));
         assert!(!summary.is_good());
-        assert!(summary.text().starts_with("registry main: network: unreachable\n"));
-        let json: serde_json::Value = serde_json::from_str(&summary.render(Output::Json)).unwrap();
+        assert!(summary.text(None).starts_with("registry main: network: unreachable\n"));
+        let json: serde_json::Value =
+            serde_json::from_str(&summary.render(Output::Json, None)).unwrap();
         assert_eq!(json["failedRegistries"][0]["registry"], "main");
         assert_eq!(json["copies"], 1);
     }
 
     #[test]
-    fn a_pass_that_was_cut_off_is_not_good() {
-        let cut_off = Pass { is_complete: false, ..pass(&[]) };
+    fn a_pass_that_was_cut_off_counts_what_it_did_not_reach_in_one_line() {
+        let states =
+            [("b", CopyState::Missing), ("c", CopyState::Stale), ("a", CopyState::Conflict)];
+        let cut_off = Pass { is_complete: false, ..pass(&states) };
         let summary = Summary::new(&FailedRegistries::new()).with(cut_off);
-        assert!(!summary.is_good() && summary.text().contains("--timeout"));
+        assert!(!summary.is_good());
+        let text = summary.text(None);
+        assert_eq!(text.lines().count(), 3, "{text}");
+        let line = "2 copies were not reached before the time was over: increase --timeout\n";
+        assert!(text.contains(line), "{text}");
+        let text = summary.text(Some(StopSignal::Interrupt));
+        assert!(
+            text.contains("2 copies were not reached before it was stopped (SIGINT)\n"),
+            "{text}"
+        );
     }
 }
