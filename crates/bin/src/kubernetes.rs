@@ -1,5 +1,7 @@
 //! The Kubernetes client.
 
+mod plugin;
+
 use std::{env, io, time::Duration};
 
 use anyhow::{Context, Result, bail};
@@ -10,8 +12,11 @@ use http::{
 };
 use kube::{
     Client, Config,
+    client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
+
+use tower::util::MapErrLayer;
 
 use crate::cli::ClusterArgs;
 
@@ -24,7 +29,21 @@ pub(crate) async fn client(args: &ClusterArgs, identity: &str) -> Result<Client>
     let agent = format!("ecr-refresher/{} ({identity})", env!("CARGO_PKG_VERSION"));
     let agent = HeaderValue::try_from(agent).context("POD_NAME cannot be in a header")?;
     config.headers.push((USER_AGENT, agent));
-    Client::try_from(config).context("the Kubernetes client cannot be made")
+    build(config)
+}
+
+fn build(config: Config) -> Result<Client> {
+    let name = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
+    let name = name.unwrap_or_else(|| "for authentication".to_owned());
+    let builder = ClientBuilder::try_from(config).map_err(|error| match &error {
+        kube::Error::Auth(auth) => {
+            plugin::failure(&name, auth).map_or_else(|| error.into(), anyhow::Error::msg)
+        }
+        _ => error.into(),
+    });
+    let builder = builder.context("the Kubernetes client cannot be made")?;
+    let known = MapErrLayer::new(move |error| plugin::known(&name, error));
+    Ok(builder.with_layer(&known).build())
 }
 
 async fn config(args: &ClusterArgs) -> Result<Config> {
@@ -83,4 +102,65 @@ fn explicit_proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> Result<Opti
     let proxy = cluster.and_then(|it| it.cluster.as_ref()).and_then(|it| it.proxy_url.as_deref());
     let proxy = proxy.filter(|proxy| !proxy.is_empty());
     Ok(proxy.map(|proxy| proxy_url("`proxy-url` of the kubeconfig", proxy)).transpose()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A client whose plugin, in a shell, is this script.
+    async fn with_plugin(script: &str) -> Result<Client> {
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join("kubeconfig");
+        let exec = serde_json::json!({
+            "apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never",
+            "command": "sh", "args": ["-c", script],
+            "env": [{ "name": "PASSWORD", "value": "hunter2" }],
+        });
+        let kubeconfig = serde_json::json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "a",
+            "contexts": [{ "name": "a", "context": { "cluster": "a", "user": "a" } }],
+            "clusters": [{ "name": "a", "cluster": { "server": "http://127.0.0.1:9" } }],
+            "users": [{ "name": "a", "user": { "exec": exec } }],
+        });
+        fs::write(&path, kubeconfig.to_string())?;
+        let args = ClusterArgs { kubeconfig: Some(path), context: None };
+        client(&args, "test").await
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_fails_is_named_without_its_variables_and_its_output() {
+        for (script, words) in [
+            (
+                "echo $PASSWORD; echo log in first >&2; exit 7",
+                "sh of the kubeconfig failed with exit status: 7: log in first",
+            ),
+            ("echo $PASSWORD", "sh of the kubeconfig printed something that is no ExecCredential"),
+        ] {
+            let error = with_plugin(script).await.map(drop).unwrap_err();
+            let shown = format!("{error:#} {error:?}");
+            assert!(shown.contains(words) && !shown.contains("hunter2"), "{shown}");
+        }
+    }
+
+    #[tokio::test]
+    async fn so_is_one_that_fails_when_its_token_has_expired() {
+        let folder = tempfile::tempdir().unwrap();
+        let seen = folder.path().join("seen");
+        let credential = r#"{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential",
+            "status":{"token":"hunter2","expirationTimestamp":"2020-01-01T00:00:00Z"}}"#;
+        let script = format!(
+            "test -e {0} && echo $PASSWORD && exit 7; touch {0}; echo '{credential}'",
+            seen.display()
+        );
+        let client = with_plugin(&script).await.unwrap();
+        let error = client.apiserver_version().await.unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(
+            shown.contains("failed with exit status: 7") && !shown.contains("hunter2"),
+            "{shown}"
+        );
+    }
 }
