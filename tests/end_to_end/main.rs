@@ -18,6 +18,7 @@ mod chart_values;
 mod check;
 mod clock;
 mod commands;
+mod completions;
 mod contested;
 mod control_plane;
 mod credentials;
@@ -105,6 +106,7 @@ fn scenarios() -> Vec<Scenario> {
         chart_account_policy::tests(),
         moto::tests(),
         keyring::tests(),
+        completions::tests(),
         registry::tests(),
         releases::tests(),
         sharing::tests(),

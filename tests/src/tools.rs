@@ -55,6 +55,10 @@ pub enum Tool {
     Buildah,
     /// A C compiler for static programs.
     MuslGcc,
+    /// A shell.
+    Fish,
+    /// Another shell.
+    Zsh,
     /// An independent fake of AWS.
     Moto,
     /// Scrapes metrics and evaluates alerts.

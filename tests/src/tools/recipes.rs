@@ -74,7 +74,7 @@ pub(super) struct GoProgram {
     pub(super) in_assets: bool,
 }
 
-pub(super) const RECIPES: [Recipe; 22] = [
+pub(super) const RECIPES: [Recipe; 24] = [
     Recipe {
         tool: Tool::Etcd,
         name: "etcd",
@@ -205,6 +205,8 @@ pub(super) const RECIPES: [Recipe; 22] = [
         name: "musl-gcc",
         source: Source::Debian { package: "musl-tools" },
     },
+    Recipe { tool: Tool::Fish, name: "fish", source: Source::Debian { package: "fish" } },
+    Recipe { tool: Tool::Zsh, name: "zsh", source: Source::Debian { package: "zsh" } },
     Recipe {
         tool: Tool::Moto,
         name: "moto_server",

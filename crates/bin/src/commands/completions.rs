@@ -14,10 +14,13 @@ pub(crate) fn execute(args: &CompletionsArgs) -> Result<(), Failure> {
     output::print(script(args.shell))
 }
 
-fn script(shell: Shell) -> Vec<u8> {
+fn script(shell: Shell) -> String {
     let mut script = Vec::new();
     generate(shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
-    script
+    let script = String::from_utf8_lossy(&script);
+    // Two parts of the script for bash name its commands differently where the program's name has a hyphen
+    // (github.com/clap-rs/clap/issues/6421).
+    script.replace("ecr__subcmd__refresher", "ecr__refresher")
 }
 
 #[cfg(test)]
@@ -30,7 +33,7 @@ mod tests {
     fn every_shell_gets_a_script_with_all_commands() {
         Cli::command().debug_assert();
         for &shell in Shell::value_variants() {
-            let script = String::from_utf8(script(shell)).unwrap();
+            let script = script(shell);
             for command in Cli::command().get_subcommands() {
                 assert!(script.contains(command.get_name()), "{shell}: {}", command.get_name());
             }
