@@ -1,6 +1,7 @@
 //! Log lines: as text or JSON, on standard error.
 
 use std::{
+    env,
     io::{IsTerminal, stderr},
     panic,
 };
@@ -33,7 +34,7 @@ const USUAL: &str = "info,kube_client::client::builder=off";
 pub(crate) fn start(format: LogFormat) {
     let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
     let filter = wanted.and(filter_fn(shows_no_secret));
-    let colours = stderr().is_terminal();
+    let colours = stderr().is_terminal() && may_colour(|name| env::var(name).ok());
     let lines = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(colours);
     let lines = match format {
         LogFormat::Text => lines.boxed(),
@@ -46,9 +47,15 @@ pub(crate) fn start(format: LogFormat) {
     }));
 }
 
+/// Whether the environment allows colours, by the conventions of no-color.org and of terminals without any.
+fn may_colour(variable: impl Fn(&str) -> Option<String>) -> bool {
+    variable("NO_COLOR").is_none_or(|value| value.is_empty())
+        && variable("TERM").is_none_or(|value| value != "dumb")
+}
+
 /// As [`start`], but only if `RUST_LOG` is set: for commands that print only their result.
 pub(crate) fn start_if_asked() {
-    if std::env::var_os(EnvFilter::DEFAULT_ENV).is_some() {
+    if env::var_os(EnvFilter::DEFAULT_ENV).is_some() {
         start(LogFormat::Text);
     }
 }
@@ -58,4 +65,18 @@ pub(crate) fn start_if_asked() {
 #[must_use]
 pub fn shows_no_secret(line: &Metadata<'_>) -> bool {
     *line.level() < Level::TRACE || line.target().starts_with("ecr_refresher")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_color_and_a_dumb_terminal_turn_colours_off() {
+        let may = |name: &str, value: &str| {
+            may_colour(|variable| (variable == name).then(|| value.to_owned()))
+        };
+        assert!(may("TERM", "xterm-256color") && may("NO_COLOR", ""));
+        assert!(!may("TERM", "dumb") && !may("NO_COLOR", "1"));
+    }
 }

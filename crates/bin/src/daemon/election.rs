@@ -188,10 +188,19 @@ impl Election {
     fn follow(&mut self) {
         self.state.send_replace(LeadershipState::Follower);
         let leader = self.candidate.rival();
-        if self.leader.as_deref() != leader {
-            info!(identity = self.identity, leader, "another replica leads");
-            self.leader = leader.map(str::to_owned);
+        if self.leader.as_deref() == leader {
+            return;
         }
+        let identity = &self.identity;
+        match leader {
+            // A container that was restarted in its Pod.
+            Some(leader) if leader == identity => {
+                info!(identity, "waiting for the end of the Lease that this replica held before");
+            }
+            Some(leader) => info!(identity, leader, "another replica leads"),
+            None => {}
+        }
+        self.leader = leader.map(str::to_owned);
     }
 
     /// Records the end of a term that was not renewed in time.
