@@ -58,6 +58,12 @@ fn the_annotated_example_is_valid_and_has_every_key() {
 }
 
 #[test]
+fn a_tab_is_reported_where_it_is() {
+    let text = with("    ecr: { region: eu-west-1 }", "\tecr: { region: eu-west-1 }");
+    assert_eq!(problems(&text), "config.yaml:4:1: a tab indents this line; use spaces");
+}
+
+#[test]
 fn a_word_that_yaml_reads_as_a_switch_needs_no_quotes() {
     for off in ["off", "false", "'off'", "no"] {
         let config = parse_text(&format!("{MINIMUM}metrics: {{ perNamespace: {off} }}\n")).unwrap();

@@ -22,9 +22,17 @@ impl Tree {
     /// Parses YAML. The top must be a mapping; an empty file is an empty one.
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let root: Spanned<Node> = serde_saphyr::from_str(text).map_err(|error| {
-            let location = error.location().map(|at| Location::in_file(at.line(), at.column()));
             let message = error.without_snippet().to_string();
-            Problem::new(location.unwrap_or(Location::File), strip_location(&message))
+            let Some(at) = error.location() else {
+                return Problem::new(Location::File, strip_location(&message));
+            };
+            match indented_by_tab(text, at.line()).filter(|_| message.contains("tab")) {
+                Some(tab) => Problem::new(tab, "a tab indents this line").help("use spaces"),
+                None => Problem::new(
+                    Location::in_file(at.line(), at.column()),
+                    strip_location(&message),
+                ),
+            }
         })?;
         let mut locations = HashMap::new();
         let values = match root.value {
@@ -120,6 +128,15 @@ fn to_value(
 
 fn location_of<T>(spanned: &Spanned<T>) -> Location {
     Location::in_file(spanned.referenced.line(), spanned.referenced.column())
+}
+
+/// The first tab in the indentation of a line from this one on: the parser reports the text before it.
+fn indented_by_tab(text: &str, first: u64) -> Option<Location> {
+    (1..).zip(text.lines()).filter(|(number, _)| *number >= first).find_map(|(number, line)| {
+        let blanks = line.len() - line.trim_start().len();
+        let column = (1..).zip(line[..blanks].chars()).find(|(_, blank)| *blank == '\t')?.0;
+        Some(Location::in_file(number, column))
+    })
 }
 
 /// The parser says the location in its message too; it is said once, in front.
