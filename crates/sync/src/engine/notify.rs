@@ -76,24 +76,16 @@ impl Runner {
 
     fn report_contest(&self, job: &Job, Contest { repairs, client }: &Contest) {
         let Job { name, namespace, .. } = job;
-        let (kind, object, reason) = match job.action.class() {
-            JobClass::Patch => ("ServiceAccount", "ServiceAccount", "ServiceAccountContested"),
-            _ => ("Secret", "copy", "CopyContested"),
+        let (object, reason) = match job.action.class() {
+            JobClass::Patch => ("ServiceAccount", "ServiceAccountContested"),
+            _ => ("copy", "CopyContested"),
         };
         let client = client.as_ref().map_or("another client", |client| client.as_str());
         let note =
             format!("{client} keeps changing this {object}; repairing it with increasing delay");
-        warn!(kind, %name, %namespace, repairs, "{note}");
+        warn!(kind = kind(job), %name, %namespace, repairs, "{note}");
         if repairs.is_power_of_two() {
-            let (namespace, name) = (Arc::clone(namespace), name.to_string());
-            self.notify(Notice {
-                kind,
-                namespace,
-                name,
-                reason,
-                note,
-                severity: Severity::Warning,
-            });
+            self.notify(about(job, reason, note));
         }
     }
 
@@ -101,18 +93,14 @@ impl Runner {
     fn report_recovery(&self, job: &Job, ended: &RepeatedFailure) {
         let RepeatedFailure { failure, count, .. } = ended;
         let Job { name, namespace, action, .. } = job;
-        let (kind, reason, what) = match action.class() {
-            JobClass::Apply => ("Secret", "CopyWritten", "wrote the copy"),
-            JobClass::Patch => {
-                ("ServiceAccount", "ServiceAccountChanged", "patched imagePullSecrets")
-            }
-            JobClass::Delete => ("Secret", "CopyDeleted", "deleted the copy"),
+        let (reason, what) = match action.class() {
+            JobClass::Apply => ("CopyWritten", "wrote the copy"),
+            JobClass::Patch => ("ServiceAccountChanged", "patched imagePullSecrets"),
+            JobClass::Delete => ("CopyDeleted", "deleted the copy"),
         };
         let note = format!("{what} after {}; the last: {}", failures(*count), failure.reason);
-        debug!(kind, %name, %namespace, failures = count, "{note}");
-        let (namespace, name) = (Arc::clone(namespace), name.to_string());
-        let severity = Severity::Normal;
-        self.notify(Notice { kind, namespace, name, reason, note, severity });
+        debug!(kind = kind(job), %name, %namespace, failures = count, "{note}");
+        self.notify(about(job, reason, note).over());
     }
 
     fn report_failure(&self, job: &Job, repeated: &RepeatedFailure) {
@@ -139,14 +127,7 @@ impl Runner {
             "{what}: {failure}"
         );
         if Notice::is_due(repeated) {
-            self.notify(Notice {
-                kind: if is_patch { "ServiceAccount" } else { "Secret" },
-                namespace: Arc::clone(namespace),
-                name: name.to_string(),
-                reason,
-                note: format!("{what}: {}: {failure}", failure.reason),
-                severity: Severity::Warning,
-            });
+            self.notify(about(job, reason, format!("{what}: {}: {failure}", failure.reason)));
         }
     }
 
@@ -155,6 +136,16 @@ impl Runner {
             notices.send(notice);
         }
     }
+}
+
+/// A notice of a problem of a job's object.
+fn about(job: &Job, reason: &'static str, note: String) -> Notice {
+    let (namespace, name) = (Arc::clone(&job.namespace), job.name.to_string());
+    Notice { kind: kind(job), namespace, name, reason, note, severity: Severity::Warning }
+}
+
+fn kind(job: &Job) -> &'static str {
+    if job.action.class() == JobClass::Patch { "ServiceAccount" } else { "Secret" }
 }
 
 fn failures(count: u32) -> String {

@@ -137,8 +137,7 @@ impl Summary {
         if !self.complete {
             let left = match self.not_reached {
                 0 => "not everything was done".to_owned(),
-                1 => "1 copy was not reached".to_owned(),
-                many => format!("{many} copies were not reached"),
+                some => format!("{} not reached", plural(some, "copy was", "copies were")),
             };
             let _ = match stopped {
                 Some(signal) => writeln!(text, "{left} before it was stopped ({signal})"),
