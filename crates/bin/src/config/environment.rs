@@ -11,7 +11,7 @@ pub(super) fn provider() -> Env {
 }
 
 /// Whether a value came from a variable, by what figment notes of it.
-pub(super) fn is_source(metadata: &Metadata) -> bool {
+fn is_source(metadata: &Metadata) -> bool {
     metadata.name.contains("environment")
 }
 

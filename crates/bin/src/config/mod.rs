@@ -155,8 +155,8 @@ fn parse(
         .extract()
         .map_err(|error| ConfigError::new(path, problem::explain(error, origins)))?;
     let config = validate::validate(raw, origins, path, token_cache(name))?;
-    let secrets_from = figment.find_metadata("secrets");
-    Ok((config, Locations::new(path, tree, secrets_from.is_some_and(environment::is_source))))
+    let overridden = environment::source(&figment, &["secrets".to_owned()]).is_some();
+    Ok((config, Locations::new(path, tree, overridden)))
 }
 
 #[cfg(test)]

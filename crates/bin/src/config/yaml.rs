@@ -23,16 +23,15 @@ impl Tree {
     pub(super) fn parse(text: &str) -> Result<Self, Problem> {
         let root: Spanned<Node> = serde_saphyr::from_str(text).map_err(|error| {
             let message = error.without_snippet().to_string();
-            let Some(at) = error.location() else {
-                return Problem::new(Location::File, strip_location(&message));
-            };
-            match indented_by_tab(text, at.line()).filter(|_| message.contains("tab")) {
-                Some(tab) => Problem::new(tab, "a tab indents this line").help("use spaces"),
-                None => Problem::new(
-                    Location::in_file(at.line(), at.column()),
-                    strip_location(&message),
-                ),
+            let at = error.location();
+            let is_of_tab =
+                ["found a tab", "tabs disallowed"].iter().any(|it| message.contains(it));
+            let tab = at.filter(|_| is_of_tab).and_then(|at| indented_by_tab(text, at.line()));
+            if let Some(tab) = tab {
+                return Problem::new(tab, "a tab indents this line").help("use spaces");
             }
+            let location = at.map(|at| Location::in_file(at.line(), at.column()));
+            Problem::new(location.unwrap_or(Location::File), strip_location(&message))
         })?;
         let mut locations = HashMap::new();
         let values = match root.value {
