@@ -15,7 +15,6 @@ use kube::{
     client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
-
 use tower::util::MapErrLayer;
 
 use crate::cli::ClusterArgs;

@@ -23,8 +23,9 @@ use hyper_util::{
 };
 use rustls::ClientConfig;
 use tokio::time::timeout;
+use tower::BoxError;
 
-use super::route::{BoxError, Route, with_tls};
+use super::route::{Route, with_tls};
 use crate::proxies::Proxies;
 
 /// A client that uses the proxies of the environment.
@@ -89,7 +90,6 @@ fn failure(error: BoxError) -> ConnectorError {
 mod tests {
     use aws_config::{BehaviorVersion, Region};
     use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::{TcpListener, TcpStream},

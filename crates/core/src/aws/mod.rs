@@ -280,7 +280,7 @@ impl<K: Eq + Hash, V> InUse<K, V> {
 /// The timeouts of the AWS SDK, which has none by default for reading a response.
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(5))
+        .connect_timeout(route::CONNECT_TIMEOUT)
         .read_timeout(Duration::from_secs(10))
         .operation_attempt_timeout(Duration::from_secs(15))
         .operation_timeout(Duration::from_secs(20))

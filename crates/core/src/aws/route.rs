@@ -1,7 +1,6 @@
 //! The connection to AWS for a URL: direct, or through a proxy.
 
 use std::{
-    error::Error,
     io,
     pin::Pin,
     sync::Arc,
@@ -24,17 +23,15 @@ use hyper_util::{
 };
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
-use tower::Service;
+use tower::{BoxError, Service};
 
 use super::resolver::Resolver;
 use crate::proxies::Proxies;
 
-pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 type Tcp = HttpConnector<Resolver>;
-type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
 
-/// The limit of TCP alone: the SDK's own limits include the proxy, TLS and the reply.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The limit of TCP, of which the SDK is told too.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connector with TLS for `https`.
 pub(super) fn with_tls<C>(tls: ClientConfig, connector: C) -> HttpsConnector<C> {
@@ -124,7 +121,7 @@ impl Service<Uri> for Route {
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Stream {
-    io: Io,
+    io: MaybeHttpsStream<TokioIo<TcpStream>>,
     /// Whether its requests name the server, for a proxy.
     is_forwarded: bool,
 }
