@@ -30,7 +30,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the daemon, or one pass with `--once`.
     Run(RunArgs),
-    /// Check the config file; with `--cluster`, also the permissions in the cluster and the AWS identity.
+    /// Check the config file; with `--cluster`, also the permissions in the cluster and the registries.
     Check(CheckArgs),
     /// Show every copy with its state and time left; exit code 1 if any is missing, expired or in
     /// conflict.
@@ -120,9 +120,12 @@ pub(crate) struct OnceArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Also check the permissions in the cluster and the AWS identity.
+    /// Also check the permissions in the cluster, and get credentials of each registry, which are discarded.
     #[arg(long = "cluster")]
     pub(crate) with_cluster: bool,
+    /// Check the permissions of this user, such as `system:serviceaccount:ecr-refresher:ecr-refresher`.
+    #[arg(long = "as", value_name = "USER", requires = "with_cluster")]
+    pub(crate) user: Option<String>,
     /// Check the permissions of `run --once` instead of those of the daemon.
     #[arg(long, requires = "with_cluster")]
     pub(crate) once: bool,

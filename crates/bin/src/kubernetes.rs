@@ -19,16 +19,43 @@ use tower::util::MapErrLayer;
 
 use crate::cli::ClusterArgs;
 
+/// A client, and the API server that it asks.
+pub(crate) struct Cluster {
+    pub(crate) client: Client,
+    /// The URL of the API server.
+    pub(crate) server: String,
+}
+
 /// Does not connect yet: the first request does. `identity` names the client in the audit log.
 pub(crate) async fn client(args: &ClusterArgs, identity: &str) -> Result<Client> {
+    Ok(cluster(args, identity, None).await?.client)
+}
+
+/// As [`client`], as another user if one is named.
+pub(crate) async fn cluster(
+    args: &ClusterArgs,
+    identity: &str,
+    user: Option<&str>,
+) -> Result<Cluster> {
     let mut config = config(args).await?;
+    if let Some(user) = user {
+        config.auth_info.impersonate = Some(user.to_owned());
+    }
+    let server = shown(&config.cluster_url);
     config.connect_timeout = Some(Duration::from_secs(5));
     // The queue retries, with its own backoff; the client's would sleep inside a write.
     config.default_retry = false;
     let agent = format!("ecr-refresher/{} ({identity})", env!("CARGO_PKG_VERSION"));
     let agent = HeaderValue::try_from(agent).context("POD_NAME cannot be in a header")?;
     config.headers.push((USER_AGENT, agent));
-    build(config)
+    Ok(Cluster { client: build(config)?, server })
+}
+
+/// A URL without user, password and path.
+fn shown(url: &Uri) -> String {
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let (scheme, host) = (url.scheme_str().unwrap_or("https"), url.host().unwrap_or_default());
+    format!("{scheme}://{host}{port}")
 }
 
 fn build(config: Config) -> Result<Client> {

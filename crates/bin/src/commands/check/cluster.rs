@@ -1,25 +1,26 @@
-//! Checks the permissions that a config needs, and the AWS identity.
+//! Checks the permissions that a config needs, the admission policy and the registries.
 
 use std::fmt::Write;
 
 use anyhow::{Context, Result};
-use ecr_refresher_core::{
-    FetchError, Files,
-    aws::{Aws, Caller},
-    clock::Clock,
-};
-use futures::{StreamExt, TryStreamExt, future::join_all, stream};
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::{
+    authentication::v1::SelfSubjectReview,
+    authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
 };
 use kube::{Api, Client, api::PostParams};
 use serde::Serialize;
+use serde_json::Value;
 
-use super::rights::{Right, Runs, needed};
+use super::{
+    grant,
+    registries::{self, RegistryFinding},
+    rights::{Right, Runs, needed},
+};
 use crate::{
     admission::{self, REMEDY, Verification},
     cli::CheckArgs,
-    config::{self, Config, RegistrySettings},
+    config::Config,
     kubernetes,
     words::plural,
 };
@@ -31,41 +32,52 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Findings {
+    /// The URL of the API server.
+    server: String,
+    /// Whose rights these are.
+    user: String,
     /// How many rights the config needs.
     rights: usize,
     missing_rights: Vec<Right>,
+    /// The objects that grant the missing rights.
+    grant: Vec<Value>,
     admission_policy: Verification,
-    identities: Vec<Identified>,
+    registries: Vec<RegistryFinding>,
 }
 
-/// The AWS identity of a registry.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Identified {
-    registry: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    arn: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
-}
-
-/// Asks both.
+/// Asks the API server and each registry.
 pub(super) async fn check(args: &CheckArgs, config: &Config) -> Result<Findings> {
-    let client = kubernetes::client(&args.cluster, "check").await?;
+    let cluster = kubernetes::cluster(&args.cluster, "check", args.user.as_deref()).await?;
+    let kubernetes::Cluster { client, server } = cluster;
     let home = args.home.home(client.default_namespace());
+    let user = user(&client).await.with_context(|| format!("the API server at {server}"))?;
     let runs = if args.once { Runs::Once } else { Runs::Always };
     let rights = needed(config, &home, runs);
     let count = rights.len();
     let missing_rights = missing(&client, rights).await?;
+    let grant = grant::objects(&missing_rights, &user, &home);
     // A valid config has a pull Secret.
     let secret = config.sync.secrets.first().map_or("", |secret| &secret.name);
     let admission_policy = admission::verify(&client, &home, secret).await;
-    let identities = identities(&config.registries).await?;
-    Ok(Findings { rights: count, missing_rights, admission_policy, identities })
+    let registries = registries::findings(config).await?;
+    Ok(Findings {
+        server,
+        user,
+        rights: count,
+        missing_rights,
+        grant,
+        admission_policy,
+        registries,
+    })
+}
+
+/// The user that the API server takes the caller for.
+async fn user(client: &Client) -> Result<String> {
+    let api: Api<SelfSubjectReview> = Api::all(client.clone());
+    let review = api.create(&PostParams::default(), &SelfSubjectReview::default()).await;
+    let review = review.context("does not say who the user is")?;
+    let user = review.status.and_then(|status| status.user_info).and_then(|user| user.username);
+    Ok(user.unwrap_or_default())
 }
 
 /// The rights that the caller does not have, in their order.
@@ -99,57 +111,18 @@ async fn is_allowed(client: &Client, right: &Right) -> Result<bool> {
     Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
-/// One call for each identity, however many registries it has.
-async fn identities(registries: &[RegistrySettings]) -> Result<Vec<Identified>> {
-    let aws = &Aws::load(Clock::system(), Files::system()).await?;
-    let registries = config::registries(registries, &aws.ecr_defaults());
-    let asked = registries.iter().map(|registry| async {
-        let caller = aws.caller(&registry.source).await?;
-        Some(Identified::new(&registry.name, caller))
-    });
-    Ok(join_all(asked).await.into_iter().flatten().collect())
-}
-
-impl Identified {
-    fn new(registry: &str, caller: Result<Caller, FetchError>) -> Self {
-        let registry = registry.to_owned();
-        let nothing = Self { registry, arn: None, account: None, reason: None, message: None };
-        match caller {
-            Ok(Caller { arn, account }) => {
-                Self { arn: Some(arn), account: Some(account), ..nothing }
-            }
-            Err(error) => Self {
-                reason: Some(error.reason.as_str()),
-                message: Some(error.to_string()),
-                ..nothing
-            },
-        }
-    }
-}
-
 impl Findings {
     /// Whether nothing is missing.
     pub(super) fn is_good(&self) -> bool {
         self.missing_rights.is_empty()
             && !matches!(self.admission_policy, Verification::Missing(_))
-            && self.identities.iter().all(|found| found.arn.is_some())
+            && self.registries.iter().all(RegistryFinding::is_good)
     }
 
-    pub(super) fn text(&self) -> String {
-        let mut text = String::new();
+    pub(super) fn text(&self) -> Result<String> {
+        let mut text: String = self.registries.iter().map(RegistryFinding::text).collect();
         // Writing to a String never fails.
-        for found in &self.identities {
-            let Identified { registry, arn, account, reason, message } = found;
-            let _ = match (arn, account, reason, message) {
-                (Some(arn), Some(account), ..) => {
-                    writeln!(text, "registry {registry}: AWS identity {arn} (account {account})")
-                }
-                (_, _, Some(reason), Some(message)) => {
-                    writeln!(text, "registry {registry}: {reason}: {message}")
-                }
-                _ => Ok(()),
-            };
-        }
+        let _ = writeln!(text, "as {} at {}:", self.user, self.server);
         for right in &self.missing_rights {
             let _ = writeln!(text, "missing right: {right}");
         }
@@ -168,8 +141,13 @@ impl Findings {
         let missing = self.missing_rights.len();
         let _ = match missing {
             0 => writeln!(text, "all {rights} in the cluster are granted"),
-            _ => writeln!(text, "{missing} of {rights} in the cluster are missing"),
+            _ => writeln!(
+                text,
+                "{missing} of {rights} in the cluster are missing; upgrade the chart with this config, or \
+                 apply:\n{}",
+                grant::yaml(&self.grant)?.trim_end()
+            ),
         };
-        text
+        Ok(text)
     }
 }

@@ -1,6 +1,9 @@
-//! `check`: is the config file right? With `--cluster`, also: are the rights there that it needs?
+//! `check`: is the config file right? With `--cluster`, also: are the rights there that it needs, and do the
+//! registries give credentials?
 
 mod cluster;
+mod grant;
+mod registries;
 mod rights;
 
 use ecr_refresher_core::Files;
@@ -39,7 +42,7 @@ pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
     output::print(match args.output {
         Output::Json => format!("{}\n", as_json(&config, findings.as_ref())),
         Output::Text => {
-            let found = findings.as_ref().map(Findings::text).unwrap_or_default();
+            let found = findings.as_ref().map(Findings::text).transpose()?.unwrap_or_default();
             format!("{} is valid: {}\n{found}", path.display(), summary(&config))
         }
     })?;
