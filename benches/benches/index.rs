@@ -49,6 +49,7 @@ fn settings() -> Settings {
         }],
         spread: Duration::ZERO,
         prune_after: None,
+        prune_limit: 1.0,
         concurrency: 32,
         per_namespace: PerNamespace::Off,
     }

@@ -1,13 +1,11 @@
 //! The home namespace and the names of the daemon's own objects.
 
-use ecr_refresher_sync::release::Release;
+use ecr_refresher_sync::release::{Release, TOKEN_CACHE_SUFFIX};
 
 /// The longest name of a namespace.
 pub(crate) const LONGEST_NAMESPACE: usize = 63;
 /// The longest prefix of the names: the longest name of an object is seven characters longer.
-pub(crate) const LONGEST_NAME: usize = 253 - TOKENS.len();
-/// What the name of the token cache ends in.
-const TOKENS: &str = "-tokens";
+pub(crate) const LONGEST_NAME: usize = 253 - TOKEN_CACHE_SUFFIX.len();
 
 /// Where the daemon's own objects are, and the prefix of their names.
 #[derive(Debug, Clone)]
@@ -28,11 +26,6 @@ impl Home {
     /// The name of the Secret that is the token cache.
     #[must_use]
     pub fn token_cache(&self) -> String {
-        token_cache(&self.name)
+        self.release().token_cache()
     }
-}
-
-/// The name of the token cache of a release of this name.
-pub(crate) fn token_cache(name: &str) -> String {
-    format!("{name}{TOKENS}")
 }

@@ -11,6 +11,9 @@ pub const RELEASE: &str = "ecr-refresher.io/release";
 /// The annotation with the release of a copy, as `NAMESPACE/NAME`.
 pub const KEPT_BY: &str = "ecr-refresher.io/kept-by";
 
+/// What the name of the token cache ends in, after the name of the release.
+pub const TOKEN_CACHE_SUFFIX: &str = "-tokens";
+
 /// One installation, identified by its home namespace and its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Release {
@@ -45,6 +48,18 @@ impl Release {
     #[must_use]
     pub fn name(&self) -> &str {
         self.id.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// Its home namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.id.split('/').next().unwrap_or_default()
+    }
+
+    /// The name of the Secret that is the token cache.
+    #[must_use]
+    pub fn token_cache(&self) -> String {
+        format!("{}{TOKEN_CACHE_SUFFIX}", self.name())
     }
 
     /// `NAMESPACE/NAME`: the value of the annotation [`KEPT_BY`].

@@ -43,6 +43,8 @@ pub struct Ran {
     pub hash: u64,
     /// The last lines of the trace.
     pub lines: Vec<String>,
+    /// The first lines of the logs.
+    pub logged: Vec<String>,
     /// How much virtual time it took.
     pub simulated: Duration,
 }
@@ -172,6 +174,7 @@ pub fn simulate(setting: Setting, scenario: impl AsyncFnOnce(&mut World) + Send 
                 violations,
                 hash: world.trace.hash(),
                 lines: world.trace.lines(),
+                logged: world.trace.logged(),
                 simulated: world.surroundings.time.elapsed(),
             }
         });

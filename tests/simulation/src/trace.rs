@@ -31,6 +31,8 @@ struct Inner {
     time: TrueTime,
     hasher: DefaultHasher,
     lines: VecDeque<String>,
+    /// The first lines of the logs.
+    logged: Vec<String>,
     leaks: Vec<String>,
 }
 
@@ -38,8 +40,9 @@ impl Trace {
     /// An empty trace.
     #[must_use]
     pub fn new(time: TrueTime) -> Self {
-        let (hasher, lines, leaks) = (DefaultHasher::new(), VecDeque::new(), Vec::new());
-        Self(Arc::new(Mutex::new(Inner { time, hasher, lines, leaks })))
+        let (hasher, lines) = (DefaultHasher::new(), VecDeque::new());
+        let (logged, leaks) = (Vec::new(), Vec::new());
+        Self(Arc::new(Mutex::new(Inner { time, hasher, lines, logged, leaks })))
     }
 
     /// Adds a line.
@@ -57,6 +60,12 @@ impl Trace {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap().lines.iter().cloned().collect()
+    }
+
+    /// The first lines of the logs.
+    #[must_use]
+    pub fn logged(&self) -> Vec<String> {
+        self.0.lock().unwrap().logged.clone()
     }
 
     /// The lines of logs that show a secret.
@@ -107,6 +116,9 @@ impl io::Write for Line {
         let mut inner = self.0.0.lock().unwrap();
         if Trace::shows_secret(&text) {
             inner.leaks.push(text.chars().take(300).collect());
+        }
+        if inner.logged.len() < KEPT {
+            inner.logged.push(text.trim_end().to_owned());
         }
         inner.add(text.trim_end());
         Ok(bytes.len())

@@ -30,7 +30,10 @@ use ecr_refresher_core::{
     ecr::{EcrDefaults, EcrPublicSettings, EcrSettings},
     tokens::Registry,
 };
-use ecr_refresher_sync::desired::settings::{PullSecret, Settings};
+use ecr_refresher_sync::{
+    desired::settings::{PullSecret, Settings},
+    release::Release,
+};
 use figment::Figment;
 
 pub use self::{follow::Follower, problem::ConfigError};
@@ -44,7 +47,6 @@ use self::{
     raw::RawConfig,
     yaml::Tree,
 };
-use crate::home::token_cache;
 
 /// A valid config.
 #[derive(Debug)]
@@ -154,7 +156,7 @@ fn parse(
     let raw: RawConfig = figment
         .extract()
         .map_err(|error| ConfigError::new(path, problem::explain(error, origins)))?;
-    let config = validate::validate(raw, origins, path, token_cache(name))?;
+    let config = validate::validate(raw, origins, path, Release::new("", name).token_cache())?;
     let overridden = environment::source(&figment, &["secrets".to_owned()]).is_some();
     Ok((config, Locations::new(path, tree, overridden)))
 }

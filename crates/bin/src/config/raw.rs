@@ -17,8 +17,8 @@ use super::{
     rule::{Choice, Unchecked},
     rules::{
         Account, AtFraction, Concurrency, CredentialsDirectory, EndpointUrl, ExternalId,
-        LeaseDuration, Listen, ObjectName, PruneAfter, Region, ReleaseId, RenewDeadline,
-        RetryPeriod, RoleArn, SessionName, Spread,
+        LeaseDuration, Listen, ObjectName, PruneAfter, PruneLimit, Region, ReleaseId,
+        RenewDeadline, RetryPeriod, RoleArn, SessionName, Spread,
     },
     schema,
 };
@@ -226,6 +226,9 @@ pub(super) struct RawPrune {
     pub(super) enabled: Option<bool>,
     /// But not before this has passed: an edit undone in time costs nothing.
     pub(super) after: Option<Unchecked<PruneAfter>>,
+    /// The largest share of all copies that may be deleted at once. Where more than 20 copies would be and they
+    /// are more than this, none is.
+    pub(super) limit: Option<Unchecked<PruneLimit>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]

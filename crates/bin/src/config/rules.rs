@@ -186,6 +186,15 @@ rules! {
         parse: |text| parse_duration(text),
     }
 
+    /// The largest share of all copies that may be deleted at once.
+    PruneLimit: f64 => f64 {
+        name: "share for `prune.limit`",
+        help: "choose 0 to 1; the default is 0.5",
+        schema: json!({ "minimum": 0, "maximum": 1 }),
+        default: 0.5,
+        parse: |share| (0.0..=1.0).contains(share).then_some(*share),
+    }
+
     /// How many jobs may run at once. More connections than 256 gain nothing from one API server.
     Concurrency: u64 => usize {
         name: "number for `writer.concurrency`",

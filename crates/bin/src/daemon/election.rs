@@ -104,7 +104,13 @@ impl Election {
         loop {
             let next = Instant::now() + self.times.retry_period;
             match self.step().await {
-                Ok(()) => self.failures = 0,
+                Ok(()) => {
+                    if self.failures > 1 {
+                        let (lease, failures) = (&self.name, self.failures);
+                        info!(lease, failures, "the API server answers again about the Lease");
+                    }
+                    self.failures = 0;
+                }
                 Err(error) => {
                     self.candidate.write_failed();
                     self.failures = self.failures.saturating_add(1);

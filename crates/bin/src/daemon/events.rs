@@ -176,8 +176,7 @@ fn cut(text: &str, longest: usize) -> &str {
 
 /// A notice about what belongs to no namespace but home: it is about the Secret of the tokens.
 pub(crate) fn about_tokens(home: &Home, reason: &'static str, note: impl Into<String>) -> Notice {
-    let namespace: Arc<str> = home.namespace.as_str().into();
-    Notice::about_secret(namespace, &home.token_cache(), reason, note)
+    Notice::about_release(&home.release(), reason, note)
 }
 
 #[cfg(test)]

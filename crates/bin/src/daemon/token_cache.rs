@@ -75,8 +75,9 @@ pub(crate) struct TokenCache {
     dirty_since: Option<Instant>,
     /// Not to be written before.
     not_before: Instant,
-    /// How often it had to wait in a row.
+    /// How often in a row it had to wait, and its watch has failed.
     waits: u32,
+    watch_failures: u32,
 }
 
 /// The Secret, as it was observed.
@@ -130,6 +131,7 @@ impl TokenCache {
             dirty_since: None,
             not_before: Instant::now(),
             waits: 0,
+            watch_failures: 0,
         }
     }
 
@@ -138,7 +140,7 @@ impl TokenCache {
     pub(crate) async fn load(&mut self) -> CacheDocument {
         (self.written, self.content, self.dirty_since, self.waits) = (None, None, None, 0);
         self.not_before = Instant::now();
-        let started = Instant::now();
+        let (started, mut attempt) = (Instant::now(), 0_u32);
         loop {
             let problem = match timeout(TIMEOUT, self.api.get_opt(&self.name)).await {
                 Ok(Ok(secret)) => {
@@ -165,7 +167,10 @@ impl TokenCache {
                 Ok(Err(error)) => ErrorChain(&error).to_string(),
                 Err(_) => "no answer".to_owned(),
             };
-            warn!(secret = self.name, "could not read the token cache; retrying: {problem}");
+            attempt += 1;
+            if attempt.is_power_of_two() {
+                warn!(attempt, "could not read the token cache; retrying: {problem}");
+            }
             sleep(RETRY).await;
         }
     }
@@ -286,11 +291,14 @@ impl TokenCache {
                 There::Absent
             }
             Err(error) => {
-                let problem = ErrorChain(error);
-                warn!("the watch of the token cache failed and is started again: {problem}");
+                self.watch_failures = self.watch_failures.saturating_add(1);
+                if self.watch_failures.is_power_of_two() {
+                    warn!("the watch of the token cache failed: {}", ErrorChain(error));
+                }
                 return false;
             }
         };
+        self.watch_failures = 0;
         let was_there = std::mem::replace(&mut self.there, there) != There::Absent;
         if self.there == There::Absent {
             // Its tokens are worth keeping until there are better ones.
@@ -355,8 +363,10 @@ impl TokenCache {
             Ok(Err(error)) => (describe(&error, size), is_final(&error)),
             Err(_) => ("the API server does not answer".to_owned(), false),
         };
-        warn!(secret = self.name, "could not write the token cache; retrying: {problem}");
         self.wait_longer();
+        if self.waits.is_power_of_two() {
+            warn!(secret = self.name, "could not write the token cache; retrying: {problem}");
+        }
         let waited = self.dirty_since.map_or(Duration::ZERO, |since| since.elapsed());
         if is_final || waited > PATIENCE {
             self.store.update(|store| store.cached(generation));

@@ -9,19 +9,20 @@ use ecr_refresher_core::{
     aws::Aws,
     clock::{Clock, POLL_INTERVAL},
     planted::{Bug, is_planted},
-    tokens::{Ask, Failed, Fetched, Outcome, SharedTokenStore, Token, TokenSource},
+    tokens::{Ask, Failed, Fetched, LastToken, Outcome, SharedTokenStore, Token, TokenSource},
 };
 use ecr_refresher_sync::{
     leadership::Leadership,
     report::notice::{Notice, Notices},
 };
+use jiff::Timestamp;
 use tokio::{
     sync::watch,
     task::JoinSet,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::{
     events::about_tokens,
@@ -153,8 +154,8 @@ impl Tokens {
     fn log_cached(&self) {
         self.store.read(|store| {
             for (registry, _, expires_at) in store.times() {
-                if let Some(expires_at) = expires_at {
-                    info!(registry, %expires_at, "using the token of the token cache");
+                if let Some(expires_at) = expires_at.map(seconds) {
+                    info!(registry, expires_at, "using the token of the token cache");
                 }
             }
         });
@@ -211,8 +212,8 @@ pub(crate) fn log(outcome: &Outcome) {
     match &outcome.result {
         Ok(fetched) => match fetched.expires_at {
             Some(expires_at) => {
-                let next_refresh = fetched.next;
-                info!(%registry, %expires_at, %next_refresh, "got a new token");
+                let (expires_at, next_refresh) = (seconds(expires_at), seconds(fetched.next));
+                info!(%registry, expires_at, next_refresh, "got a new token");
             }
             None if fetched.is_new => {
                 info!(%registry, "read the entries of the file");
@@ -225,14 +226,34 @@ pub(crate) fn log(outcome: &Outcome) {
         Err(failed) if failed.is_repeated => {
             debug!(%registry, "the file has the same problem: {}", failed.error);
         }
-        Err(failed) => warn!(
-            %registry,
-            reason = %failed.error.reason,
-            failures = failed.failures,
-            retry_in_seconds = failed.delay.as_secs_f64(),
-            "no new credentials: {}", failed.error
-        ),
+        Err(failed) => log_failure(registry, failed),
     }
+}
+
+/// One line for each change, and ever fewer while it goes on.
+fn log_failure(registry: &str, failed: &Failed) {
+    let Failed { error, failures, delay, last_token, .. } = failed;
+    let (reason, retry_in_seconds) = (error.reason.as_str(), delay.as_secs());
+    let token = match last_token {
+        LastToken::None => String::new(),
+        LastToken::Alive(at) => format!("; the last token lives until {}", seconds(*at)),
+        LastToken::Expired(at) => {
+            format!("; the last token expired at {}: Pods cannot pull with it", seconds(*at))
+        }
+    };
+    let text = format!("no new credentials: {error}{token}");
+    if !(failed.is_new || failures.is_power_of_two()) {
+        debug!(registry, reason, failures, retry_in_seconds, "{text}");
+    } else if matches!(last_token, LastToken::Expired(_)) {
+        error!(registry, reason, failures, retry_in_seconds, "{text}");
+    } else {
+        warn!(registry, reason, failures, retry_in_seconds, "{text}");
+    }
+}
+
+/// A time for people.
+fn seconds(time: Timestamp) -> String {
+    format!("{time:.0}")
 }
 
 async fn fetch(aws: Aws, ask: Ask) -> Answer {

@@ -51,6 +51,21 @@ pub struct Failed {
     pub delay: Duration,
     /// Whether a file, which is read every few seconds, has the same problem as before.
     pub is_repeated: bool,
+    /// Whether it is the first, has another reason than the one before, or the last token has expired since.
+    pub is_new: bool,
+    /// The last token.
+    pub last_token: LastToken,
+}
+
+/// The last token of a source that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastToken {
+    /// There is none, or it does not expire.
+    None,
+    /// It lives until then.
+    Alive(Timestamp),
+    /// It has expired.
+    Expired(Timestamp),
 }
 
 /// The credentials of a registry.

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::source::{Token, TokenSource};
+use super::{
+    answer::LastToken,
+    source::{Token, TokenSource},
+};
 use crate::{
     FetchError, Lifetime,
     clock::Now,
@@ -177,6 +180,15 @@ impl SourceState {
         let delay = if is_planted(Bug::NoBackoff) { Duration::ZERO } else { delay };
         self.due = Due::after(now, delay);
         delay
+    }
+
+    /// The newest token, for a message.
+    pub(super) fn last_token(&self, now: Timestamp) -> LastToken {
+        match self.lifetime() {
+            None => LastToken::None,
+            Some(lifetime) if lifetime.is_expired(now) => LastToken::Expired(lifetime.expires_at()),
+            Some(lifetime) => LastToken::Alive(lifetime.expires_at()),
+        }
     }
 
     /// Decides when to ask next, unless the last attempt failed. `random` is in 0..1.

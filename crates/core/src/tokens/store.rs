@@ -220,7 +220,16 @@ impl TokenStore {
             }
             Err(error) => {
                 let delay = state.failed(&error, now, self.random.fraction());
-                Err(Failed { error, failures: state.failures, delay, is_repeated: false })
+                let last_token = state.last_token(now.wall);
+                let failures = state.failures;
+                Err(Failed {
+                    error,
+                    failures,
+                    delay,
+                    is_repeated: false,
+                    is_new: false,
+                    last_token,
+                })
             }
         };
         if !was_tried {

@@ -13,6 +13,8 @@ pub struct Settings {
     pub spread: Duration,
     /// The grace period of a copy that is no longer wanted; `None` if it is never deleted.
     pub prune_after: Option<Duration>,
+    /// The largest share of all copies that may be deleted at once, where they are more than 20.
+    pub prune_limit: f64,
     /// How many jobs may run at once.
     pub concurrency: usize,
     /// The copies that have a metric series each.

@@ -6,6 +6,7 @@
 pub mod handle;
 mod notify;
 pub mod once;
+pub mod prune;
 pub mod runner;
 pub mod step;
 #[cfg(test)]

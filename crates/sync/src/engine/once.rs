@@ -27,6 +27,8 @@ pub struct Pass {
     pub written: u64,
     /// How many copies it deleted that were no longer wanted.
     pub deleted: u64,
+    /// How many copies it did not delete because of `prune.limit`.
+    pub held_back: u64,
     /// The copies as it left them, each with its last failure.
     pub report: Report,
 }
@@ -36,7 +38,9 @@ impl Pass {
     #[must_use]
     pub fn is_good(&self) -> bool {
         let copies = || self.report.secrets.iter().flat_map(|secret| &secret.copies);
-        self.is_complete && copies().all(|copy| copy.state == CopyState::Fresh)
+        self.is_complete
+            && self.held_back == 0
+            && copies().all(|copy| copy.state == CopyState::Fresh)
     }
 
     fn count(&mut self, effect: &Effect) {
@@ -80,6 +84,7 @@ impl Runner {
             };
         }
         self.finish_jobs(|effect| pass.count(effect)).await;
+        pass.held_back = self.held_back();
         pass.report = self.full_report();
         Ok(pass)
     }

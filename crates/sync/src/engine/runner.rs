@@ -25,13 +25,20 @@ use crate::{
     desired::settings::Settings,
     leadership::Leadership,
     release::Release,
-    report::{Report, metrics::SyncMetrics, notice::Notices},
+    report::{
+        CopyState, Report,
+        digest::{Digest, Line, Topic},
+        metrics::SyncMetrics,
+        notice::{Notices, Severity},
+    },
     watch::{WatchEvent, Watches},
     writer,
 };
 
 /// The two clocks may differ by this much without a suspension.
 const SLACK: Duration = Duration::from_secs(1);
+/// How often it is looked whether the first sync is done: that reads the state of every copy.
+const SYNC_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long running jobs may take to end at the shutdown.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -56,16 +63,23 @@ pub struct EngineDependencies {
 /// Runs an [`Engine`].
 pub struct Runner {
     client: Client,
-    release: Release,
+    pub(super) release: Release,
     engine: Engine,
     pub(super) watches: Watches,
     pub(super) jobs: FuturesUnordered<BoxFuture<'static, Input>>,
     tokens: SharedTokenStore,
     leadership: Leadership,
     restores: watch::Receiver<u64>,
-    clock: Clock,
+    pub(super) clock: Clock,
     pub(super) metrics: SyncMetrics,
     pub(super) notices: Option<Notices>,
+    /// The log lines about many objects.
+    pub(super) log: Digest,
+    /// How many copies were written so far.
+    pub(super) written: u64,
+    started: Instant,
+    /// When to look next whether the first sync is done.
+    sync_check: Option<Duration>,
     requests: mpsc::Receiver<Request>,
     /// The uptime and the time of the timers at the last comparison.
     compared: (Duration, Instant),
@@ -102,6 +116,10 @@ impl Runner {
             clock,
             metrics,
             notices: None,
+            log: Digest::default(),
+            written: 0,
+            started: Instant::now(),
+            sync_check: Some(Duration::ZERO),
             requests,
             compared,
         };
@@ -169,7 +187,35 @@ impl Runner {
             })
         };
         self.metrics.set_job_limit(self.engine.job_limit());
-        effects.into_iter().filter_map(|effect| self.carry_out(effect)).collect()
+        let reports = effects.into_iter().filter_map(|effect| self.carry_out(effect)).collect();
+        self.log.take_due(self.clock.uptime()).iter().for_each(Line::log);
+        if self.sync_check.is_some_and(|at| at <= self.clock.uptime()) {
+            self.is_synced();
+        }
+        reports
+    }
+
+    /// Whether the first sync is done. Logs it once.
+    fn is_synced(&mut self) -> bool {
+        let (now, term) = (self.clock.now(), self.leadership.term());
+        let (is_synced, is_first) = self.engine.is_synced(now, term);
+        if is_first {
+            self.log_first_sync();
+        }
+        let is_done = is_synced && term.is_some();
+        self.sync_check = (!is_done).then(|| now.uptime.saturating_add(SYNC_CHECK_INTERVAL));
+        is_synced
+    }
+
+    fn log_first_sync(&self) {
+        let report = self.engine.report(self.clock.now(), self.leadership.term());
+        let counts = |state: CopyState| -> u64 {
+            report.secrets.iter().map(|secret| secret.counts[state as usize]).sum()
+        };
+        let copies: u64 = report.secrets.iter().flat_map(|secret| &secret.counts).sum();
+        let took = format!("{:.1}s", self.started.elapsed().as_secs_f64());
+        let conflicts = counts(CopyState::Conflict);
+        info!(copies, written = self.written, conflicts, took, "first sync done");
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Effect> {
@@ -204,13 +250,18 @@ impl Runner {
         index.accounts().for_each(|(_, name)| self.metrics.announce_account(name));
     }
 
-    pub(super) fn observe(&self, (resource, event): WatchEvent) -> Input {
+    pub(super) fn observe(&mut self, (resource, event): WatchEvent) -> Input {
         match event {
             Ok(event) => Input::Observed(event),
             Err(error) => {
                 self.metrics.watch_failed(resource);
                 let resource = resource.as_str();
-                warn!(resource, "the watch failed and is resumed: {}", ErrorChain(&error));
+                let error = ErrorChain(&error);
+                debug!(resource, "the watch failed and is resumed: {error}");
+                let text = "watches failed and are resumed";
+                let topic = Topic { severity: Severity::Warning, text, by: None };
+                let object = resource.to_owned();
+                self.log.add(topic, object, &error.to_string(), self.clock.uptime());
                 Input::Wake
             }
         }
@@ -235,23 +286,26 @@ impl Runner {
     }
 
     fn health(&mut self) -> Health {
-        let (now, term) = (self.clock.now(), self.leadership.term());
-        let (synced, is_first) = self.engine.is_synced(now, term);
-        if is_first {
-            info!("first sync done");
-        }
+        let synced = self.is_synced();
         // A follower is ready once it is known which replica leads.
         let is_decided = self.leadership.is_decided();
         Health { synced: synced && is_decided, watches: self.watches.report() }
     }
 
     pub(super) fn until_due(&self) -> Duration {
-        self.engine.until_due(self.clock.uptime(), self.watches.are_namespaces_current())
+        let uptime = self.clock.uptime();
+        let due = self.engine.until_due(uptime, self.watches.are_namespaces_current());
+        let others = self.log.next_due().into_iter().chain(self.sync_check);
+        others.map(|at| at.saturating_sub(uptime)).fold(due, Duration::min)
     }
 
     /// Whether a pass has nothing left to do.
     pub(super) fn is_done(&self, attempts: u32) -> bool {
         self.engine.is_done(self.clock.now(), attempts)
+    }
+
+    pub(super) fn held_back(&self) -> u64 {
+        self.engine.held_back(self.clock.uptime())
     }
 
     pub(super) fn full_report(&self) -> Report {
@@ -272,5 +326,6 @@ impl Runner {
         } else {
             warn!("some jobs had not ended after {} s", SHUTDOWN_TIMEOUT.as_secs());
         }
+        self.log.take_all().iter().for_each(Line::log);
     }
 }

@@ -8,6 +8,7 @@ use ecr_refresher_core::{
     tokens::TokenStore,
 };
 
+use super::prune::{MassPrune, PruneGuard};
 use crate::{
     desired::{
         document::{Document, document},
@@ -42,6 +43,7 @@ pub struct Engine {
     rendered: Option<u64>,
     is_synced: bool,
     is_stopping: bool,
+    prune: PruneGuard,
 }
 
 /// The facts that the engine reads from their owners at each step.
@@ -105,6 +107,8 @@ pub enum Effect {
     },
     /// Report a Secret of another owner where a copy is wanted.
     ReportConflict(Conflict),
+    /// Report copies that are no longer wanted.
+    ReportPrune(MassPrune),
     /// Report a pull Secret that could not be rendered.
     ReportUnrendered {
         /// The name of the pull Secret.
@@ -136,6 +140,7 @@ impl Engine {
             rendered: None,
             is_synced: false,
             is_stopping: false,
+            prune: PruneGuard::default(),
         }
     }
 
@@ -156,9 +161,11 @@ impl Engine {
         if self.term.is_some() {
             let conflicts = self.index.take_conflicts().into_iter();
             effects.extend(conflicts.map(Effect::ReportConflict));
+            self.start_jobs(JobClass::Patch, facts.now, &mut effects);
             // The lists of before the term may be too old to decide that a copy is not wanted.
-            let may_delete = facts.are_namespaces_current && !has_begun;
-            self.start_jobs(last_class(may_delete), facts.now, &mut effects);
+            if facts.are_namespaces_current && !has_begun {
+                self.delete(facts.now, &mut effects);
+            }
         }
         effects
     }
@@ -204,6 +211,7 @@ impl Engine {
         self.concurrency.follow(settings.concurrency);
         self.settings = settings;
         self.rendered = None;
+        self.prune.reset();
         effects.push(Effect::FollowWatches);
         if labels_are_missing {
             effects.push(Effect::ListNamespaces);
@@ -242,6 +250,21 @@ impl Engine {
         }
     }
 
+    /// Starts due deletions, unless there are too many.
+    fn delete(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let limit = self.settings.prune_limit;
+        let is_due = self.index.next_due(JobClass::Delete).is_some_and(|due| due <= now.uptime);
+        if !is_due {
+            effects.extend(self.prune.follow(&self.index, limit, now));
+            return;
+        }
+        let (may_delete, reports) = self.prune.may_delete(&self.index, limit, now);
+        effects.extend(reports);
+        if may_delete {
+            self.start_jobs(JobClass::Delete, now, effects);
+        }
+    }
+
     /// Starts due jobs of the classes up to `last`.
     fn start_jobs(&mut self, last: JobClass, now: Now, effects: &mut Vec<Effect>) {
         while !self.is_stopping
@@ -261,7 +284,8 @@ impl Engine {
 
     /// How long until a job is due, at most [`POLL_INTERVAL`].
     pub(super) fn until_due(&self, uptime: Duration, are_namespaces_current: bool) -> Duration {
-        let due = self.index.next_due(last_class(are_namespaces_current));
+        let last = last_class(are_namespaces_current && !self.prune.is_held());
+        let due = self.index.next_due(last);
         let left = due.map(|due| due.saturating_sub(uptime));
         // A job that is due waits for another one to end, which is an input.
         left.filter(|left| !left.is_zero()).map_or(POLL_INTERVAL, |left| left.min(POLL_INTERVAL))
@@ -279,7 +303,8 @@ impl Engine {
 
     /// Whether no job is running, due, or worth waiting for.
     pub(super) fn is_done(&self, now: Now, attempts: u32) -> bool {
-        self.running == 0 && self.index.is_listed() && !self.index.is_busy(now, attempts)
+        let last = last_class(!self.prune.is_held());
+        self.running == 0 && self.index.is_listed() && !self.index.is_busy(now, attempts, last)
     }
 
     /// The state of the copies, without the watches. A follower shows none, so that no copy is counted
@@ -289,12 +314,19 @@ impl Engine {
         if term.is_none() && !is_planted(Bug::FollowerShowsCopies) {
             return Report::default();
         }
-        self.index.report(now, self.settings.per_namespace)
+        let report = self.index.report(now, self.settings.per_namespace);
+        Report { is_prune_held: self.prune.is_held(), ..report }
+    }
+
+    /// How many copies would be deleted now if they were not too many.
+    pub(super) fn held_back(&self, uptime: Duration) -> u64 {
+        self.prune.held_back(uptime)
     }
 
     /// The state of each copy, for one pass.
     pub(super) fn full_report(&self, now: Now) -> Report {
-        self.index.report(now, PerNamespace::All)
+        let report = self.index.report(now, PerNamespace::All);
+        Report { is_prune_held: self.prune.is_held(), ..report }
     }
 
     /// Whether everything was listed, and the leader has tried every missing copy once. Returns also

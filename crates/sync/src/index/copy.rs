@@ -235,6 +235,11 @@ impl CopyRecord {
         Some(Ticket::new(JobClass::Apply, due, deadline))
     }
 
+    /// Whether it is no longer wanted, and still there.
+    pub(super) fn is_left_over(&self) -> bool {
+        !self.wanted && self.observed().is_some_and(ObservedCopy::is_deletable)
+    }
+
     /// When it is deleted if it is no longer wanted and may be deleted, and the preconditions.
     pub(super) fn plan_deletion(&self, after: Duration) -> Option<(Duration, Deletion)> {
         let observed = self.observed()?;

@@ -13,6 +13,7 @@ mod repairs;
 mod state;
 #[cfg(test)]
 mod tests;
+pub mod unwanted;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

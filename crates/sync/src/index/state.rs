@@ -15,11 +15,12 @@ use crate::{
 };
 
 impl Index {
-    /// Whether a job is due at `now`, or a failed one is worth waiting for: its cause is temporary, and
+    /// Whether a job of the classes up to `last` is due at `now`, or a failed one is worth waiting for: its cause is temporary, and
     /// it was tried fewer than `attempts` times.
     #[must_use]
-    pub fn is_busy(&self, now: Now, attempts: u32) -> bool {
-        self.queue.iter().any(|(key, ticket)| match self.failure(key) {
+    pub fn is_busy(&self, now: Now, attempts: u32, last: JobClass) -> bool {
+        let jobs = self.queue.iter().filter(|(_, ticket)| ticket.class() <= last);
+        jobs.into_iter().any(|(key, ticket)| match self.failure(key) {
             Some(failure) => !failure.is_final(attempts),
             None => ticket.class() == JobClass::Apply || ticket.is_due(now.uptime),
         })
@@ -46,6 +47,13 @@ impl Index {
             builder.add(slot, name, state, copy.observed(), failure);
             if let Some(contest) = copy.repairs.contest(now.uptime) {
                 builder.add_contest(slot, contest);
+            }
+        }
+        for entry in self.namespaces.iter().filter(|it| it.presence() == Presence::Active) {
+            for (slot, _) in
+                self.secrets.iter().filter(|(slot, _)| entry.copy(*slot).is_left_over())
+            {
+                builder.add_unwanted(slot);
             }
         }
         builder.finish(self.account_reports(now))

@@ -56,6 +56,7 @@ mod tests {
             patterns: Vec::new(),
             conflicts: Counts::new(),
             contested: Counts::new(),
+            unwanted: 0,
             copies,
         }
     }

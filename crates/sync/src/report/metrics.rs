@@ -29,6 +29,8 @@ pub struct SyncMetrics {
     accounts_failing: GaugeVec,
     conflicts: GaugeVec,
     contested: GaugeVec,
+    deletions: CounterVec,
+    prune_held: Gauge,
     watch_last_event: GaugeVec,
     watch_errors: CounterVec,
 }
@@ -40,7 +42,7 @@ impl SyncMetrics {
     /// If one of their names is registered already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let this = Self::new()?;
-        let collectors: [Box<dyn Collector>; 13] = [
+        let collectors: [Box<dyn Collector>; 15] = [
             Box::new(this.copies.clone()),
             Box::new(this.earliest_expiration.clone()),
             Box::new(this.writes.clone()),
@@ -52,6 +54,8 @@ impl SyncMetrics {
             Box::new(this.accounts_failing.clone()),
             Box::new(this.conflicts.clone()),
             Box::new(this.contested.clone()),
+            Box::new(this.deletions.clone()),
+            Box::new(this.prune_held.clone()),
             Box::new(this.watch_last_event.clone()),
             Box::new(this.watch_errors.clone()),
         ];
@@ -62,7 +66,11 @@ impl SyncMetrics {
 
     fn new() -> prometheus::Result<Self> {
         Ok(Self {
-            copies: gauges("copies", "Copies by state.", &["secret", "state"])?,
+            copies: gauges(
+                "copies",
+                "Copies by state; those that are `unwanted` will be deleted, unless `prune` is off.",
+                &["secret", "state"],
+            )?,
             earliest_expiration: gauges(
                 "copy_earliest_expiration_timestamp_seconds",
                 "Earliest expiry of a pull Secret's copies, as a Unix time.",
@@ -115,6 +123,16 @@ impl SyncMetrics {
                  repairs are slowed down.",
                 &["kind", "name", "manager"],
             )?,
+            deletions: counters(
+                "copy_deletions_total",
+                "Deletions of copies that are no longer wanted, by result and reason.",
+                &["secret", "result", "reason"],
+            )?,
+            prune_held: Gauge::with_opts(opts(
+                "prune_held",
+                "1 while no copy is deleted, because more are no longer wanted than `prune.limit` allows \
+                 at once.",
+            ))?,
             watch_last_event: gauges(
                 "watch_last_event_timestamp_seconds",
                 "Time of the last event of the watches of a resource, bookmarks included, as a Unix \
@@ -133,18 +151,14 @@ impl SyncMetrics {
 
     /// Starts a pull Secret's counters at 0, so that its first failure shows in a rate.
     pub(crate) fn announce(&self, secret: &str) {
-        self.writes.with_label_values(&[secret, "success", ""]);
-        for &reason in WriteReason::VARIANTS {
-            self.writes.with_label_values(&[secret, "failure", reason.as_str()]);
+        for counter in [&self.writes, &self.deletions] {
+            start(counter, secret);
         }
     }
 
     /// Starts the counters of a name of ServiceAccounts at 0.
     pub(crate) fn announce_account(&self, name: &str) {
-        self.account_writes.with_label_values(&[name, "success", ""]);
-        for &reason in WriteReason::VARIANTS {
-            self.account_writes.with_label_values(&[name, "failure", reason.as_str()]);
-        }
+        start(&self.account_writes, name);
     }
 
     /// Shows a report. Series of removed objects vanish.
@@ -161,6 +175,7 @@ impl SyncMetrics {
             vanishing.reset();
         }
         self.show_watches(&report.watches);
+        self.prune_held.set(f64::from(u8::from(report.is_prune_held)));
         for account in &report.accounts {
             let gauge = self.accounts_failing.with_label_values(&[&account.name]);
             gauge.set(as_gauge(account.failing.len() as u64));
@@ -171,6 +186,8 @@ impl SyncMetrics {
             for (state, &count) in CopyState::VARIANTS.iter().zip(&secret.counts) {
                 self.copies.with_label_values(&[name, state.as_str()]).set(as_gauge(count));
             }
+            let unwanted = self.copies.with_label_values(&[name, "unwanted"]);
+            unwanted.set(as_gauge(secret.unwanted));
             for (release, &count) in &secret.conflicts {
                 let reason = ConflictReason::of(release.as_ref()).as_str();
                 let release = release.as_ref().map_or("", |release| release.as_str());
@@ -211,20 +228,17 @@ impl SyncMetrics {
     /// Records an apply of a copy.
     pub(crate) fn record_apply(&self, secret: &str, failed: Option<WriteReason>, took: Duration) {
         self.write_duration.observe(took.as_secs_f64());
-        let labels = match failed {
-            None => [secret, "success", ""],
-            Some(reason) => [secret, "failure", reason.as_str()],
-        };
-        self.writes.with_label_values(&labels).inc();
+        self.writes.with_label_values(&labels(secret, failed)).inc();
+    }
+
+    /// Records a deletion of a copy.
+    pub(crate) fn record_deletion(&self, secret: &str, failed: Option<WriteReason>) {
+        self.deletions.with_label_values(&labels(secret, failed)).inc();
     }
 
     /// Records a patch of a ServiceAccount.
     pub(crate) fn record_patch(&self, account: &str, failed: Option<WriteReason>) {
-        let labels = match failed {
-            None => [account, "success", ""],
-            Some(reason) => [account, "failure", reason.as_str()],
-        };
-        self.account_writes.with_label_values(&labels).inc();
+        self.account_writes.with_label_values(&labels(account, failed)).inc();
     }
 
     /// Sets how many jobs may run at once.
@@ -241,6 +255,19 @@ impl SyncMetrics {
     pub(crate) fn watch_failed(&self, resource: Resource) {
         self.watch_errors.with_label_values(&[resource.as_str()]).inc();
     }
+}
+
+/// Starts the counters of writes of a name at 0.
+fn start(counter: &CounterVec, name: &str) {
+    counter.with_label_values(&labels(name, None));
+    for &reason in WriteReason::VARIANTS {
+        counter.with_label_values(&labels(name, Some(reason)));
+    }
+}
+
+/// The labels of a counter of writes.
+fn labels(name: &str, failed: Option<WriteReason>) -> [&str; 3] {
+    failed.map_or([name, "success", ""], |reason| [name, "failure", reason.as_str()])
 }
 
 fn opts(name: &str, help: &str) -> Opts {

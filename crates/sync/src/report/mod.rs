@@ -2,6 +2,7 @@
 
 pub mod copy_series;
 pub mod copy_view;
+pub(crate) mod digest;
 pub mod metrics;
 pub mod notice;
 
@@ -117,6 +118,8 @@ pub struct Report {
     pub accounts: Vec<AccountReport>,
     /// The watches.
     pub watches: Vec<WatchReport>,
+    /// Whether no copy is deleted, because too many would be.
+    pub is_prune_held: bool,
 }
 
 /// A watch at one moment.
@@ -175,6 +178,8 @@ pub struct SecretReport {
     pub conflicts: Counts,
     /// How many copies another client keeps changing, by its field manager.
     pub contested: Counts,
+    /// How many copies are there that are no longer wanted.
+    pub unwanted: u64,
     /// Each copy that the report shows.
     pub copies: Vec<CopyReport>,
 }
@@ -216,6 +221,7 @@ impl ReportBuilder {
             patterns: patterns.zip(matched.iter().copied()).collect(),
             conflicts: Counts::new(),
             contested: Counts::new(),
+            unwanted: 0,
             copies: Vec::new(),
         };
         self.secrets.insert(slot, report);
@@ -248,6 +254,13 @@ impl ReportBuilder {
         }
     }
 
+    /// Adds a copy that is no longer wanted.
+    pub(crate) fn add_unwanted(&mut self, slot: SecretSlot) {
+        if let Some(report) = self.secrets.get_mut(&slot) {
+            report.unwanted += 1;
+        }
+    }
+
     /// Adds a copy that another client keeps changing.
     pub(crate) fn add_contest(&mut self, slot: SecretSlot, contest: &Contest) {
         if let Some(report) = self.secrets.get_mut(&slot) {
@@ -258,6 +271,6 @@ impl ReportBuilder {
     /// The report, without watches.
     pub(crate) fn finish(self, accounts: Vec<AccountReport>) -> Report {
         let secrets = self.secrets.into_values().collect();
-        Report { secrets, accounts, watches: Vec::new() }
+        Report { secrets, accounts, ..Report::default() }
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::debug;
 
-use crate::job::failure::{RepeatedFailure, WriteReason};
+use crate::{
+    job::failure::{RepeatedFailure, WriteReason},
+    release::Release,
+};
 
 /// A problem of an object, or its end. It never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,7 +28,7 @@ pub struct Notice {
 }
 
 /// The type of an Event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
 pub enum Severity {
     /// A problem is over.
     Normal,
@@ -63,6 +66,12 @@ impl Notice {
     ) -> Self {
         let (name, note) = (name.to_owned(), note.into());
         Self { kind: "Secret", namespace, name, reason, note, severity: Severity::Warning }
+    }
+
+    /// A notice about what belongs to no namespace but home: it is about the token cache.
+    #[must_use]
+    pub fn about_release(release: &Release, reason: &'static str, note: impl Into<String>) -> Self {
+        Self::about_secret(release.namespace().into(), &release.token_cache(), reason, note)
     }
 
     /// The same for a problem that is over.

@@ -195,6 +195,7 @@ mod tests {
             secrets: vec![secret],
             spread: Duration::ZERO,
             prune_after: None,
+            prune_limit: 1.0,
             concurrency: 1,
             per_namespace: PerNamespace::Off,
         }

@@ -20,6 +20,8 @@ pub struct Summary {
     copies: u64,
     written: u64,
     deleted: u64,
+    /// The copies that it did not delete because of `prune.limit`.
+    held_back: u64,
     /// The copies that it did not come to before it ended.
     not_reached: u64,
     /// The registries that gave no new credentials.
@@ -68,6 +70,7 @@ impl Summary {
             copies: 0,
             written: 0,
             deleted: 0,
+            held_back: 0,
             not_reached: 0,
             failed_registries: failed.collect(),
             failed: Vec::new(),
@@ -77,7 +80,7 @@ impl Summary {
 
     /// Adds what became of the copies.
     pub(super) fn with(self, pass: Pass) -> Self {
-        let Pass { is_complete: complete, written, deleted, report } = pass;
+        let Pass { is_complete: complete, written, deleted, held_back, report } = pass;
         let copies = report.secrets.iter().flat_map(|secret| &secret.counts).sum();
         let failed_service_accounts = failed_accounts(&report);
         let (failed, not_reached) = failed_copies(report, complete);
@@ -86,6 +89,7 @@ impl Summary {
             copies,
             written,
             deleted,
+            held_back,
             not_reached,
             failed,
             failed_service_accounts,
@@ -102,6 +106,7 @@ impl Summary {
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.complete
+            && self.held_back == 0
             && self.failed_registries.is_empty()
             && self.failed.is_empty()
             && self.failed_service_accounts.is_empty()
@@ -143,6 +148,13 @@ impl Summary {
                 Some(signal) => writeln!(text, "{left} before it was stopped ({signal})"),
                 None => writeln!(text, "{left} before the time was over: increase --timeout"),
             };
+        }
+        if self.held_back > 0 {
+            let copies = plural(self.held_back, "copy is", "copies are");
+            let _ = writeln!(
+                text,
+                "{copies} no longer wanted and not deleted: more than `prune.limit` allows at once"
+            );
         }
         let Self { written, deleted, failed, .. } = self;
         let copies = plural(self.copies, "copy", "copies");
@@ -246,10 +258,11 @@ mod tests {
             patterns: Vec::new(),
             conflicts: Counts::new(),
             contested: Counts::new(),
+            unwanted: 0,
             copies: copies.collect(),
         };
         let report = Report { secrets: vec![secret], ..Report::default() };
-        Pass { is_complete: true, written: 1, deleted: 0, report }
+        Pass { is_complete: true, written: 1, deleted: 0, held_back: 0, report }
     }
 
     #[test]
@@ -257,6 +270,14 @@ mod tests {
         let summary = Summary::new(&FailedRegistries::new()).with(pass(&[("a", CopyState::Fresh)]));
         assert!(summary.is_good());
         assert_eq!(summary.text(None), "1 copy: 1 written, 0 deleted, 0 failed\n");
+    }
+
+    #[test]
+    fn deletions_that_were_held_back_are_a_failure() {
+        let held = Pass { held_back: 30, ..pass(&[("a", CopyState::Fresh)]) };
+        let summary = Summary::new(&FailedRegistries::new()).with(held);
+        assert!(!summary.is_good());
+        assert!(summary.text(None).starts_with("30 copies are no longer wanted and not deleted:"));
     }
 
     #[test]

@@ -55,6 +55,7 @@ impl Validation<'_> {
             self.value(raw.refresh.at_fraction, &root.key("refresh").key("atFraction"));
         let spread = self.value(raw.refresh.spread, &root.key("refresh").key("spread"));
         let prune_after = self.value(raw.prune.after, &root.key("prune").key("after"));
+        let prune_limit = self.value(raw.prune.limit, &root.key("prune").key("limit"));
         let concurrency =
             self.value(raw.writer.concurrency, &root.key("writer").key("concurrency"));
         let leader_election = self.leader_election(raw.leader_election);
@@ -66,6 +67,7 @@ impl Validation<'_> {
                 secrets,
                 spread: spread?,
                 prune_after: prune_after.filter(|_| raw.prune.enabled.unwrap_or(true)),
+                prune_limit: prune_limit?,
                 concurrency: concurrency?,
                 per_namespace: raw.metrics.per_namespace.0,
             },

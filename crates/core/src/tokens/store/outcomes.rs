@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{RegistryState, TokenStore};
 use crate::tokens::{
-    answer::{Failed, Fetched, Outcome},
+    answer::{Failed, Fetched, LastToken, Outcome},
     registry::{Derived, Registry},
     source::{SourceKey, TokenSource},
 };
@@ -27,7 +27,15 @@ impl TokenStore {
                     let wait =
                         fetched.next.duration_since(state.fetched_at.unwrap_or(fetched.next));
                     let delay = Duration::try_from(wait).unwrap_or_default();
-                    Err(Failed { error, failures: 1, delay, is_repeated: false })
+                    let last_token = LastToken::None;
+                    Err(Failed {
+                        error,
+                        failures: 1,
+                        delay,
+                        is_repeated: false,
+                        is_new: false,
+                        last_token,
+                    })
                 }
                 (result, _) => result.map(|fetched| Fetched { warning, ..fetched }),
             };
@@ -51,6 +59,12 @@ impl RegistryState {
             Ok(fetched) => fetched.ended = last,
             Err(failed) => {
                 let is_file = matches!(self.registry.source, TokenSource::File(_));
+                let is_same = |last: &Failed| {
+                    let is_expired = |it: &Failed| matches!(it.last_token, LastToken::Expired(_));
+                    last.error.reason == failed.error.reason
+                        && is_expired(last) == is_expired(failed)
+                };
+                failed.is_new = !last.as_ref().is_some_and(is_same);
                 failed.is_repeated = is_file && last.is_some_and(|it| it.error == failed.error);
                 self.failed = Some(failed.clone());
             }

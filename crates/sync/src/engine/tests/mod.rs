@@ -234,6 +234,7 @@ fn settings(registries: &[&str], pattern: &str) -> Settings {
         secrets: vec![secret],
         spread: Duration::from_mins(5),
         prune_after: Some(Duration::from_secs(GRACE)),
+        prune_limit: 0.5,
         concurrency: 32,
         per_namespace: PerNamespace::All,
     }

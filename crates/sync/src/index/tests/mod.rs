@@ -299,6 +299,7 @@ fn settings(secrets: &[(&str, &[&str])], selector: &Selector) -> Settings {
         secrets: secrets.iter().map(secret).collect(),
         spread: Duration::from_secs(SPREAD),
         prune_after: Some(Duration::from_secs(GRACE)),
+        prune_limit: 0.5,
         concurrency: 32,
         per_namespace: PerNamespace::All,
     }
