@@ -45,6 +45,11 @@ impl DockerConfig {
         self.expires_at
     }
 
+    /// The keys of its entries: hosts of registries, and what docker config files have.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
     /// The value of the Secret's `.dockerconfigjson`: one line of JSON, keys in order.
     #[must_use]
     pub fn render(&self) -> Zeroizing<String> {

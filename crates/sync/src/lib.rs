@@ -28,5 +28,9 @@ pub const MANAGER: &str = "ecr-refresher";
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The annotation with the earliest expiry of a copy's entries (RFC 3339).
 pub const EXPIRES_AT: &str = "ecr-refresher.io/expires-at";
+/// The annotation that lists the keys of a copy's docker config, which are hosts of registries.
+pub const REGISTRIES: &str = "ecr-refresher.io/registries";
+/// The annotation that says in plain words what a copy is.
+pub const DESCRIPTION: &str = "ecr-refresher.io/description";
 /// The annotation with the hash of a copy's content: the first 64 bits of a SHA-256, in hex.
 pub const CONTENT_HASH: &str = "ecr-refresher.io/content-hash";

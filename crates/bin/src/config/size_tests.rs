@@ -114,15 +114,15 @@ fn with_annotations(bytes: usize) -> Value {
 fn annotations_are_too_large_together_with_our_own() {
     let limit = 256 << 10;
     // Those of the longest release, and those of the shortest.
-    let (most, least) = (limit - 426, limit - 119);
+    let (most, least) = (limit - 988, limit - 312);
     assert!(warnings(&with_annotations(most)).is_empty());
     let warnings_at = |bytes| warnings(&with_annotations(bytes)).join("\n");
-    let expected = "the annotations of `ecr-pull` may be too large: 255.59 KiB + 426 bytes of \
+    let expected = "the annotations of `ecr-pull` may be too large: 255.04 KiB + 988 bytes of \
                     ecr-refresher = 256.01 KiB, an object holds 256 KiB";
     assert!(warnings_at(most + 1).contains(expected), "{}", warnings_at(most + 1));
     assert!(!warnings_at(least).is_empty());
     let error = parse_value(&with_annotations(least + 1)).unwrap_err().to_string();
-    let expected = "the annotations of `ecr-pull` are too large: 255.89 KiB + 119 bytes";
+    let expected = "the annotations of `ecr-pull` are too large: 255.7 KiB + 312 bytes";
     assert!(error.contains(expected), "{error}");
 }
 

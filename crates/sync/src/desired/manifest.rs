@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
-    CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER,
+    CONTENT_HASH, DESCRIPTION, EXPIRES_AT, MANAGED_BY, MANAGER, REGISTRIES,
     desired::{settings::PullSecret, size::MetadataSize},
     observed::copy::{ContentHash, ObservedCopy, Ownership, Replaced},
     release::{KEPT_BY, RELEASE, Release},
@@ -57,6 +57,7 @@ impl Manifest {
         if let Some(expires_at) = expires_at {
             applied.annotate(EXPIRES_AT, expires_at.to_string());
         }
+        applied.annotate(REGISTRIES, registries_text(config.keys()));
         let content = hash(&Zeroizing::new(serde_json::to_vec(&applied)?));
         applied.annotate(CONTENT_HASH, content.to_hex());
         let body = Zeroizing::new(serde_json::to_vec(&applied)?);
@@ -99,14 +100,20 @@ impl Manifest {
 /// How many fields an apply of a pull Secret owns. `expires` says whether its content does.
 pub(crate) fn owned_fields(secret: &PullSecret, expires: bool) -> u16 {
     // Every release has as many.
-    Applied::without_content(secret, &Release::new("", ""), expires).owned_fields()
+    Applied::without_content(secret, &Release::new("", ""), expires, "").owned_fields()
 }
 
-/// The sizes of the metadata of a pull Secret's copies. `expires` says whether its content does.
+/// The sizes of the metadata of a pull Secret's copies. `expires` says whether its content does, and `registries`
+/// is the text of the annotation [`REGISTRIES`].
 #[must_use]
-pub fn metadata_size(secret: &PullSecret, release: &Release, expires: bool) -> MetadataSize {
+pub fn metadata_size(
+    secret: &PullSecret,
+    release: &Release,
+    expires: bool,
+    registries: &str,
+) -> MetadataSize {
     let AppliedMetadata { labels, annotations, .. } =
-        Applied::without_content(secret, release, expires).metadata;
+        Applied::without_content(secret, release, expires, registries).metadata;
     let size = |(key, value): (&&str, &String)| key.len() + value.len();
     let annotated = annotations.iter().map(size).sum();
     let all = || labels.iter().chain(&annotations);
@@ -132,6 +139,35 @@ impl fmt::Debug for Manifest {
 const STORED_FIELD: usize = 24;
 /// The bytes in etcd that each copy has.
 const STORED_OBJECT: usize = 1024;
+
+/// The longest list of registries in an annotation, in bytes.
+const LONGEST_LIST: usize = 1000;
+
+/// The keys of a docker config as an annotation, for people: cut where they are many.
+#[must_use]
+pub fn registries_text<'a>(keys: impl Iterator<Item = &'a str>) -> String {
+    let (mut listed, mut length, mut left_out) = (Vec::new(), 0, 0);
+    for key in keys {
+        // A key of a file may be a URL with a password.
+        let key = key.rsplit('@').next().unwrap_or(key);
+        length += key.len() + 2;
+        if length > LONGEST_LIST {
+            left_out += 1;
+        } else {
+            listed.push(key);
+        }
+    }
+    let text = listed.join(", ");
+    if left_out > 0 { format!("{text}, and {left_out} more") } else { text }
+}
+
+/// What a copy is, for those who find it in their namespace.
+fn description(release: &Release) -> String {
+    format!(
+        "Kept fresh by ecr-refresher, release {release}. Edits are undone. Ask those who run the namespace {}.",
+        release.namespace()
+    )
+}
 
 /// The first 64 bits of the SHA-256.
 fn hash(bytes: &[u8]) -> ContentHash {
@@ -161,7 +197,7 @@ impl<'a> Applied<'a> {
     fn new(secret: &'a PullSecret, release: &Release, data: &'a str) -> Self {
         let owned = |(key, value): (&'a String, &String)| (key.as_str(), value.clone());
         let ours = [(MANAGED_BY, MANAGER.to_owned()), (RELEASE, release.label())];
-        let kept_by = [(KEPT_BY, release.to_string())];
+        let marks = [(KEPT_BY, release.to_string()), (DESCRIPTION, description(release))];
         Self {
             api_version: "v1",
             kind: "Secret",
@@ -169,7 +205,7 @@ impl<'a> Applied<'a> {
                 name: &secret.name,
                 // Never app.kubernetes.io/instance: GitOps tools track by it and would prune the copy.
                 labels: secret.labels.iter().map(owned).chain(ours).collect(),
-                annotations: secret.annotations.iter().map(owned).chain(kept_by).collect(),
+                annotations: secret.annotations.iter().map(owned).chain(marks).collect(),
             },
             r#type: "kubernetes.io/dockerconfigjson",
             data: [(".dockerconfigjson", data)].into(),
@@ -177,8 +213,14 @@ impl<'a> Applied<'a> {
     }
 
     /// With a content and an expiry of the usual length.
-    fn without_content(secret: &'a PullSecret, release: &Release, expires: bool) -> Self {
+    fn without_content(
+        secret: &'a PullSecret,
+        release: &Release,
+        expires: bool,
+        registries: &str,
+    ) -> Self {
         let mut applied = Self::new(secret, release, "");
+        applied.annotate(REGISTRIES, registries.to_owned());
         if expires {
             applied.annotate(EXPIRES_AT, "2027-01-15T08:00:00Z".to_owned());
         }
@@ -258,8 +300,11 @@ mod tests {
         assert_eq!(body["metadata"]["annotations"][CONTENT_HASH], manifest.content.to_hex());
         let data = body["data"][".dockerconfigjson"].as_str().unwrap();
         assert_eq!(STANDARD.decode(data).unwrap(), config("one").render().as_bytes());
-        assert_eq!(manifest.owned_fields, 8);
-        assert_eq!(owned_fields(&secret(), true), 8);
+        assert_eq!(body["metadata"]["annotations"][REGISTRIES], "a.example.com");
+        let description = body["metadata"]["annotations"][DESCRIPTION].as_str().unwrap();
+        assert!(description.contains("release home/ours. Edits are undone. Ask"), "{description}");
+        assert_eq!(manifest.owned_fields, 10);
+        assert_eq!(owned_fields(&secret(), true), 10);
         assert_eq!(manifest.data_size, config("one").render().len());
     }
 
@@ -273,10 +318,24 @@ mod tests {
             let annotations = body["metadata"]["annotations"].as_object().unwrap();
             let size = |(key, value): (&String, &Value)| key.len() + value.as_str().unwrap().len();
             let rendered = annotations.iter().map(size).sum::<usize>();
-            let MetadataSize { annotations, stored } = metadata_size(&secret, &release(), true);
+            let MetadataSize { annotations, stored } =
+                metadata_size(&secret, &release(), true, "a.example.com");
             assert_eq!(annotations, rendered);
             assert!(stored > annotations);
         }
+    }
+
+    #[test]
+    fn a_long_list_of_registries_is_cut() {
+        let keys: Vec<_> = (0..100).map(|number| format!("{number:03}.example.com")).collect();
+        let text = registries_text(keys.iter().map(String::as_str));
+        assert!(
+            text.starts_with("000.example.com, 001.example.com, ") && text.len() < 1050,
+            "{text}"
+        );
+        let listed = text.matches(".example.com").count();
+        assert!(text.ends_with(&format!(", and {} more", 100 - listed)), "{text}");
+        assert_eq!(registries_text(["a", "b"].into_iter()), "a, b");
     }
 
     #[test]

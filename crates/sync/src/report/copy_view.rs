@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 
 use crate::{
+    REGISTRIES,
     desired::{allow_list::Decision, manifest::owned_fields, settings::PullSecret},
     job::slot::{SecretSlot, Slot},
     observed::{
@@ -40,6 +41,8 @@ pub(crate) struct Detail {
     managers: Vec<String>,
     /// Whether it has the labels and annotations of the config.
     is_as_configured: bool,
+    /// The keys of its docker config, as far as its annotation lists them.
+    registries: Option<String>,
 }
 
 /// Why a copy of ours is out of date though it has not expired.
@@ -64,7 +67,9 @@ impl Detail {
         };
         let is_as_configured = holds(&metadata.object.labels, &secret.labels)
             && holds(&metadata.object.annotations, &secret.annotations);
-        Self { managers, is_as_configured }
+        let annotations = metadata.object.annotations.as_ref();
+        let registries = annotations.and_then(|it| it.get(REGISTRIES)).cloned();
+        Self { managers, is_as_configured, registries }
     }
 }
 
@@ -117,6 +122,12 @@ impl CopyView<'_> {
         self.detail.map_or(&[], |detail| &detail.managers)
     }
 
+    /// The keys of its docker config, as its annotation [`REGISTRIES`] lists them.
+    #[must_use]
+    pub fn registries(&self) -> Option<&str> {
+        self.detail?.registries.as_deref()
+    }
+
     /// Why the copy is out of date though it has not expired. `expires` says whether the content of the
     /// pull Secret does.
     #[must_use]
@@ -154,7 +165,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        CONTENT_HASH, EXPIRES_AT, MANAGED_BY, MANAGER,
+        CONTENT_HASH, DESCRIPTION, EXPIRES_AT, MANAGED_BY, MANAGER,
         desired::{allow_list::AllowList, settings::OnConflict},
         release::{KEPT_BY, RELEASE, Release},
     };
@@ -186,6 +197,8 @@ mod tests {
                 KEPT_BY: ours().id(),
                 EXPIRES_AT: "2026-11-23T12:00:00Z",
                 CONTENT_HASH: "00000000000000ff",
+                REGISTRIES: "a.example.com",
+                DESCRIPTION: "a copy",
             },
             "managedFields": [{
                 "manager": ours().manager(), "operation": "Apply", "apiVersion": "v1",
@@ -197,6 +210,8 @@ mod tests {
                             format!("f:{KEPT_BY}"): {},
                             format!("f:{CONTENT_HASH}"): {},
                             format!("f:{EXPIRES_AT}"): {},
+                            format!("f:{REGISTRIES}"): {},
+                            format!("f:{DESCRIPTION}"): {},
                         },
                         "f:labels": {
                             format!("f:{MANAGED_BY}"): {}, format!("f:{RELEASE}"): {}, "f:tier": {},

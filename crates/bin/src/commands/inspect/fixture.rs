@@ -67,6 +67,8 @@ pub(super) fn copy(namespace: &str, minutes: i64) -> Value {
             "ecr-refresher.io/kept-by": "home/ours",
             "ecr-refresher.io/expires-at": expires_at,
             "ecr-refresher.io/content-hash": "00000000000000ff",
+            "ecr-refresher.io/registries": "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+            "ecr-refresher.io/description": "a copy",
         },
         "managedFields": [{
             "manager": release().manager(), "operation": "Apply", "apiVersion": "v1",
@@ -77,6 +79,7 @@ pub(super) fn copy(namespace: &str, minutes: i64) -> Value {
                     "f:annotations": {
                         "f:ecr-refresher.io/kept-by": {},
                         "f:ecr-refresher.io/content-hash": {}, "f:ecr-refresher.io/expires-at": {},
+                        "f:ecr-refresher.io/registries": {}, "f:ecr-refresher.io/description": {},
                     },
                     "f:labels": {
                         "f:app.kubernetes.io/managed-by": {}, "f:ecr-refresher.io/release": {},

@@ -3,9 +3,9 @@
 use std::{collections::HashSet, sync::Arc};
 
 use ecr_refresher_sync::{
-    CONTENT_HASH, EXPIRES_AT, MANAGED_BY,
+    MANAGED_BY,
     desired::{allow_list::AllowList, settings::PullSecret},
-    release::{KEPT_BY, RELEASE, Release},
+    release::{RELEASE, Release},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use kube::core::Selector;
@@ -21,6 +21,8 @@ use super::{
     Validation,
 };
 
+/// What all annotations begin with that copies have.
+const OWN_PREFIX: &str = "ecr-refresher.io/";
 /// GitOps tools track objects by this label, and delete those that are not in their repository.
 const INSTANCE: &str = "app.kubernetes.io/instance";
 
@@ -224,7 +226,7 @@ impl Validation<'_> {
         for key in raw.annotations.keys() {
             let path = path.key(key);
             self.check::<AnnotationKey>(key, &path);
-            if [EXPIRES_AT, CONTENT_HASH, KEPT_BY].contains(&key.as_str()) {
+            if key.starts_with(OWN_PREFIX) {
                 let message = format!("the annotation `{key}` is set by ecr-refresher");
                 self.report(&path, message, "leave it out");
             }

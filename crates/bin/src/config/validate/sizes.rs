@@ -11,7 +11,7 @@ use ecr_refresher_core::{
 };
 use ecr_refresher_sync::{
     desired::{
-        manifest::metadata_size,
+        manifest::{metadata_size, registries_text},
         settings::PullSecret,
         size::{ANNOTATIONS_LIMIT, DATA_LIMIT, MetadataSize, REQUEST_LIMIT, Size},
     },
@@ -81,8 +81,9 @@ impl Validation<'_> {
 
     fn metadata_size(&mut self, secret: &PullSecret, hosts: &BTreeSet<String>, path: &KeyPath) {
         let longest = Release::new(&"n".repeat(LONGEST_NAMESPACE), &"n".repeat(LONGEST_NAME));
+        let registries = registries_text(hosts.iter().map(String::as_str));
         let [least, most] = [Release::new("n", "n"), longest]
-            .map(|release| metadata_size(secret, &release, !hosts.is_empty()));
+            .map(|release| metadata_size(secret, &release, !hosts.is_empty(), &registries));
         let name = &secret.name;
         let own: usize =
             secret.annotations.iter().map(|(key, value)| key.len() + value.len()).sum();

@@ -52,6 +52,26 @@ impl Registry {
         hosts.iter().map(ToString::to_string).collect()
     }
 
+    /// The keys that its token will be written for, with a `*` in front for an account that only ECR's reply
+    /// names; a `*` alone where nothing is known of them.
+    #[must_use]
+    pub fn expected_keys(&self) -> BTreeSet<String> {
+        let any = || BTreeSet::from(["*".to_owned()]);
+        let Hosts::Ecr(plan) = &self.hosts else { return any() };
+        match plan {
+            HostPlan::Private(_) if self.region().is_empty() => any(),
+            HostPlan::Private(plan) if plan.accounts.is_empty() && plan.role_account.is_none() => {
+                if plan.own_endpoint {
+                    return any();
+                }
+                let account = self.any_account();
+                let hosts = self.expected_hosts().into_iter();
+                hosts.map(|host| host.replacen(&account, "*", 1)).collect()
+            }
+            _ => self.expected_hosts(),
+        }
+    }
+
     /// Stands for the account in ECR's reply: the same for each registry of a source.
     fn any_account(&self) -> String {
         let mut hasher = DefaultHasher::new();

@@ -1,6 +1,6 @@
 //! What would be done about one copy.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use ecr_refresher_sync::report::{CopyState, copy_view::CopyView};
 use jiff::{SignedDuration, Timestamp};
@@ -11,17 +11,25 @@ use super::{
 };
 use crate::words;
 
-/// The decision and its reason; `None` where no copy is wanted and none of ours exists. `expires`
-/// says whether the content of the pull Secret does.
+/// What the config says of the content of a pull Secret.
+pub(super) struct Content {
+    /// Whether it expires.
+    pub(super) expires: bool,
+    /// The keys of its docker config, each of which may begin with a `*`.
+    pub(super) keys: BTreeSet<String>,
+}
+
+/// The decision and its reason; `None` where no copy is wanted and none of ours exists.
 pub(super) fn decide(
     view: &CopyView<'_>,
-    expires: bool,
+    content: &Content,
     prune_after: Option<Duration>,
     now: Timestamp,
 ) -> Option<(Action, String)> {
     if let Some(refusal) = reasons::refusal(view) {
         return unwanted(view, prune_after, refusal);
     }
+    let (expires, change) = (content.expires, content.change(view));
     let left = || Left::new(view.expires_at(), now).words(now);
     Some(match view.state(expires, now) {
         CopyState::Missing => (Action::Create, "it is missing".to_owned()),
@@ -30,6 +38,7 @@ pub(super) fn decide(
             (action, reasons::owner(view))
         }
         CopyState::Expired => (Action::Replace, left()),
+        CopyState::Fresh if change.is_some() => (Action::Replace, change.unwrap_or_default()),
         CopyState::Fresh if view.expires_at().is_none() => {
             (Action::Keep, "it does not expire".to_owned())
         }
@@ -40,6 +49,28 @@ pub(super) fn decide(
             (Action::Replace, reason.unwrap_or_default())
         }
     })
+}
+
+impl Content {
+    /// How the keys of a copy differ from those of the config, as far as both are known.
+    fn change(&self, view: &CopyView<'_>) -> Option<String> {
+        let listed = view.registries().filter(|listed| !listed.contains(", and "))?;
+        let there: Vec<_> = listed.split(", ").collect();
+        let is_any = |key: &str| key == "*";
+        let matches = |key: &str, wanted: &str| {
+            wanted.strip_prefix('*').map_or(key == wanted, |end| key.ends_with(end))
+        };
+        let removed = there.iter().find(|key| !self.keys.iter().any(|it| matches(key, it)));
+        let added = self
+            .keys
+            .iter()
+            .find(|wanted| !is_any(wanted) && !there.iter().any(|key| matches(key, wanted)));
+        match (added, removed) {
+            (Some(key), _) => Some(format!("its registries change: {key} is added")),
+            (None, Some(key)) => Some(format!("its registries change: {key} is removed")),
+            (None, None) => None,
+        }
+    }
 }
 
 /// The decision where no copy is wanted.

@@ -3,14 +3,19 @@
 mod decide;
 mod render;
 
-use ecr_refresher_sync::report::SecretReport;
+use ecr_refresher_core::{ecr::EcrDefaults, tokens::Registry};
+use ecr_refresher_sync::{desired::settings::PullSecret, report::SecretReport};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use self::decide::decide;
+use self::decide::{Content, decide};
 use super::{Inspection, inspect, left::Left};
 use crate::{
-    cli::PlanArgs, config::SourceLocation, failure::Failure, output, runtime::runtime,
+    cli::PlanArgs,
+    config::{Config, SourceLocation, registries},
+    failure::Failure,
+    output,
+    runtime::runtime,
     words::nearest,
 };
 
@@ -92,12 +97,12 @@ impl Plan {
     fn of(inspection: &Inspection) -> Self {
         let at = inspection.now();
         let prune_after = inspection.config.sync.prune_after;
+        let contents = contents(&inspection.config);
         let mut rows: Vec<_> = inspection
             .snapshot
             .copies()
             .filter_map(|view| {
-                let expires = inspection.config.expires(view.secret);
-                let (action, reason) = decide(&view, expires, prune_after, at)?;
+                let (action, reason) = decide(&view, &contents[view.position()], prune_after, at)?;
                 let secret = view.secret.name.clone();
                 let namespace = view.namespace.to_owned();
                 let left = Left::new(view.expires_at(), at);
@@ -111,6 +116,18 @@ impl Plan {
             secrets.flat_map(|(position, secret)| unmatched(inspection, position, secret));
         Self { at, rows, unmatched: unmatched.collect() }
     }
+}
+
+/// The content of each pull Secret, in their order.
+fn contents(config: &Config) -> Vec<Content> {
+    // The environment of this command is not that of the daemon.
+    let registries = registries(&config.registries, &EcrDefaults::default());
+    let content = |secret: &PullSecret| {
+        let used = registries.iter().filter(|it| secret.registries.contains(&it.name));
+        let keys = used.flat_map(Registry::expected_keys).collect();
+        Content { expires: config.expires(secret), keys }
+    };
+    config.sync.secrets.iter().map(content).collect()
 }
 
 /// The patterns of a pull Secret that match nothing: each is probably a typo.

@@ -99,6 +99,34 @@ fn an_unwanted_copy_that_is_not_deletable_is_kept() {
 }
 
 #[test]
+fn an_edit_of_the_registries_replaces_every_copy() {
+    let copies = [copy("team-a", 312)];
+    let plan = |ecr: &str| {
+        let config = config("namespaces: [\"team-*\"]").replace("{ region: eu-west-1 }", ecr);
+        table(&config, &["team-a"], &copies)
+    };
+    for (ecr, reason) in [
+        ("{ region: eu-west-1 }", None),
+        ("{ region: eu-west-1, accounts: [\"123456789012\"] }", None),
+        ("{}", None),
+        ("{ region: us-east-1 }", Some("*.dkr.ecr.us-east-1.amazonaws.com is added")),
+        (
+            "{ region: eu-west-1, accounts: [\"123456789012\", \"210987654321\"] }",
+            Some("210987654321.dkr.ecr.eu-west-1.amazonaws.com is added"),
+        ),
+    ] {
+        let table = plan(ecr);
+        match reason {
+            None => assert!(table.contains("keep"), "{ecr}: {table}"),
+            Some(reason) => {
+                let row = format!("replace   its registries change: {reason}\n");
+                assert!(table.contains(&row), "{ecr}: {table}");
+            }
+        }
+    }
+}
+
+#[test]
 fn foreign_secrets_are_not_shown() {
     let namespaces = ["other", "leaving!"];
     let table = table(&config(TEAMS), &namespaces, &[foreign("other"), copy("leaving", 60)]);
