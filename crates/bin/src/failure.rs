@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::daemon::StopSignal;
+use crate::{config::ConfigError, daemon::StopSignal};
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -22,6 +22,12 @@ pub(crate) enum Failure {
     Stopped(StopSignal),
     /// Any other error.
     Other(anyhow::Error),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.text())
+    }
 }
 
 impl From<anyhow::Error> for Failure {

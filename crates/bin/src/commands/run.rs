@@ -6,10 +6,11 @@ use tracing::info;
 
 use crate::{
     cli::RunArgs,
-    config::{self, Config, Follower},
+    config::{self, Config, ConfigError, Follower},
     daemon::{self, Dependencies, Server, identity},
     failure::Failure,
-    kubernetes, logging,
+    kubernetes,
+    logging::{self, LogFormat},
     runtime::runtime,
 };
 
@@ -18,11 +19,22 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     logging::start(args.log_format);
     let (path, files) = (&args.config.config, Files::system());
     let (config, text) = config::load(path, &files, &args.home.name)
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+        .map_err(|error| refused(error, args.log_format))?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "starting");
     config.warnings.log();
     let follower = Follower::new(path, text, files, &args.home.name);
     Ok(runtime()?.block_on(run(args, config, follower))?)
+}
+
+/// The failure of an invalid config, in the format of the log.
+pub(crate) fn refused(error: ConfigError, format: LogFormat) -> Failure {
+    match format {
+        LogFormat::Text => error.into(),
+        LogFormat::Json => {
+            error.log();
+            Failure::Usage(String::new())
+        }
+    }
 }
 
 async fn run(args: &RunArgs, config: Config, follower: Follower) -> Result<()> {

@@ -1,13 +1,75 @@
 //! Overrides from the environment: `ECR_REFRESHER__REFRESH__AT_FRACTION` is `refresh.atFraction`.
 
+use std::env;
+
 use figment::{Figment, Metadata, providers::Env};
+use serde_json::Value;
+
+use super::{
+    problem::{Location, Problem},
+    schema,
+};
+use crate::logging;
 
 /// Before the names of sections; a single `_` parts the words of a key.
 const PREFIX: &str = "ECR_REFRESHER__";
 
-/// The variables that override the file.
-pub(super) fn provider() -> Env {
-    Env::prefixed(PREFIX).map(|key| to_path(key.as_str()).into()).lowercase(false)
+/// The environment of the program.
+pub(super) struct Environment {
+    /// The variables that override the file.
+    pub(super) overrides: Env,
+    /// Variables that do not what they seem to do.
+    pub(super) warnings: Vec<Problem>,
+}
+
+impl Environment {
+    /// That of the process.
+    pub(super) fn system() -> Self {
+        let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let mut warnings: Vec<_> = names.filter_map(|name| without_effect(&name)).collect();
+        let filter = env::var_os(logging::FILTER);
+        if let Some((message, help)) = filter.and_then(|it| logging::problem(&it.to_string_lossy()))
+        {
+            let location = Location::Variable { variable: logging::FILTER.to_owned() };
+            warnings.push(Problem::new(location, message).help(help));
+        }
+        Self { overrides: provider(PREFIX), warnings }
+    }
+
+    #[cfg(test)]
+    pub(super) fn empty() -> Self {
+        Self { overrides: provider("NO_SUCH_PREFIX_"), warnings: Vec::new() }
+    }
+}
+
+fn provider(prefix: &str) -> Env {
+    Env::prefixed(prefix).map(|key| to_path(key.as_str()).into()).lowercase(false)
+}
+
+/// The problem of a variable that is one of the config but for the number of its underscores. Kubernetes sets
+/// others with a similar name for each Service.
+fn without_effect(name: &str) -> Option<Problem> {
+    let single = PREFIX.trim_end_matches('_');
+    if name.starts_with(PREFIX) || !name.starts_with(single) {
+        return None;
+    }
+    let words =
+        |name: &str| name.split('_').filter(|it| !it.is_empty()).map(str::to_owned).collect();
+    let wanted: Vec<String> = words(name);
+    let meant = variables(&schema(), &[]).into_iter().find(|it| wanted == words(it))?;
+    let location = Location::Variable { variable: name.to_owned() };
+    let problem = Problem::new(location, "this variable has no effect");
+    Some(problem.help(format!("did you mean {meant}?")))
+}
+
+/// The variables of all keys of a schema, below a path.
+fn variables(schema: &Value, path: &[String]) -> Vec<String> {
+    let Some(properties) = schema["properties"].as_object() else { return Vec::new() };
+    let of_key = |(key, schema): (&String, &Value)| {
+        let path = [path, std::slice::from_ref(key)].concat();
+        [vec![variable(&path)], variables(schema, &path)].concat()
+    };
+    properties.iter().flat_map(of_key).collect()
 }
 
 /// Whether a value came from a variable, by what figment notes of it.
@@ -59,6 +121,23 @@ fn capitalise(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_variable_with_an_underscore_too_few_is_noticed() {
+        for (name, meant) in [
+            ("ECR_REFRESHER_LISTEN", "ECR_REFRESHER__LISTEN"),
+            ("ECR_REFRESHER_REFRESH_AT_FRACTION", "ECR_REFRESHER__REFRESH__AT_FRACTION"),
+        ] {
+            let problem = without_effect(name).map(|it| serde_json::json!(it));
+            let problem = problem.unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(problem["help"], format!("did you mean {meant}?"));
+        }
+        for name in
+            ["ECR_REFRESHER_CONFIG", "ECR_REFRESHER_PORT", "ECR_REFRESHER__LISTEN", "LISTEN"]
+        {
+            assert_eq!(without_effect(name), None, "{name}");
+        }
+    }
 
     #[test]
     fn a_variable_and_its_key_lead_to_each_other() {

@@ -28,7 +28,7 @@ pub struct Follower {
 }
 
 /// The text of the file, or why it could not be read.
-type Reading = Result<String, String>;
+type Reading = Result<String, ConfigError>;
 
 impl Follower {
     /// Follows the file of a release of this name, which holds `text` at the moment.
@@ -45,11 +45,8 @@ impl Follower {
         loop {
             polls.tick().await;
             if self.poll() {
-                let text = self.reported.as_ref();
-                return match text {
-                    Ok(text) => parse_file(&self.path, text, &self.name),
-                    Err(problem) => Err(ConfigError::unreadable(&self.path, problem)),
-                };
+                let text = self.reported.as_ref().map_err(ConfigError::clone)?;
+                return parse_file(&self.path, text, &self.name);
             }
         }
     }
@@ -57,7 +54,7 @@ impl Follower {
     /// Whether the file differs from the reported one, and did so at the last poll too: it may be written
     /// just now.
     fn poll(&mut self) -> bool {
-        let reading = read_text(&self.files, &self.path).map_err(|error| error.to_string());
+        let reading = read_text(&self.files, &self.path);
         let settled = reading == self.last;
         self.last = reading;
         if settled && self.last != self.reported {

@@ -1,24 +1,28 @@
 //! The config file: read, checked, and turned into settings.
 //!
 //! The text becomes a tree that knows its lines (`yaml`); the tree and the environment become the types
-//! that mirror the file (`raw`); these become the settings of the program (`validate`). Each value owns its
-//! rule (`rules`): parser, schema, default, remedy. Each problem is reported with its location.
+//! that mirror the file (`raw`), without what does not fit (`shape`); these become the settings of the
+//! program (`validate`). Each value owns its rule (`rules`): parser, schema, default, remedy. All problems are
+//! reported at once, each with its location and its line (`excerpt`).
 
 mod environment;
+mod excerpt;
 mod follow;
 mod key_path;
 mod locations;
 mod names;
+mod origins;
 mod problem;
 mod raw;
 mod rule;
 mod rules;
 mod schema;
+mod shape;
+mod syntax;
 mod validate;
 mod yaml;
 
 use std::{
-    fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -36,17 +40,22 @@ use ecr_refresher_sync::{
 };
 use figment::Figment;
 
+use self::{
+    environment::Environment,
+    excerpt::Source,
+    origins::Origins,
+    problem::{Location, Problem, Problems},
+    yaml::Tree,
+};
 pub use self::{follow::Follower, problem::ConfigError};
 pub(crate) use self::{
     locations::{Locations, SourceLocation},
     names::{is_namespace, is_subdomain},
     schema::schema,
 };
-use self::{
-    problem::{Origins, Problems},
-    raw::RawConfig,
-    yaml::Tree,
-};
+
+/// The keys whose values no message shows.
+const SECRET_KEYS: [&str; 1] = ["externalId"];
 
 /// A valid config.
 #[derive(Debug)]
@@ -121,14 +130,26 @@ pub(crate) enum SourceSettings {
 /// # Errors
 /// When it cannot be read or is wrong.
 pub fn load(path: &Path, files: &Files, name: &str) -> Result<(Config, String), ConfigError> {
-    let text = read_text(files, path).map_err(|error| ConfigError::unreadable(path, &error))?;
+    let text = read_text(files, path)?;
     Ok((parse_file(path, &text, name)?, text))
 }
 
-fn read_text(files: &Files, path: &Path) -> io::Result<String> {
-    let not_utf8 =
-        |_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8");
-    String::from_utf8(files.read(path)?).map_err(not_utf8)
+fn read_text(files: &Files, path: &Path) -> Result<String, ConfigError> {
+    let bytes = files.read(path).map_err(|error| {
+        let problem = Problem::new(Location::File, format!("cannot read the config file: {error}"))
+            .help("name it with --config or ECR_REFRESHER_CONFIG");
+        ConfigError::of_file(path, problem)
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let valid = String::from_utf8_lossy(valid);
+        let (before, last) = valid.rsplit_once('\n').unwrap_or(("", &valid));
+        let is_first = before.is_empty() && !valid.contains('\n');
+        let line = if is_first { 1 } else { before.split('\n').count() + 1 };
+        let location = Location::in_file(line as u64, last.chars().count() as u64 + 1);
+        let problem = Problem::new(location, "this is not UTF-8").help("save the file as UTF-8");
+        ConfigError::of_file(path, problem)
+    })
 }
 
 /// As [`load`], with the locations in the file.
@@ -136,27 +157,45 @@ pub(crate) fn load_with_locations(
     path: &Path,
     name: &str,
 ) -> Result<(Config, Locations), ConfigError> {
-    let text = fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
-    parse(path, &text, environment::provider(), name)
+    let text = read_text(&Files::system(), path)?;
+    parse(path, &text, Environment::system(), name)
 }
 
 fn parse_file(path: &Path, text: &str, name: &str) -> Result<Config, ConfigError> {
-    parse(path, text, environment::provider(), name).map(|(config, _)| config)
+    parse(path, text, Environment::system(), name).map(|(config, _)| config)
 }
 
 fn parse(
     path: &Path,
     text: &str,
-    overrides: figment::providers::Env,
+    Environment { overrides, warnings }: Environment,
     name: &str,
 ) -> Result<(Config, Locations), ConfigError> {
-    let tree = Tree::parse(text).map_err(|problem| ConfigError::new(path, vec![problem]))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut problems = Vec::new();
+    let tree = Tree::parse(text, &mut problems).map_err(|problem| {
+        let source = Source::unparsed(text, &SECRET_KEYS);
+        ConfigError::new(Problems::new(path, vec![problem], &source, |_, _| 1))
+    })?;
     let figment = Figment::from(&tree).merge(overrides);
-    let origins = Origins { tree: &tree, figment: &figment };
-    let raw: RawConfig = figment
-        .extract()
-        .map_err(|error| ConfigError::new(path, problem::explain(error, origins)))?;
-    let config = validate::validate(raw, origins, path, Release::new("", name).token_cache())?;
+    let token_cache = Release::new("", name).token_cache();
+    let mut origins = Origins::new(&tree, &figment);
+    let (config, found) = match shape::other_kind_of_file(&tree) {
+        Some(problem) => {
+            problems.push(problem);
+            (None, Vec::new())
+        }
+        None => match shape::read(&mut origins, &mut problems) {
+            Some(raw) => validate::validate(raw, &origins, token_cache, &mut problems),
+            None => (None, Vec::new()),
+        },
+    };
+    let source = tree.source(origins.left_out(), &SECRET_KEYS);
+    let shown = |problems| Problems::new(path, problems, &source, |line, at| tree.width(line, at));
+    let Some(config) = config.filter(|_| problems.is_empty()) else {
+        return Err(ConfigError::new(shown(problems)));
+    };
+    let config = Config { warnings: shown([warnings, found].concat()), ..config };
     let overridden = environment::source(&figment, &["secrets".to_owned()]).is_some();
     Ok((config, Locations::new(path, tree, overridden)))
 }
@@ -164,11 +203,15 @@ fn parse(
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod mistake_tests;
+#[cfg(test)]
 mod page_tests;
 #[cfg(test)]
 mod registry_tests;
 #[cfg(test)]
 mod schema_tests;
+#[cfg(test)]
+mod shape_tests;
 #[cfg(test)]
 mod size_tests;
 #[cfg(test)]

@@ -5,23 +5,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use figment::{
-    Figment,
-    error::{Actual, Kind},
-};
 use serde::Serialize;
-use tracing::warn;
+use tracing::{error, warn};
 
-use super::{environment, yaml::Tree};
-use crate::words::nearest;
+use super::excerpt::{Excerpt, Source};
+use crate::{logging::may_colour_errors, words::nearest};
 
 /// An invalid config: all its problems.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ConfigError(Problems);
 
 /// Problems of a config file, in its order.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Problems {
     file: PathBuf,
     problems: Vec<Problem>,
@@ -35,6 +31,9 @@ pub(crate) struct Problem {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     help: Option<String>,
+    /// Not for JSON, whose readers have the location.
+    #[serde(skip)]
+    excerpt: Option<Excerpt>,
 }
 
 /// The location of a problem.
@@ -55,24 +54,6 @@ impl Location {
     }
 }
 
-/// Where the values of a config are from.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Origins<'a> {
-    pub(super) tree: &'a Tree,
-    /// The file and the environment.
-    pub(super) figment: &'a Figment,
-}
-
-impl Origins<'_> {
-    /// The location of the value at a path.
-    pub(super) fn location(&self, path: &[String]) -> Location {
-        match environment::source(self.figment, path) {
-            Some(variable) => Location::Variable { variable },
-            None => self.tree.location(path),
-        }
-    }
-}
-
 /// A location, and the config file that it is in.
 #[derive(Debug)]
 pub(super) struct LocationIn<'a>(pub(super) &'a Location, pub(super) &'a Path);
@@ -90,7 +71,7 @@ impl fmt::Display for LocationIn<'_> {
 
 impl Problem {
     pub(super) fn new(location: Location, message: impl Into<String>) -> Self {
-        Self { location, message: message.into(), help: None }
+        Self { location, message: message.into(), help: None, excerpt: None }
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
@@ -100,23 +81,45 @@ impl Problem {
 }
 
 impl Problems {
-    pub(super) fn new(file: &Path, mut problems: Vec<Problem>) -> Self {
+    /// `width` is the number of characters at a line and column.
+    pub(super) fn new(
+        file: &Path,
+        mut problems: Vec<Problem>,
+        source: &Source,
+        width: impl Fn(u64, u64) -> usize,
+    ) -> Self {
+        for problem in &mut problems {
+            if let Location::At { line, column } = problem.location {
+                problem.excerpt = source.excerpt(line, column, width(line, column));
+            }
+        }
         problems.sort_by(|one, other| one.location.cmp(&other.location));
         Self { file: file.to_owned(), problems }
     }
 
     /// One line for each.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
-        self.problems.iter().map(|Problem { location, message, help }| {
-            let help = help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
-            format!("{}: {message}{help}", LocationIn(location, &self.file))
-        })
+        self.problems.iter().map(|problem| self.line(problem))
     }
 
-    /// One line for each, as a warning of a command.
-    pub(crate) fn text(&self) -> String {
-        let warning = |problem| format!("warning: {problem}\n");
-        self.lines().map(warning).collect()
+    fn line(&self, Problem { location, message, help, .. }: &Problem) -> String {
+        let help = help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+        format!("{}: {message}{help}", LocationIn(location, &self.file))
+    }
+
+    /// Each with the line of the file that it is about, if it is about one. `prefix` is before each.
+    fn text(&self, prefix: &str) -> String {
+        let coloured = may_colour_errors();
+        let excerpt = |problem: &Problem| Some(problem.excerpt.as_ref()?.text(coloured));
+        let text = |problem| {
+            format!("{prefix}{}\n{}", self.line(problem), excerpt(problem).unwrap_or_default())
+        };
+        self.problems.iter().map(text).collect()
+    }
+
+    /// As warnings of a command.
+    pub(crate) fn warnings(&self) -> String {
+        self.text("warning: ")
     }
 
     /// Logs each as a warning.
@@ -134,14 +137,25 @@ impl Problems {
 
 impl ConfigError {
     /// `problems` must not be empty.
-    pub(super) fn new(file: &Path, problems: Vec<Problem>) -> Self {
-        Self(Problems::new(file, problems))
+    pub(super) fn new(problems: Problems) -> Self {
+        Self(problems)
     }
 
-    pub(super) fn unreadable(file: &Path, error: &dyn fmt::Display) -> Self {
-        let problem = Problem::new(Location::File, format!("cannot read the config file: {error}"))
-            .help("name it with --config or ECR_REFRESHER_CONFIG");
-        Self::new(file, vec![problem])
+    /// A file that cannot be read.
+    pub(super) fn of_file(file: &Path, problem: Problem) -> Self {
+        Self(Problems { file: file.to_owned(), problems: vec![problem] })
+    }
+
+    /// Each with the line of the file that it is about.
+    pub(crate) fn text(&self) -> String {
+        self.0.text("").trim_end().to_owned()
+    }
+
+    /// Logs each as an error.
+    pub(crate) fn log(&self) {
+        for problem in self.0.lines() {
+            error!("{problem}");
+        }
     }
 }
 
@@ -152,63 +166,6 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-/// The problem that figment found.
-pub(super) fn explain(error: figment::Error, origins: Origins<'_>) -> Vec<Problem> {
-    error.into_iter().map(|error| explain_one(&error, origins)).collect()
-}
-
-fn explain_one(error: &figment::Error, origins: Origins<'_>) -> Problem {
-    let mut path = error.path.clone();
-    if let Kind::UnknownField(field, _) = &error.kind
-        && path.last() != Some(field)
-    {
-        path.push(field.clone());
-    }
-    let location = origins.location(&path);
-    let key = name_of(&path);
-    let problem = |message: String| Problem::new(location.clone(), message);
-    match &error.kind {
-        Kind::UnknownField(field, known) => {
-            problem(format!("unknown key `{field}`")).help(suggest(field, known))
-        }
-        Kind::UnknownVariant(value, known) => {
-            problem(format!("invalid value `{value}` for `{key}`")).help(suggest(value, known))
-        }
-        Kind::MissingField(field) => problem(format!("`{field}` is missing")),
-        Kind::InvalidType(Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_), expected)
-            if expected.contains("string") =>
-        {
-            problem(format!("`{key}` is a number, but must be a text")).help("put it in quotes")
-        }
-        Kind::InvalidType(actual, expected) => {
-            problem(format!("`{key}` is {}, but must be {expected}", kind_of(actual)))
-        }
-        kind => problem(kind.to_string()),
-    }
-}
-
-/// The last key of a path, with its index in a list: `accounts[0]`.
-fn name_of(path: &[String]) -> String {
-    match path {
-        [] => "the file".to_owned(),
-        [.., list, index] if index.parse::<usize>().is_ok() => format!("{list}[{index}]"),
-        [.., key] => key.clone(),
-    }
-}
-
-/// The kind of a value, without the value: it may be long, or a secret at the wrong key.
-fn kind_of(actual: &Actual) -> &'static str {
-    match actual {
-        Actual::Bool(_) => "true or false",
-        Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_) => "a number",
-        Actual::Str(_) | Actual::Char(_) => "a text",
-        Actual::Unit | Actual::Option => "empty",
-        Actual::Seq => "a list",
-        Actual::Map => "a mapping",
-        _ => "something else",
-    }
-}
 
 /// The nearest valid word, or all of them if none is near.
 pub(super) fn suggest(word: &str, known: &[&str]) -> String {

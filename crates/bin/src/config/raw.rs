@@ -1,6 +1,6 @@
 //! The types that mirror the config file, before anything is checked but their shape.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt, path::PathBuf};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use ecr_refresher_core::ecr::Variant;
 use ecr_refresher_sync::desired::settings::{OnConflict, PerNamespace};
@@ -16,8 +16,8 @@ use serde::{
 use super::{
     rule::{Choice, Unchecked},
     rules::{
-        Account, AtFraction, Concurrency, CredentialsDirectory, EndpointUrl, ExternalId,
-        LeaseDuration, Listen, ObjectName, PruneAfter, PruneLimit, Region, ReleaseId,
+        Account, AtFraction, Concurrency, CredentialsDirectory, EndpointUrl, ExternalId, FilePath,
+        LabelKey, LeaseDuration, Listen, ObjectName, PruneAfter, PruneLimit, Region, ReleaseId,
         RenewDeadline, RetryPeriod, RoleArn, SessionName, Spread,
     },
     schema,
@@ -61,8 +61,8 @@ pub(super) struct RawConfig {
 #[schemars(extend("oneOf" = schema::one_source()))]
 pub(super) struct RawRegistry {
     /// Its name in pull Secrets, the log and the metrics.
-    #[schemars(length(min = 1))]
-    pub(super) name: String,
+    #[schemars(required, length(min = 1))]
+    pub(super) name: Option<String>,
     /// A private Amazon ECR registry.
     pub(super) ecr: Option<RawEcr>,
     /// public.ecr.aws.
@@ -118,7 +118,8 @@ pub(super) struct RawRoles {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawRole {
     /// Such as `arn:aws:iam::123456789012:role/puller`.
-    pub(super) role_arn: Unchecked<RoleArn>,
+    #[schemars(required)]
+    pub(super) role_arn: Option<Unchecked<RoleArn>>,
     /// The `sts:ExternalId` that the role's trust policy requires; by default none.
     pub(super) external_id: Option<Unchecked<ExternalId>>,
     /// The session name in AWS's logs.
@@ -131,7 +132,8 @@ pub(super) struct RawRole {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawFile {
     /// Where it is. It is read again when it changes.
-    pub(super) path: PathBuf,
+    #[schemars(required)]
+    pub(super) path: Option<Unchecked<FilePath>>,
 }
 
 /// A pull Secret.
@@ -139,7 +141,8 @@ pub(super) struct RawFile {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawSecret {
     /// The name of the Secret, in every namespace.
-    pub(super) name: Unchecked<ObjectName>,
+    #[schemars(required)]
+    pub(super) name: Option<Unchecked<ObjectName>>,
     /// The names of the registries that it is for; by default all.
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub(super) registries: Option<Vec<String>>,
@@ -192,9 +195,11 @@ pub(super) struct RawSelector {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct RawExpression {
     /// The label.
-    pub(super) key: String,
+    #[schemars(required)]
+    pub(super) key: Option<Unchecked<LabelKey>>,
     /// How the label's value and `values` relate.
-    pub(super) operator: Choice<Operator>,
+    #[schemars(required)]
+    pub(super) operator: Option<Choice<Operator>>,
     /// For `In` and `NotIn` only.
     pub(super) values: Option<Vec<String>>,
 }

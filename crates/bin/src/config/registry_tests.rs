@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use ecr_refresher_core::ecr::{EcrDefaults, Variant};
-use figment::providers::Env;
 
-use super::{Config, ConfigError, SourceSettings, parse, registries};
+use super::{Config, ConfigError, Environment, SourceSettings, parse, registries};
 
 /// A config with the kind of its first registry in line 4.
 fn parse_kind(kind: &str) -> Result<Config, ConfigError> {
@@ -19,8 +18,7 @@ secrets:
     namespaces: [payments]
 "
     );
-    parse(Path::new("config.yaml"), &text, Env::prefixed("NO_SUCH_PREFIX_"), "ours")
-        .map(|(config, _)| config)
+    parse(Path::new("config.yaml"), &text, Environment::empty(), "ours").map(|(config, _)| config)
 }
 
 fn problem(kind: &str) -> String {
@@ -55,7 +53,7 @@ fn a_registry_is_of_one_kind() {
         [("ecr: {}\n    ecrPublic: {}", "more than one kind"), ("# none", "no kind")]
     {
         let problem = problem(kind);
-        assert!(problem.starts_with("config.yaml:3:5: the registry `main` has "), "{problem}");
+        assert!(problem.starts_with("config.yaml:3:5: this registry has "), "{problem}");
         assert!(problem.contains(number), "{problem}");
         assert!(
             problem.contains("give it exactly one of `ecr`, `ecrPublic` and `file`"),

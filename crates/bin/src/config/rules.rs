@@ -107,6 +107,14 @@ rules! {
         parse: |text| Some(PathBuf::from(text)).filter(|path| path.is_absolute()),
     }
 
+    /// The path of a docker config file.
+    FilePath: String => PathBuf {
+        name: "path",
+        help: "write it as `/etc/ecr-refresher/registries/dockerhub.json`",
+        schema: json!({ "minLength": 1 }),
+        parse: |text| Some(PathBuf::from(text)).filter(|path| !path.as_os_str().is_empty()),
+    }
+
     /// The URL of an AWS API.
     EndpointUrl: String => String {
         name: "endpoint URL",

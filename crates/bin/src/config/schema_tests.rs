@@ -2,11 +2,10 @@
 
 use std::{fs, path::Path};
 
-use figment::providers::Env;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use super::{Config, ConfigError, parse, schema};
+use super::{Config, ConfigError, Environment, parse, schema};
 
 fn validator() -> Validator {
     let schema = schema();
@@ -16,7 +15,7 @@ fn validator() -> Validator {
 
 /// Reads a config as the program does. JSON is YAML too.
 fn read(config: &Value) -> Result<Config, ConfigError> {
-    parse(Path::new("config.yaml"), &config.to_string(), Env::prefixed("NO_SUCH_PREFIX_"), "ours")
+    parse(Path::new("config.yaml"), &config.to_string(), Environment::empty(), "ours")
         .map(|(config, _)| config)
 }
 
@@ -27,7 +26,7 @@ fn minimum() -> Value {
     })
 }
 
-fn example() -> Value {
+pub(super) fn example() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/config.yaml");
     serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use figment::providers::Env;
 use serde_json::{Value, json};
 
-use super::{Config, ConfigError, parse};
+use super::{Config, ConfigError, Environment, parse};
 
 fn parse_value(config: &Value) -> Result<Config, ConfigError> {
-    let env = Env::prefixed("NO_SUCH_PREFIX_");
+    let env = Environment::empty();
     // JSON is YAML too.
     parse(Path::new("config.yaml"), &config.to_string(), env, "ours").map(|(config, _)| config)
 }
@@ -96,7 +95,7 @@ fn the_error_is_at_its_pull_secret_also_beside_an_invalid_one() {
          secrets:\n  - name: Invalid\n    namespaces: [a]\n  - name: ecr-pull\n    namespaces: [a]\n",
         json!(accounts(600))
     );
-    let env = Env::prefixed("NO_SUCH_PREFIX_");
+    let env = Environment::empty();
     let error = parse(Path::new("config.yaml"), &text, env, "ours").unwrap_err().to_string();
     assert!(error.contains("config.yaml:3:5: `Invalid`"), "{error}");
     assert!(error.contains("config.yaml:5:5: the pull Secret `ecr-pull` is too large"), "{error}");

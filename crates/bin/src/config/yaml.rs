@@ -1,42 +1,52 @@
 //! The config file as a tree that knows the line of everything in it.
 
-use std::{collections::HashMap, fmt};
+use std::{collections::HashMap, fmt, ops::Range};
 
 use figment::{
     Metadata, Profile, Provider,
     value::{Dict, Map, Value},
 };
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Spanned, options, options::DuplicateKeyPolicy};
 
-use super::problem::{Location, Problem};
+use super::{
+    excerpt::Source,
+    problem::{Location, Problem},
+    syntax,
+};
 
-/// The tree, ready to be merged with other sources, and the locations of its nodes.
+/// The tree, ready to be merged with other sources, and the places of its nodes.
 #[derive(Debug)]
 pub(super) struct Tree {
+    text: String,
     values: Dict,
-    locations: HashMap<Vec<String>, Location>,
+    places: HashMap<Vec<String>, Place>,
+}
+
+/// The place of a node.
+#[derive(Debug)]
+struct Place {
+    /// Of its key, or of itself in a list.
+    line: u64,
+    column: u64,
+    /// The number of characters there.
+    width: usize,
+    /// The characters of its value, counted from 0; also where an alias is defined.
+    values: [Range<usize>; 2],
 }
 
 impl Tree {
-    /// Parses YAML. The top must be a mapping; an empty file is an empty one.
-    pub(super) fn parse(text: &str) -> Result<Self, Problem> {
-        let root: Spanned<Node> = serde_saphyr::from_str(text).map_err(|error| {
-            let message = error.without_snippet().to_string();
-            let at = error.location();
-            let is_of_tab =
-                ["found a tab", "tabs disallowed"].iter().any(|it| message.contains(it));
-            let tab = at.filter(|_| is_of_tab).and_then(|at| indented_by_tab(text, at.line()));
-            if let Some(tab) = tab {
-                return Problem::new(tab, "a tab indents this line").help("use spaces");
-            }
-            let location = at.map(|at| Location::in_file(at.line(), at.column()));
-            Problem::new(location.unwrap_or(Location::File), strip_location(&message))
-        })?;
-        let mut locations = HashMap::new();
+    /// Parses YAML. The top must be a mapping; an empty file is an empty one. Of keys that are there twice,
+    /// the first counts and each other is a problem.
+    pub(super) fn parse(text: &str, problems: &mut Vec<Problem>) -> Result<Self, Problem> {
+        // Keys that are there twice are reported here, each.
+        let options = options! { duplicate_keys: DuplicateKeyPolicy::PassThrough };
+        let root: Spanned<Node> = serde_saphyr::from_str_with_options(text, options)
+            .map_err(|error| syntax::explain(text, &error))?;
+        let mut reader = Reader { places: HashMap::new(), path: Vec::new(), problems };
         let values = match root.value {
             Node::Null => Dict::new(),
-            Node::Map(entries) => to_dict(entries, &mut Vec::new(), &mut locations),
+            Node::Map(entries) => reader.dict(entries),
             _ => {
                 let help = "begin with `registries:`";
                 return Err(
@@ -44,20 +54,55 @@ impl Tree {
                 );
             }
         };
-        Ok(Self { values, locations })
+        Ok(Self { text: text.to_owned(), values, places: reader.places })
+    }
+
+    /// The keys of the top.
+    pub(super) fn values(&self) -> &Dict {
+        &self.values
     }
 
     /// The location of a node; of the nearest one above it when the file has none.
     pub(super) fn location(&self, path: &[String]) -> Location {
-        (0..=path.len())
-            .rev()
-            .find_map(|length| self.locations.get(&path[..length]).cloned())
-            .unwrap_or(Location::File)
+        let places = (0..=path.len()).rev().filter_map(|length| self.places.get(&path[..length]));
+        let location = |place: &Place| Location::in_file(place.line, place.column);
+        places.map(location).next().unwrap_or(Location::File)
     }
 
     /// Whether the file itself holds a node.
     pub(super) fn contains(&self, path: &[String]) -> bool {
-        self.locations.contains_key(path)
+        self.places.contains_key(path)
+    }
+
+    /// Whether YAML takes the value of a node for a tag or an anchor, as `!x` without quotes. The place of an item
+    /// that is no more than that is behind it.
+    pub(super) fn is_marked(&self, path: &[String]) -> bool {
+        let is_mark = |letter: char| letter == '!' || letter == '&';
+        let Some(place) = self.places.get(path) else { return false };
+        let line = usize::try_from(place.line).ok().and_then(|it| self.text.lines().nth(it - 1));
+        let column = usize::try_from(place.column).unwrap_or_default().saturating_sub(1);
+        let letters: Vec<_> = line.unwrap_or_default().chars().collect();
+        let (before, after) = letters.split_at(column.min(letters.len()));
+        let is_end = |letter: &&char| ",[]{}".contains(**letter);
+        let mut near = before.iter().rev().take_while(|it| !is_end(it) && **it != ':');
+        near.any(|it| is_mark(*it))
+            || after.iter().take_while(|it| !is_end(it)).any(|it| is_mark(*it))
+    }
+
+    /// The text without the values at and below these paths, and without those of these keys.
+    pub(super) fn source(&self, hidden: &[Vec<String>], secrets: &[&str]) -> Source {
+        let is_hidden = |path: &[String]| {
+            hidden.iter().any(|hidden| path.starts_with(hidden))
+                || path.iter().any(|key| secrets.contains(&key.as_str()))
+        };
+        let hidden = self.places.iter().filter(|(path, _)| is_hidden(path));
+        Source::new(&self.text, hidden.flat_map(|(_, place)| place.values.clone()))
+    }
+
+    /// The number of characters at a location.
+    pub(super) fn width(&self, line: u64, column: u64) -> usize {
+        let is_there = |place: &&Place| (place.line, place.column) == (line, column);
+        self.places.values().find(is_there).map_or(1, |place| place.width)
     }
 }
 
@@ -84,67 +129,66 @@ enum Node {
     Map(Vec<(Spanned<String>, Spanned<Node>)>),
 }
 
-fn to_dict(
-    entries: Vec<(Spanned<String>, Spanned<Node>)>,
-    path: &mut Vec<String>,
-    locations: &mut HashMap<Vec<String>, Location>,
-) -> Dict {
-    let mut dict = Dict::new();
-    for (key, node) in entries {
-        path.push(key.value.clone());
-        locations.insert(path.clone(), location_of(&key));
-        dict.insert(key.value, to_value(node, path, locations));
-        path.pop();
-    }
-    dict
+/// Reads the nodes of a file, and records their places.
+struct Reader<'a> {
+    places: HashMap<Vec<String>, Place>,
+    /// The path of the node that is read.
+    path: Vec<String>,
+    problems: &'a mut Vec<Problem>,
 }
 
-fn to_value(
-    node: Spanned<Node>,
-    path: &mut Vec<String>,
-    locations: &mut HashMap<Vec<String>, Location>,
-) -> Value {
-    match node.value {
-        Node::Null => Value::from(figment::value::Empty::None),
-        Node::Bool(value) => value.into(),
-        Node::Signed(value) => value.into(),
-        Node::Unsigned(value) => value.into(),
-        Node::Float(value) => value.into(),
-        Node::Text(value) => value.into(),
-        Node::Map(entries) => to_dict(entries, path, locations).into(),
-        Node::List(items) => {
-            let mut values = Vec::with_capacity(items.len());
-            for (index, item) in items.into_iter().enumerate() {
-                path.push(index.to_string());
-                locations.insert(path.clone(), location_of(&item));
-                values.push(to_value(item, path, locations));
-                path.pop();
+impl Reader<'_> {
+    fn dict(&mut self, entries: Vec<(Spanned<String>, Spanned<Node>)>) -> Dict {
+        let mut dict = Dict::new();
+        for (key, node) in entries {
+            let place = Place::new(key.referenced, &node);
+            self.path.push(key.value.clone());
+            if let Some(first) = self.places.get(&self.path) {
+                let message =
+                    format!("the key `{}` is there twice, first in line {}", key.value, first.line);
+                let location = Location::in_file(place.line, place.column);
+                self.problems.push(Problem::new(location, message).help("remove one of them"));
+            } else {
+                self.places.insert(self.path.clone(), place);
+                dict.insert(key.value, self.value(node));
             }
-            values.into()
+            self.path.pop();
+        }
+        dict
+    }
+
+    fn value(&mut self, node: Spanned<Node>) -> Value {
+        match node.value {
+            Node::Null => Value::from(figment::value::Empty::None),
+            Node::Bool(value) => value.into(),
+            Node::Signed(value) => value.into(),
+            Node::Unsigned(value) => value.into(),
+            Node::Float(value) => value.into(),
+            Node::Text(value) => value.into(),
+            Node::Map(entries) => self.dict(entries).into(),
+            Node::List(items) => {
+                let mut values = Vec::with_capacity(items.len());
+                for (index, item) in items.into_iter().enumerate() {
+                    self.path.push(index.to_string());
+                    self.places.insert(self.path.clone(), Place::new(item.referenced, &item));
+                    values.push(self.value(item));
+                    self.path.pop();
+                }
+                values.into()
+            }
         }
     }
 }
 
-fn location_of<T>(spanned: &Spanned<T>) -> Location {
-    Location::in_file(spanned.referenced.line(), spanned.referenced.column())
-}
-
-/// The first tab in the indentation of a line from this one on: the parser reports the text before it.
-fn indented_by_tab(text: &str, first: u64) -> Option<Location> {
-    (1..).zip(text.lines()).filter(|(number, _)| *number >= first).find_map(|(number, line)| {
-        let blanks = line.len() - line.trim_start().len();
-        let column = (1..).zip(line[..blanks].chars()).find(|(_, blank)| *blank == '\t')?.0;
-        Some(Location::in_file(number, column))
-    })
-}
-
-/// The parser says the location in its message too; it is said once, in front.
-fn strip_location(message: &str) -> String {
-    let first = message.lines().next().unwrap_or(message);
-    let first = first.strip_prefix("error: ").unwrap_or(first);
-    match first.split_once(": ") {
-        Some((location, rest)) if location.starts_with("line ") => rest.to_owned(),
-        _ => first.to_owned(),
+impl Place {
+    fn new(at: serde_saphyr::Location, node: &Spanned<Node>) -> Self {
+        let range = |at: serde_saphyr::Location| {
+            let [start, length] = [at.span().offset(), at.span().len()]
+                .map(|it| usize::try_from(it).unwrap_or_default());
+            start..start + length
+        };
+        let values = [node.referenced, node.defined].map(range);
+        Self { line: at.line(), column: at.column(), width: range(at).len(), values }
     }
 }
 

@@ -2,9 +2,13 @@
 
 mod hosts;
 mod plan;
+mod regions;
 
-pub use self::hosts::{Variant, has_fips, has_variant, partition_of};
 pub(crate) use self::plan::{HostPlan, PrivatePlan};
+pub use self::{
+    hosts::{Variant, has_fips, has_variant, partition_of},
+    regions::{REGIONS, is_region_name},
+};
 use crate::aws::IdentitySettings;
 
 /// How to call ECR in one region, and the hosts that its token is for.

@@ -57,6 +57,14 @@ impl Decision {
     }
 }
 
+/// Checks a pattern.
+///
+/// # Errors
+/// With its problem, if it is not a glob, or cannot match any namespace.
+pub fn check_pattern(pattern: &str) -> Result<(), String> {
+    pattern::compile(pattern).map(drop)
+}
+
 impl AllowList {
     /// Compiles the patterns. An empty `selector` selects everything.
     ///
@@ -108,6 +116,13 @@ impl AllowList {
     #[must_use]
     pub fn deny_patterns(&self) -> &[String] {
         &self.deny.texts
+    }
+
+    /// The positions of the allow patterns that match only denied names.
+    #[must_use]
+    pub fn denied(&self) -> Vec<usize> {
+        let is_denied = |(_, text): &(usize, &String)| pattern::is_covered(text, &self.deny.texts);
+        self.allow.texts.iter().enumerate().filter(is_denied).map(|(index, _)| index).collect()
     }
 
     /// The requirements of the label selector that these labels do not meet, as Kubernetes writes them:

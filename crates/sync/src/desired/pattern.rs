@@ -35,37 +35,59 @@ pub(super) fn compile(pattern: &str) -> Result<Glob, String> {
     }
 }
 
-/// Whether any valid name of a namespace matches: walks the automaton of the glob with all of them.
+/// Whether any valid name of a namespace matches.
 fn can_match(glob: &Glob) -> bool {
-    // As globset compiles it: it matches bytes.
-    let dfa = DFA::builder()
-        .syntax(syntax::Config::new().utf8(false))
-        .thompson(thompson::Config::new().utf8(false))
-        .build(glob.regex());
-    dfa.map_or(true, |dfa| walk(&dfa).unwrap_or(true))
+    automaton(glob.regex()).is_none_or(|wanted| walk(&wanted, None).unwrap_or(true))
 }
 
-/// `None` if there are too many states.
-fn walk(dfa: &DFA) -> Option<bool> {
-    let mut cache = dfa.create_cache();
-    let input = Input::new("").anchored(Anchored::Yes);
-    let start = dfa.start_state_forward(&mut cache, &input).ok()?;
+/// Whether each name that matches a pattern matches one of `others` too, as far as that can be told.
+pub(super) fn is_covered(pattern: &str, others: &[String]) -> bool {
+    let glob = |pattern: &String| compile(pattern).ok();
+    let others: Vec<_> = others.iter().filter_map(glob).collect();
+    let any: Vec<_> = others.iter().map(|other| format!("(?:{})", other.regex())).collect();
+    let wanted = compile(pattern).ok().and_then(|glob| automaton(glob.regex()));
+    let (Some(wanted), Some(unwanted)) = (wanted, automaton(&any.join("|"))) else {
+        return false;
+    };
+    !others.is_empty() && walk(&wanted, Some(&unwanted)) == Some(false)
+}
+
+/// The automaton of a regular expression as globset compiles it: it matches bytes.
+fn automaton(regex: &str) -> Option<DFA> {
+    DFA::builder()
+        .syntax(syntax::Config::new().utf8(false))
+        .thompson(thompson::Config::new().utf8(false))
+        .build(regex)
+        .ok()
+}
+
+/// Whether any valid name of a namespace matches the first automaton and not the other one: walks both with
+/// all of them. `None` if there are too many states.
+fn walk(wanted: &DFA, unwanted: Option<&DFA>) -> Option<bool> {
+    let mut wanted = Walker::new(wanted);
+    let mut unwanted = unwanted.map(Walker::new);
+    let start = (wanted.start()?, unwanted.as_mut().map_or(Some(None), |it| it.start().map(Some))?);
     let mut states = BTreeSet::from([start]);
     for length in 1..=LONGEST_NAME {
         let mut inner = BTreeSet::new();
-        for &state in &states {
-            for byte in (b'a'..=b'z').chain(b'0'..=b'9') {
-                let next = dfa.next_state(&mut cache, state, byte).ok()?;
-                if is_match(dfa, &mut cache, next)? {
+        for &(state, other) in &states {
+            let bytes = (b'a'..=b'z').chain(b'0'..=b'9').chain((length > 1).then_some(b'-'));
+            for byte in bytes {
+                let next = wanted.next(state, byte)?;
+                let (mut other_next, mut is_unwanted) = (None, false);
+                if let (Some(walker), Some(other)) = (&mut unwanted, other) {
+                    let state = walker.next(other, byte)?;
+                    is_unwanted = walker.is_match(state)?;
+                    other_next = Some(state);
+                }
+                if byte != b'-' && !is_unwanted && wanted.is_match(next)? {
                     return Some(true);
                 }
-                inner.insert(next);
-            }
-            if length > 1 {
-                inner.insert(dfa.next_state(&mut cache, state, b'-').ok()?);
+                if !next.is_dead() {
+                    inner.insert((next, other_next));
+                }
             }
         }
-        inner.retain(|state| !state.is_dead());
         if inner.len() > MOST_STATES {
             return None;
         }
@@ -74,8 +96,29 @@ fn walk(dfa: &DFA) -> Option<bool> {
     Some(false)
 }
 
-fn is_match(dfa: &DFA, cache: &mut Cache, state: LazyStateID) -> Option<bool> {
-    Some(dfa.next_eoi_state(cache, state).ok()?.is_match())
+/// An automaton on its way through names.
+struct Walker<'a> {
+    dfa: &'a DFA,
+    cache: Cache,
+}
+
+impl<'a> Walker<'a> {
+    fn new(dfa: &'a DFA) -> Self {
+        Self { dfa, cache: dfa.create_cache() }
+    }
+
+    fn start(&mut self) -> Option<LazyStateID> {
+        let input = Input::new("").anchored(Anchored::Yes);
+        self.dfa.start_state_forward(&mut self.cache, &input).ok()
+    }
+
+    fn next(&mut self, state: LazyStateID, byte: u8) -> Option<LazyStateID> {
+        self.dfa.next_state(&mut self.cache, state, byte).ok()
+    }
+
+    fn is_match(&mut self, state: LazyStateID) -> Option<bool> {
+        Some(self.dfa.next_eoi_state(&mut self.cache, state).ok()?.is_match())
+    }
 }
 
 #[cfg(test)]
@@ -113,6 +156,27 @@ mod tests {
         }
         assert!(compile(&"a".repeat(63)).is_ok());
         assert!(compile(&format!("*a{}", "?".repeat(50))).is_ok(), "with too many states to walk");
+    }
+
+    #[test]
+    fn a_pattern_is_covered_if_no_name_escapes_the_others() {
+        let covered = |pattern: &str, others: &[&str]| {
+            is_covered(pattern, &others.iter().map(|&it| it.to_owned()).collect::<Vec<_>>())
+        };
+        for (pattern, others) in [
+            ("a", &["a"][..]),
+            ("team-*", &["*"]),
+            ("team-?", &["x", "team-*"]),
+            ("{a,b}", &["a", "b"]),
+            ("*", &["?*"]),
+        ] {
+            assert!(covered(pattern, others), "{pattern} {others:?}");
+        }
+        for (pattern, others) in
+            [("a", &[][..]), ("a*", &["a"]), ("*", &["a*", "[b-z]*"]), ("{a,b}", &["a"])]
+        {
+            assert!(!covered(pattern, others), "{pattern} {others:?}");
+        }
     }
 
     #[test]

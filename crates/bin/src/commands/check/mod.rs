@@ -24,7 +24,7 @@ pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
     let path = &args.config.config;
     let config = match (config::load(path, &Files::system(), &args.home.name), args.output) {
         (Ok((config, _)), _) => config,
-        (Err(error), Output::Text) => return Err(Failure::Usage(error.to_string())),
+        (Err(error), Output::Text) => return Err(error.into()),
         (Err(error), Output::Json) => {
             output::print(format!("{}\n", wrong(&error)))?;
             return Err(Failure::Usage(String::new()));
@@ -37,7 +37,7 @@ pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
         None
     };
     if matches!(args.output, Output::Text) {
-        eprint!("{}", config.warnings.text());
+        eprint!("{}", config.warnings.warnings());
     }
     output::print(match args.output {
         Output::Json => format!("{}\n", as_json(&config, findings.as_ref())),

@@ -44,8 +44,7 @@ async fn inspect(
 ) -> Result<(Inspection, Client), Failure> {
     logging::start_if_asked();
     let (config, locations) =
-        config::load_with_locations(&args.config.config, args.release("").name())
-            .map_err(|error| Failure::Usage(error.to_string()))?;
+        config::load_with_locations(&args.config.config, args.release("").name())?;
     let client = kubernetes::client(&args.cluster, command).await?;
     // Nothing here is shown in less than seconds.
     let now = Timestamp::from_second(Clock::system().wall().as_second()).unwrap_or_default();

@@ -32,7 +32,7 @@ use self::credentials::get_all;
 pub use self::summary::Summary;
 use crate::{
     cli::RunArgs,
-    commands::run::dependencies,
+    commands::run::{dependencies, refused},
     config::{self, Config, registries},
     daemon::{Dependencies, Signals, StopSignal, TokenCache},
     failure::Failure,
@@ -45,7 +45,7 @@ pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     logging::start(args.log_format);
     let path = &args.config.config;
     let (config, _) = config::load(path, &Files::system(), &args.home.name)
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+        .map_err(|error| refused(error, args.log_format))?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "one pass");
     config.warnings.log();
     let stop = Stop::default();

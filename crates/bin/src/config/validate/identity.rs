@@ -70,7 +70,10 @@ impl Validation<'_> {
         let session_name = self.value(raw.session_name, &path.key("sessionName"));
         let external_id = self.value(raw.external_id, &path.key("externalId"));
         let region = self.value(raw.region, &path.key("region"));
-        let arn = self.check::<RoleArn>(&raw.role_arn.0, &path.key("roleArn"))?;
+        if let Some(region) = &region {
+            self.region_exists(region, &path.key("region"));
+        }
+        let arn = self.required::<RoleArn>(raw.role_arn, path, "roleArn")?;
         let partition = arn.partition();
         if let Some(expected) = expected.filter(|expected| expected.name != partition) {
             let Partition { name, of } = expected;

@@ -5,40 +5,35 @@ mod registries;
 mod secrets;
 mod sizes;
 
-use std::path::Path;
-
-use ecr_refresher_sync::desired::settings::Settings;
+use ecr_refresher_sync::desired::settings::{PullSecret, Settings};
 
 use super::{
-    Config, ConfigError, LeaderElection,
+    Config, LeaderElection,
     key_path::KeyPath,
-    problem::{Location, Origins, Problem, Problems},
-    raw::{RawConfig, RawLeaderElection},
+    origins::Origins,
+    problem::{Location, Problem, Problems},
+    raw::{RawConfig, RawLeaderElection, RawRegistry, RawSecret},
     rule::{Rule, Unchecked},
 };
 
-/// Checks a config of this file and turns it into settings. `token_cache` is the name of the Secret.
+/// Checks a config and turns it into settings. `token_cache` is the name of the Secret. Returns the warnings
+/// too.
 pub(super) fn validate(
     raw: RawConfig,
-    origins: Origins<'_>,
-    path: &Path,
+    origins: &Origins<'_>,
     token_cache: String,
-) -> Result<Config, ConfigError> {
-    let mut validation =
-        Validation { origins, token_cache, problems: Vec::new(), warnings: Vec::new() };
+    problems: &mut Vec<Problem>,
+) -> (Option<Config>, Vec<Problem>) {
+    let mut validation = Validation { origins, token_cache, problems, warnings: Vec::new() };
     let config = validation.config(raw);
-    let Validation { problems, warnings, .. } = validation;
-    match config.filter(|_| problems.is_empty()) {
-        Some(config) => Ok(Config { warnings: Problems::new(path, warnings), ..config }),
-        None => Err(ConfigError::new(path, problems)),
-    }
+    (config, validation.warnings)
 }
 
 /// Collects problems.
 struct Validation<'a> {
-    origins: Origins<'a>,
+    origins: &'a Origins<'a>,
     token_cache: String,
-    problems: Vec<Problem>,
+    problems: &'a mut Vec<Problem>,
     warnings: Vec<Problem>,
 }
 
@@ -46,10 +41,13 @@ impl Validation<'_> {
     /// `None` only after a problem was reported; the same holds for all parts.
     fn config(&mut self, raw: RawConfig) -> Option<Config> {
         let root = KeyPath::default();
-        let names: Vec<_> = raw.registries.iter().map(|registry| registry.name.clone()).collect();
+        let name = |registry: &RawRegistry| registry.name.clone().unwrap_or_default();
+        let names: Vec<_> = raw.registries.iter().map(name).collect();
         let registries = self.registries(raw.registries);
-        let secret_names: Vec<_> = raw.secrets.iter().map(|it| it.name.0.clone()).collect();
+        let name = |secret: &RawSecret| secret.name.as_ref().map(|it| it.0.clone());
+        let secret_names: Vec<_> = raw.secrets.iter().map(name).collect();
         let secrets = self.secrets(raw.secrets, &names);
+        self.unused_registries(&names, &secrets);
         self.sizes(&registries, &secrets, &secret_names);
         let at_fraction =
             self.value(raw.refresh.at_fraction, &root.key("refresh").key("atFraction"));
@@ -75,6 +73,17 @@ impl Validation<'_> {
             listen: listen?,
             warnings: Problems::default(),
         })
+    }
+
+    fn unused_registries(&mut self, names: &[String], secrets: &[PullSecret]) {
+        for (index, name) in names.iter().enumerate() {
+            let is_used = |secret: &PullSecret| secret.registries.iter().any(|it| **it == **name);
+            if !secrets.iter().any(is_used) {
+                let path = KeyPath::default().key("registries").index(index).key("name");
+                let help = "name it under `registries` of a pull Secret, or remove it";
+                self.warn(&path, format!("no pull Secret uses the registry `{name}`"), help);
+            }
+        }
     }
 
     fn leader_election(&mut self, raw: RawLeaderElection) -> Option<LeaderElection> {
@@ -121,9 +130,32 @@ impl Validation<'_> {
         valid
     }
 
-    /// Records a problem of the value at a path.
+    /// The valid value of a key that there must be.
+    fn required<R: Rule>(
+        &mut self,
+        raw: Option<Unchecked<R>>,
+        path: &KeyPath,
+        key: &str,
+    ) -> Option<R::Valid> {
+        if raw.is_none() {
+            self.report_missing(path, key, format!("`{key}` is missing"), R::HELP);
+        }
+        self.check::<R>(&raw?.0, &path.key(key))
+    }
+
+    /// Records that a key has no value, unless it has one that is left out.
+    fn report_missing(&mut self, path: &KeyPath, key: &str, message: String, help: &str) {
+        if !self.origins.lacks(&path.key(key)) {
+            self.problems.push(Problem::new(self.origins.location(path), message).help(help));
+        }
+    }
+
+    /// Records a problem of the value at a path. If something of the value is left out, that is reported already
+    /// and may be the cause.
     fn report(&mut self, path: &KeyPath, message: impl Into<String>, help: impl Into<String>) {
-        self.problems.push(Problem::new(self.origins.location(path), message).help(help));
+        if !self.origins.lacks(path) {
+            self.problems.push(Problem::new(self.origins.location(path), message).help(help));
+        }
     }
 
     /// Records what may be a problem at run time.
@@ -131,8 +163,10 @@ impl Validation<'_> {
         self.warnings.push(Problem::new(self.origins.location(path), message).help(help));
     }
 
-    /// Records a problem of the file as a whole.
-    fn report_file(&mut self, message: &str, help: &str) {
-        self.problems.push(Problem::new(Location::File, message).help(help));
+    /// Records that a list at the top is empty.
+    fn report_empty(&mut self, key: &str, message: &str, help: &str) {
+        if !self.origins.lacks(&KeyPath::default().key(key)) {
+            self.problems.push(Problem::new(Location::File, message).help(help));
+        }
     }
 }

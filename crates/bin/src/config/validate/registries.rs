@@ -2,22 +2,27 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use ecr_refresher_core::ecr::{EcrPublicSettings, EcrSettings, Variant, has_fips, has_variant};
+use ecr_refresher_core::ecr::{
+    EcrPublicSettings, EcrSettings, REGIONS, Variant, has_fips, has_variant, is_region_name,
+};
 
 use super::{
     super::{
         RegistrySettings, SourceSettings,
         key_path::KeyPath,
         raw::{RawEcr, RawEcrPublic, RawRegistry},
-        rules::Account,
+        rule::Rule,
+        rules::{Account, Region},
     },
     Validation,
 };
+use crate::words::nearest;
 
 impl Validation<'_> {
     pub(super) fn registries(&mut self, raw: Vec<RawRegistry>) -> Vec<RegistrySettings> {
         if raw.is_empty() {
-            self.report_file(
+            self.report_empty(
+                "registries",
                 "there is no registry to get credentials from",
                 "add one: `registries: [{name: main, ecr: {region: eu-west-1}}]`",
             );
@@ -26,16 +31,16 @@ impl Validation<'_> {
         let mut registries = Vec::new();
         for (index, raw) in raw.into_iter().enumerate() {
             let path = KeyPath::default().key("registries").index(index);
-            if raw.name.is_empty() {
-                self.report(&path, "the registry's `name` is empty", "give it a name of its own");
-            }
-            if !names.insert(raw.name.clone()) {
-                let message = format!("there are two registries named `{}`", raw.name);
+            let name = raw.name.clone().unwrap_or_default();
+            if name.is_empty() {
+                let message = "the registry has no `name`".to_owned();
+                self.report_missing(&path, "name", message, "give it a name of its own");
+            } else if !names.insert(name.clone()) {
+                let message = format!("there are two registries named `{name}`");
                 self.report(&path.key("name"), message, "names must differ");
             }
-            let name = raw.name.clone().into();
             if let Some(source) = self.source(raw, &path) {
-                registries.push(RegistrySettings { name, source });
+                registries.push(RegistrySettings { name: name.into(), source });
             }
         }
         registries
@@ -50,17 +55,28 @@ impl Validation<'_> {
                 let settings = self.ecr_public(public, &path.key("ecrPublic"));
                 return Some(SourceSettings::EcrPublic(settings));
             }
-            (None, None, Some(file)) => return Some(SourceSettings::File(file.path)),
+            (None, None, Some(file)) => {
+                let path = self.required(file.path, &path.key("file"), "path")?;
+                return Some(SourceSettings::File(path));
+            }
             (None, None, None) => "no kind",
             _ => "more than one kind",
         };
-        let message = format!("the registry `{}` has {number}", raw.name);
-        self.report(path, message, "give it exactly one of `ecr`, `ecrPublic` and `file`");
+        let is_empty = |kind: &&str| self.origins.contains(&path.key(kind));
+        let help = match ["ecr", "ecrPublic"].into_iter().find(is_empty) {
+            Some(kind) if number == "no kind" => format!("`{kind}` is empty: write `{kind}: {{}}`"),
+            _ => "give it exactly one of `ecr`, `ecrPublic` and `file`".to_owned(),
+        };
+        self.report(path, format!("this registry has {number}"), help);
         None
     }
 
     fn ecr(&mut self, raw: RawEcr, path: &KeyPath) -> EcrSettings {
         let region = self.value(raw.region, &path.key("region"));
+        // Behind an endpoint of one's own, a region may have any name.
+        if let Some(region) = region.as_deref().filter(|_| raw.endpoint_url.is_none()) {
+            self.region_exists(region, &path.key("region"));
+        }
         let accounts = path.key("accounts");
         let account =
             |(index, raw): (usize, _)| self.value::<Account>(Some(raw), &accounts.index(index));
@@ -89,6 +105,22 @@ impl Validation<'_> {
             ),
             endpoint_url: self.value(raw.endpoint_url, &path.key("endpointUrl")),
             region,
+        }
+    }
+
+    /// Reports what cannot be a region of AWS, and warns about what is none that is known.
+    pub(super) fn region_exists(&mut self, region: &str, path: &KeyPath) {
+        if REGIONS.contains(&region) {
+            return;
+        }
+        let nearest = nearest(region, REGIONS).map(|nearest| format!("did you mean `{nearest}`?"));
+        if is_region_name(region) {
+            let message = format!("`{region}` is not a region that this version knows");
+            let help = nearest.unwrap_or_else(|| "check its name; a new region works".to_owned());
+            self.warn(path, message, help);
+        } else {
+            let message = format!("there is no AWS region `{region}`");
+            self.report(path, message, nearest.unwrap_or_else(|| Region::HELP.to_owned()));
         }
     }
 

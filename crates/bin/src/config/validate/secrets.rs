@@ -4,18 +4,22 @@ use std::{collections::HashSet, sync::Arc};
 
 use ecr_refresher_sync::{
     MANAGED_BY,
-    desired::{allow_list::AllowList, settings::PullSecret},
+    desired::{
+        allow_list::{AllowList, check_pattern},
+        settings::PullSecret,
+    },
     release::{RELEASE, Release},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use kube::core::Selector;
+use strum::VariantNames;
 
 use super::{
     super::{
         key_path::KeyPath,
         problem::suggest,
         raw::{Operator, RawExpression, RawNamespaces, RawSecret, RawSelector},
-        rule::Unchecked,
+        rule::{Rule, Unchecked},
         rules::{AnnotationKey, LabelKey, LabelValue, ObjectName, ReleaseId},
     },
     Validation,
@@ -34,7 +38,8 @@ impl Validation<'_> {
         registries: &[String],
     ) -> Vec<PullSecret> {
         if raw.is_empty() {
-            self.report_file(
+            self.report_empty(
+                "secrets",
                 "there is no pull Secret to write",
                 "add one: `secrets: [{name: ecr-pull, namespaces: [\"team-*\"]}]`",
             );
@@ -43,15 +48,17 @@ impl Validation<'_> {
         let mut secrets = Vec::new();
         for (index, raw) in raw.into_iter().enumerate() {
             let path = KeyPath::default().key("secrets").index(index);
-            if !names.insert(raw.name.0.clone()) {
-                let message = format!("there are two pull Secrets named `{}`", raw.name.0);
-                let help = "names must differ; one pull Secret may have several patterns";
-                self.report(&path.key("name"), message, help);
-            }
-            if raw.name.0 == self.token_cache {
-                let message = format!("`{}` is the name of the token cache", raw.name.0);
-                let help = "choose another name: its copy at home would replace the tokens";
-                self.report(&path.key("name"), message, help);
+            if let Some(Unchecked(name)) = &raw.name {
+                if !names.insert(name.clone()) {
+                    let message = format!("there are two pull Secrets named `{name}`");
+                    let help = "names must differ; one pull Secret may have several patterns";
+                    self.report(&path.key("name"), message, help);
+                }
+                if *name == self.token_cache {
+                    let message = format!("`{name}` is the name of the token cache");
+                    let help = "choose another name: its copy at home would replace the tokens";
+                    self.report(&path.key("name"), message, help);
+                }
             }
             secrets.extend(self.secret(raw, registries, &path));
         }
@@ -66,7 +73,7 @@ impl Validation<'_> {
     ) -> Option<PullSecret> {
         self.labels(&raw, &path.key("labels"));
         self.annotations(&raw, &path.key("annotations"));
-        let name = self.value(Some(raw.name), &path.key("name"));
+        let name = self.required(raw.name, path, "name");
         let accounts = path.key("serviceAccounts");
         let service_accounts = self.service_accounts(raw.service_accounts, &accounts);
         let take_over = self.releases(raw.take_over, &path.key("takeOver"));
@@ -100,6 +107,11 @@ impl Validation<'_> {
         for (index, name) in named.iter().enumerate() {
             let path = path.index(index);
             if !known.contains(name) {
+                // It may be one that is left out, or has no name.
+                let lacks = self.origins.lacks(&KeyPath::default().key("registries"));
+                if lacks || known.iter().any(String::is_empty) {
+                    continue;
+                }
                 let known: Vec<_> = known.iter().map(String::as_str).collect();
                 let message = format!("there is no registry named `{name}`");
                 self.report(&path, message, suggest(name, &known));
@@ -115,17 +127,39 @@ impl Validation<'_> {
             self.report(path, "the allow-list is empty", "name a namespace, or \"*\" for all");
             return None;
         }
-        let selector = self.selector(raw.selector, &path.key("selector"))?;
-        AllowList::new(raw.allow, raw.deny, selector)
-            .inspect_err(|error| {
-                let list = match (raw.is_list, error.denied) {
-                    (true, _) => path.clone(),
-                    (false, denied) => path.key(if denied { "deny" } else { "allow" }),
-                };
-                let help = "globs know `*`, `?`, `[a-z]` and `{a,b}`";
-                self.report(&list.index(error.index), error.to_string(), help);
-            })
-            .ok()
+        let selector = self.selector(raw.selector, &path.key("selector"));
+        let allow = if raw.is_list { path.clone() } else { path.key("allow") };
+        let valid = self.patterns(&raw.allow, &allow) & self.patterns(&raw.deny, &path.key("deny"));
+        let list = AllowList::new(raw.allow, raw.deny, selector?).ok().filter(|_| valid)?;
+        let denied = list.denied();
+        if denied.len() == list.patterns().len() {
+            let message = "the deny-list denies each namespace of the allow-list";
+            self.warn(path, message, "deny less, unless all copies are to go");
+        } else {
+            for index in denied {
+                let message =
+                    format!("`{}` matches only denied namespaces", list.patterns()[index]);
+                self.warn(&allow.index(index), message, "remove it, or what denies it");
+            }
+        }
+        Some(list)
+    }
+
+    /// Whether all of these patterns are valid.
+    fn patterns(&mut self, patterns: &[String], path: &KeyPath) -> bool {
+        let mut valid = true;
+        for (index, pattern) in patterns.iter().enumerate() {
+            if let Err(problem) = check_pattern(pattern) {
+                valid = false;
+                let help = better_pattern(pattern).map_or_else(
+                    || "globs know `*`, `?`, `[a-z]` and `{a,b}`".to_owned(),
+                    |better| format!("did you mean `{better}`?"),
+                );
+                let message = format!("invalid pattern {pattern:?}: {problem}");
+                self.report(&path.index(index), message, help);
+            }
+        }
+        valid
     }
 
     fn selector(&mut self, raw: RawSelector, path: &KeyPath) -> Option<Selector> {
@@ -138,14 +172,18 @@ impl Validation<'_> {
         for (index, expression) in raw.match_expressions.iter().enumerate() {
             self.expression(expression, &path.key("matchExpressions").index(index));
         }
-        let requirement = |RawExpression { key, operator, values }| LabelSelectorRequirement {
-            key,
-            operator: operator.0.to_string(),
-            values,
+        let requirement = |RawExpression { key, operator, values }| {
+            Some(LabelSelectorRequirement {
+                key: key?.0,
+                operator: operator?.0.to_string(),
+                values,
+            })
         };
         let selector = LabelSelector {
             match_labels: Some(raw.match_labels),
-            match_expressions: Some(raw.match_expressions.into_iter().map(requirement).collect()),
+            match_expressions: Some(
+                raw.match_expressions.into_iter().filter_map(requirement).collect(),
+            ),
         };
         Selector::try_from(selector)
             .inspect_err(|error| self.report(path, error.to_string(), "write it as in Kubernetes"))
@@ -155,17 +193,26 @@ impl Validation<'_> {
 
     fn expression(&mut self, expression: &RawExpression, path: &KeyPath) {
         let values = expression.values.as_deref().unwrap_or_default();
-        match expression.operator.0 {
-            Operator::In | Operator::NotIn if values.is_empty() => {
+        match expression.operator.map(|choice| choice.0) {
+            None => {
+                let help = suggest("", Operator::VARIANTS);
+                self.report_missing(path, "operator", "`operator` is missing".to_owned(), &help);
+            }
+            Some(Operator::In | Operator::NotIn) if values.is_empty() => {
                 self.report(path, "`In` and `NotIn` need `values`", "name at least one");
             }
-            Operator::Exists | Operator::DoesNotExist if !values.is_empty() => {
+            Some(Operator::Exists | Operator::DoesNotExist) if !values.is_empty() => {
                 let message = "`Exists` and `DoesNotExist` have no `values`";
                 self.report(path, message, "leave them out");
             }
             _ => {}
         }
-        self.check::<LabelKey>(&expression.key, path);
+        match &expression.key {
+            Some(Unchecked(key)) => drop(self.check::<LabelKey>(key, path)),
+            None => {
+                self.report_missing(path, "key", "`key` is missing".to_owned(), LabelKey::HELP);
+            }
+        }
         for value in values {
             self.check::<LabelValue>(value, path);
         }
@@ -232,4 +279,14 @@ impl Validation<'_> {
             }
         }
     }
+}
+
+/// The valid pattern that an invalid one was probably meant to be.
+fn better_pattern(pattern: &str) -> Option<String> {
+    let bare = pattern.trim_matches(|it: char| it.is_whitespace() || "\"'`“”‘’^$".contains(it));
+    let lower = bare.to_lowercase().replace('_', "-").replace(".*", "*");
+    let parts: Vec<_> = lower.split(',').map(str::trim).collect();
+    let is_list = parts.len() > 1 && !lower.contains('{');
+    let better = if is_list { format!("{{{}}}", parts.join(",")) } else { lower };
+    check_pattern(&better).is_ok().then_some(better)
 }

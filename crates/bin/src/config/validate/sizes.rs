@@ -37,12 +37,15 @@ impl Validation<'_> {
         &mut self,
         settings: &[RegistrySettings],
         secrets: &[PullSecret],
-        names: &[String],
+        names: &[Option<String>],
     ) {
         let region = Some(Registry::ANY_REGION.to_owned());
         let registries = registries(settings, &EcrDefaults { region, ..EcrDefaults::default() });
         for secret in secrets {
-            let index = names.iter().position(|name| *name == secret.name).unwrap_or_default();
+            let index = names
+                .iter()
+                .position(|name| name.as_ref() == Some(&secret.name))
+                .unwrap_or_default();
             let path = KeyPath::default().key("secrets").index(index);
             let used = registries.iter().filter(|it| secret.registries.contains(&it.name));
             let hosts: BTreeSet<_> = used.flat_map(Registry::expected_hosts).collect();

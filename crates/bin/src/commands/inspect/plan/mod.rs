@@ -23,7 +23,7 @@ use crate::{
 pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let (inspection, _) = runtime()?.block_on(inspect(&args.inspect, "plan", None))?;
     let plan = Plan::of(&inspection);
-    eprint!("{}{}", inspection.config.warnings.text(), plan.warnings());
+    eprint!("{}{}", inspection.config.warnings.warnings(), plan.warnings());
     output::print(plan.render(args.output, args.all))
 }
 
