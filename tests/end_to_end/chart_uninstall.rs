@@ -106,7 +106,7 @@ async fn taken_back(control_plane: Arc<ControlPlane>) -> Result<()> {
             "secrets": [{
                 "name": "parting-pull", "namespaces": namespaces, "serviceAccounts": ["default"],
             }],
-            "prune": { "after": "0s" },
+            "prune": { "after": "0s", "limit": 1 },
         } })
     };
     let first = values(json!(["parting-?"]));

@@ -8,6 +8,7 @@ mod chart_account_policy;
 mod chart_flow_schema;
 mod chart_manifests;
 mod chart_options;
+mod chart_packaged;
 mod chart_policy;
 mod chart_policy_attacks;
 mod chart_releases;
@@ -94,6 +95,7 @@ fn scenarios() -> Vec<Scenario> {
         monitoring::tests(),
         image::tests(),
         chart_options::tests(),
+        chart_packaged::tests(),
         chart_values::tests(),
         chart_manifests::tests(),
         chart_rights::tests(),

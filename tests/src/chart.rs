@@ -76,7 +76,10 @@ fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
 }
 
 /// These values in a file, which goes with the value that is returned.
-pub(crate) fn values_file(values: &Value) -> Result<NamedTempFile> {
+///
+/// # Errors
+/// When it cannot be written.
+pub fn values_file(values: &Value) -> Result<NamedTempFile> {
     let mut file = tempfile::Builder::new().suffix(".json").tempfile()?;
     write!(file, "{values}").context("writing the chart's values")?;
     Ok(file)

@@ -116,7 +116,11 @@ impl Helm {
         Ok(Installed { objects: chart::documents(manifest)?, notes: notes.to_owned() })
     }
 
-    async fn run(&self, arguments: &[&str]) -> Result<String> {
+    /// Runs Helm with these arguments, and returns what it prints.
+    ///
+    /// # Errors
+    /// When it fails: its words are in the error.
+    pub async fn run(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(&self.program);
         command.args(arguments).arg("--kubeconfig").arg(&self.kubeconfig);
         // Its folders for caches, configuration and data are all under the home folder.
