@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// What `promtool` tests the alerts with.
 const ALERT_TESTS: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/monitoring/alerts_test.yaml"));
+const CRON_JOB_ALERT_TESTS: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/monitoring/cronjob_alerts_test.yaml"));
 
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
@@ -36,11 +38,19 @@ pub(crate) fn tests() -> Vec<Scenario> {
 }
 
 async fn promtool() -> Result<()> {
-    let values = json!({ "prometheusRule": { "enabled": true } });
-    let rules = rules("ecr-refresher", "ecr-refresher", config("ecr-pull"), values).await?;
+    for (mode, tests) in [("daemon", ALERT_TESTS), ("cronJob", CRON_JOB_ALERT_TESTS)] {
+        let values = json!({ "mode": mode, "prometheusRule": { "enabled": true } });
+        let rules = rules("ecr-refresher", "ecr-refresher", config("ecr-pull"), values).await?;
+        test_rules(&rules, tests).await?;
+    }
+    Ok(())
+}
+
+/// Has `promtool` test the rules, each of which has a test.
+async fn test_rules(rules: &Value, tests: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
     fs::write(folder.path().join("rules.yaml"), rules.to_string())?;
-    fs::write(folder.path().join("alerts_test.yaml"), ALERT_TESTS)?;
+    fs::write(folder.path().join("alerts_test.yaml"), tests)?;
     let program = tokio::task::spawn_blocking(|| Tool::Promtool.path()).await??;
     for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "alerts_test.yaml"]] {
         let mut command = Command::new(&program);
@@ -49,9 +59,8 @@ async fn promtool() -> Result<()> {
         let said = [output.stdout, output.stderr].concat();
         ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&said));
     }
-    let tested = alerts(&rules);
-    let untested =
-        tested.iter().find(|(name, _)| !ALERT_TESTS.contains(&format!("alertname: {name}")));
+    let tested = alerts(rules);
+    let untested = tested.iter().find(|(name, _)| !tests.contains(&format!("alertname: {name}")));
     ensure!(untested.is_none(), "{untested:?} is tested nowhere");
     Ok(())
 }
