@@ -79,7 +79,8 @@ pub(crate) fn tests() -> Vec<Scenario> {
 struct Generated {
     /// What is in the file.
     file: Value,
-    /// The same without the entries because of which kubelet would refuse all of them.
+    /// The same without the entries because of which kubelet would refuse all of them, and without those that
+    /// hold nothing: kubelet takes one of `docker.io` for an answer, and does not look for `index.docker.io`.
     readable: Value,
 }
 
@@ -124,7 +125,7 @@ fn key(random: &mut Rng) -> String {
     format!("{scheme}{host}{path}")
 }
 
-/// An entry, and whether kubelet can read it.
+/// An entry, and whether kubelet can pull with it.
 fn entry(random: &mut Rng, password: &str) -> (Value, bool) {
     let plain = format!("me:{password}");
     let padded = STANDARD.encode(&plain);
@@ -136,8 +137,8 @@ fn entry(random: &mut Rng, password: &str) -> (Value, bool) {
         6 => (json!({ "username": "me", "password": password }), true),
         7 => (json!({ "auth": "", "username": "me", "password": password }), true),
         8 => (json!({ "auth": padded, "identitytoken": "x", "username": "not-me" }), true),
-        9 => (json!({}), true),
-        10 => (json!({ "identitytoken": password }), true),
+        9 => (json!({}), false),
+        10 => (json!({ "identitytoken": password }), false),
         _ => (json!({ "auth": format!("%{password}") }), false),
     }
 }
