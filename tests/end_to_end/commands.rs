@@ -1,6 +1,7 @@
 //! The read-only commands, run by an operator with read-only rights.
 
 use std::{
+    io::{Seek, Write},
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::Arc,
@@ -35,6 +36,7 @@ pub(crate) fn tests() -> Vec<Scenario> {
         Scenario::new("status shows every copy, what fails first, and writes nothing", status),
         Scenario::new("plan shows what an edited config would do, and writes nothing", plan),
         Scenario::new("explain names the line of the config and the state of the copy", explain),
+        Scenario::new("without a file, the config is that of the release in the cluster", found),
         Scenario::new("a forbidden list is reported with the user and the remedy", forbidden),
     ]
 }
@@ -182,6 +184,44 @@ pub(crate) async fn run(kubeconfig: &Path, arguments: &[&str], config: &str) -> 
 
 fn code(output: &Output) -> Result<i32> {
     output.status.code().context("it was killed")
+}
+
+async fn found(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let stage = Stage::new(&control_plane, "found").await?;
+    let run = async |arguments: &[&str], input: Option<String>| {
+        let mut command = Command::new(daemon::program()?);
+        command.args(arguments).arg("--kubeconfig").arg(control_plane.admin_kubeconfig());
+        let file = tempfile::tempfile()?;
+        if let Some(input) = input {
+            (&file).write_all(input.as_bytes())?;
+            (&file).rewind()?;
+        }
+        command.stdin(file).env_remove("RUST_LOG");
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let (printed, errors) =
+            (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+        anyhow::Ok((output.status.code(), printed, errors))
+    };
+    let release = stage.installation.release();
+    let (code, names, errors) =
+        run(&["status", "--release", &release, "-o", "name", "--state", "fresh"], None).await?;
+    ensure!(code == Some(1), "{errors}");
+    ensure!(names.starts_with("found-a/found-pull\nfound-b/found-pull\n"), "{names}{errors}");
+    let (_, explained, errors) = run(&["explain", "found-g", "--release", &release], None).await?;
+    ensure!(explained.contains(&format!("(ConfigMap {release}:")), "{explained}{errors}");
+
+    let nobody = format!("{}/nobody", stage.installation.home());
+    let (code, _, errors) = run(&["status", "--release", &nobody], None).await?;
+    ensure!(code == Some(1) && errors.contains("there is no ConfigMap nobody"), "{errors}");
+
+    let edited = config("found", &json!({ "allow": ["found-a"] })).to_string();
+    let arguments = ["plan", "--config", "-", "--release", &release, "--no-headers"];
+    let (code, plan, errors) = run(&arguments, Some(edited)).await?;
+    ensure!(
+        code == Some(0) && plan.contains("found-b") && plan.contains("prune"),
+        "{plan}{errors}"
+    );
+    Ok(())
 }
 
 async fn status(control_plane: Arc<ControlPlane>) -> Result<()> {

@@ -4,8 +4,9 @@ use std::{env, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use ecr_refresher_sync::release::Release;
+use ecr_refresher_sync::{release::Release, report::CopyState};
 use jiff::SignedDuration;
+use strum::VariantArray;
 
 use crate::{
     config::{is_namespace, is_subdomain},
@@ -45,17 +46,29 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
 }
 
+/// Where the config file is by default.
+pub(crate) const DEFAULT_CONFIG: &str = "/etc/ecr-refresher/config.yaml";
+
 /// The config.
 #[derive(Debug, Args)]
 pub(crate) struct ConfigArgs {
-    /// The config file.
+    /// The config file; `-` for standard input.
     #[arg(
         long,
         value_name = "FILE",
         env = "ECR_REFRESHER_CONFIG",
-        default_value = "/etc/ecr-refresher/config.yaml"
+        default_value = DEFAULT_CONFIG
     )]
     pub(crate) config: PathBuf,
+}
+
+/// The config of a command that looks at a cluster.
+#[derive(Debug, Args)]
+pub(crate) struct ClusterConfigArgs {
+    /// The config file; `-` for standard input (default: /etc/ecr-refresher/config.yaml, or else the
+    /// `ConfigMap` of the release).
+    #[arg(long, value_name = "FILE", env = "ECR_REFRESHER_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// The cluster.
@@ -142,7 +155,7 @@ pub(crate) struct CheckArgs {
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     #[command(flatten)]
-    pub(crate) config: ConfigArgs,
+    pub(crate) config: ClusterConfigArgs,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
     /// Release whose copies are ours (default: `ecr-refresher` in the namespace of the context, or that of
@@ -169,9 +182,42 @@ pub(crate) struct StatusArgs {
     /// Show only copies that are missing, expired or in conflict; all are counted.
     #[arg(long)]
     pub(crate) failing: bool,
+    /// Show only copies in these states, such as `missing,expired`; all are counted.
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = parse_state)]
+    pub(crate) state: Vec<String>,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
+}
+
+/// Which copies are shown, and how.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ShowArgs {
+    /// Show and count only the copies in this namespace.
+    #[arg(short, long, value_name = "NAMESPACE", value_parser = parse_namespace)]
+    pub(crate) namespace: Option<String>,
+    /// Show and count only the copies of this pull Secret.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) secret: Option<String>,
+    /// Order of the copies (default: what fails or changes first).
+    #[arg(long, value_enum)]
+    pub(crate) sort_by: Option<SortBy>,
+    /// Leave out the headings and the sum of a table.
+    #[arg(long)]
+    pub(crate) no_headers: bool,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: TableOutput,
+}
+
+/// An order of copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SortBy {
+    /// By namespace, then pull Secret.
+    Namespace,
+    /// By pull Secret, then namespace.
+    Secret,
+    /// By the time left; copies that do not expire last.
+    Left,
 }
 
 #[derive(Debug, Args)]
@@ -181,9 +227,8 @@ pub(crate) struct PlanArgs {
     /// Also show each copy that is kept.
     #[arg(long)]
     pub(crate) all: bool,
-    /// Output format.
-    #[arg(short, long, value_enum, default_value_t)]
-    pub(crate) output: TableOutput,
+    #[command(flatten)]
+    pub(crate) show: ShowArgs,
 }
 
 #[derive(Debug, Args)]
@@ -206,13 +251,19 @@ pub(crate) struct CompletionsArgs {
 }
 
 /// The output format of a table.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TableOutput {
     /// Human-readable.
     #[default]
     Table,
+    /// The same with more columns.
+    Wide,
     /// JSON.
     Json,
+    /// YAML.
+    Yaml,
+    /// One `NAMESPACE/NAME` per line.
+    Name,
 }
 
 /// The output format of a result.
@@ -239,6 +290,13 @@ fn parse_name(text: &str) -> Result<String, String> {
     is_name.then(|| text.to_owned()).ok_or_else(|| {
         format!("a name has lower-case letters, digits, `-` and `.`, at most {LONGEST_NAME}")
     })
+}
+
+fn parse_state(text: &str) -> Result<String, String> {
+    let known = CopyState::VARIANTS.iter().map(|state| state.as_str()).chain(["unwanted"]);
+    let known: Vec<_> = known.filter(|state| *state != CopyState::Failed.as_str()).collect();
+    let help = || format!("the states are {}", known.join(", "));
+    known.contains(&text).then(|| text.to_owned()).ok_or_else(help)
 }
 
 fn parse_namespace(text: &str) -> Result<String, String> {

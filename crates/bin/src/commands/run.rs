@@ -1,5 +1,7 @@
 //! `run`: the daemon.
 
+use std::path::Path;
+
 use anyhow::Result;
 use ecr_refresher_core::{Files, Random, aws::Aws, clock::Clock};
 use tracing::info;
@@ -18,6 +20,9 @@ use crate::{
 pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
     logging::start(args.log_format);
     let (path, files) = (&args.config.config, Files::system());
+    if path == Path::new(config::STANDARD_INPUT) {
+        return Err(Failure::Usage("`run` follows a file: name one with --config".to_owned()));
+    }
     let (config, text) = config::load(path, &files, &args.home.name)
         .map_err(|error| refused(error, args.log_format))?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "starting");

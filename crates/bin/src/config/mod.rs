@@ -23,6 +23,7 @@ mod validate;
 mod yaml;
 
 use std::{
+    io::{self, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -54,6 +55,8 @@ pub(crate) use self::{
     schema::schema,
 };
 
+/// Stands for standard input, as the name of a file.
+pub(crate) const STANDARD_INPUT: &str = "-";
 /// The keys whose values no message shows.
 const SECRET_KEYS: [&str; 1] = ["externalId"];
 
@@ -135,7 +138,14 @@ pub fn load(path: &Path, files: &Files, name: &str) -> Result<(Config, String), 
 }
 
 fn read_text(files: &Files, path: &Path) -> Result<String, ConfigError> {
-    let bytes = files.read(path).map_err(|error| {
+    let read = || {
+        if path != Path::new(STANDARD_INPUT) {
+            return files.read(path);
+        }
+        let mut bytes = Vec::new();
+        io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    };
+    let bytes = read().map_err(|error| {
         let problem = Problem::new(Location::File, format!("cannot read the config file: {error}"))
             .help("name it with --config or ECR_REFRESHER_CONFIG");
         ConfigError::of_file(path, problem)
@@ -158,7 +168,16 @@ pub(crate) fn load_with_locations(
     name: &str,
 ) -> Result<(Config, Locations), ConfigError> {
     let text = read_text(&Files::system(), path)?;
-    parse(path, &text, Environment::system(), name)
+    parse_with_locations(path, &text, name)
+}
+
+/// A text that is from this place.
+pub(crate) fn parse_with_locations(
+    place: &Path,
+    text: &str,
+    name: &str,
+) -> Result<(Config, Locations), ConfigError> {
+    parse(place, text, Environment::system(), name)
 }
 
 fn parse_file(path: &Path, text: &str, name: &str) -> Result<Config, ConfigError> {

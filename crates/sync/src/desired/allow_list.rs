@@ -94,6 +94,12 @@ impl AllowList {
         Decision::Allowed(pattern)
     }
 
+    /// Whether it selects by labels at all.
+    #[must_use]
+    pub fn has_selector(&self) -> bool {
+        self.label_keys().next().is_some()
+    }
+
     /// The labels that it selects by.
     pub(crate) fn label_keys(&self) -> impl Iterator<Item = String> {
         self.selector.clone().into_iter().map(|expression| match expression {

@@ -216,6 +216,7 @@ impl Runner {
         let took = format!("{:.1}s", self.started.elapsed().as_secs_f64());
         let conflicts = counts(CopyState::Conflict);
         info!(copies, written = self.written, conflicts, took, "first sync done");
+        log_unselected(&report);
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Effect> {
@@ -279,6 +280,8 @@ impl Runner {
             }
             Request::Configure { settings, reply } => {
                 self.step(Input::Configure(settings));
+                let report = self.engine.report(self.clock.now(), self.leadership.term());
+                log_unselected(&report);
                 let _ = reply.send(());
             }
         }
@@ -327,5 +330,19 @@ impl Runner {
             warn!("some jobs had not ended after {} s", SHUTDOWN_TIMEOUT.as_secs());
         }
         self.log.take_all().iter().for_each(Line::log);
+    }
+}
+
+/// Warns of label selectors that select nothing: the patterns alone would.
+fn log_unselected(report: &Report) {
+    for secret in &report.secrets {
+        if let Some(namespaces) = secret.unselected {
+            let secret = &secret.name;
+            warn!(
+                secret,
+                namespaces,
+                "the label selector selects none of the namespaces that the patterns match"
+            );
+        }
     }
 }

@@ -57,6 +57,7 @@ mod tests {
             conflicts: Counts::new(),
             contested: Counts::new(),
             unwanted: 0,
+            unselected: None,
             copies,
         }
     }

@@ -30,6 +30,7 @@ pub struct SyncMetrics {
     conflicts: GaugeVec,
     contested: GaugeVec,
     deletions: CounterVec,
+    unselected: GaugeVec,
     prune_held: Gauge,
     watch_last_event: GaugeVec,
     watch_errors: CounterVec,
@@ -42,7 +43,7 @@ impl SyncMetrics {
     /// If one of their names is registered already.
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let this = Self::new()?;
-        let collectors: [Box<dyn Collector>; 15] = [
+        let collectors: [Box<dyn Collector>; 16] = [
             Box::new(this.copies.clone()),
             Box::new(this.earliest_expiration.clone()),
             Box::new(this.writes.clone()),
@@ -55,6 +56,7 @@ impl SyncMetrics {
             Box::new(this.conflicts.clone()),
             Box::new(this.contested.clone()),
             Box::new(this.deletions.clone()),
+            Box::new(this.unselected.clone()),
             Box::new(this.prune_held.clone()),
             Box::new(this.watch_last_event.clone()),
             Box::new(this.watch_errors.clone()),
@@ -128,6 +130,12 @@ impl SyncMetrics {
                 "Deletions of copies that are no longer wanted, by result and reason.",
                 &["secret", "result", "reason"],
             )?,
+            unselected: gauges(
+                "selector_unmatched",
+                "1 while the label selector of a pull Secret selects none of the namespaces that its \
+                 patterns match.",
+                &["secret"],
+            )?,
             prune_held: Gauge::with_opts(opts(
                 "prune_held",
                 "1 while no copy is deleted, because more are no longer wanted than `prune.limit` allows \
@@ -170,6 +178,7 @@ impl SyncMetrics {
             &self.accounts_failing,
             &self.conflicts,
             &self.contested,
+            &self.unselected,
             &self.watch_last_event,
         ] {
             vanishing.reset();
@@ -186,6 +195,8 @@ impl SyncMetrics {
             for (state, &count) in CopyState::VARIANTS.iter().zip(&secret.counts) {
                 self.copies.with_label_values(&[name, state.as_str()]).set(as_gauge(count));
             }
+            let selects_none = f64::from(u8::from(secret.unselected.is_some()));
+            self.unselected.with_label_values(&[name]).set(selects_none);
             let unwanted = self.copies.with_label_values(&[name, "unwanted"]);
             unwanted.set(as_gauge(secret.unwanted));
             for (release, &count) in &secret.conflicts {

@@ -180,6 +180,8 @@ pub struct SecretReport {
     pub contested: Counts,
     /// How many copies are there that are no longer wanted.
     pub unwanted: u64,
+    /// How many namespaces a pattern matches, if the label selector selects none of them.
+    pub unselected: Option<u64>,
     /// Each copy that the report shows.
     pub copies: Vec<CopyReport>,
 }
@@ -222,6 +224,7 @@ impl ReportBuilder {
             conflicts: Counts::new(),
             contested: Counts::new(),
             unwanted: 0,
+            unselected: matched.iter().copied().max().filter(|_| secret.allow_list.has_selector()),
             copies: Vec::new(),
         };
         self.secrets.insert(slot, report);
@@ -270,7 +273,12 @@ impl ReportBuilder {
 
     /// The report, without watches.
     pub(crate) fn finish(self, accounts: Vec<AccountReport>) -> Report {
-        let secrets = self.secrets.into_values().collect();
+        let selects_none = |secret: SecretReport| {
+            let is_empty = secret.counts.iter().sum::<u64>() == 0;
+            let unselected = secret.unselected.filter(|&matched| is_empty && matched > 0);
+            SecretReport { unselected, ..secret }
+        };
+        let secrets = self.secrets.into_values().map(selects_none).collect();
         Report { secrets, accounts, ..Report::default() }
     }
 }

@@ -2,16 +2,41 @@
 
 use std::collections::BTreeMap;
 
+use clap::Parser;
 use ecr_refresher_sync::{observed::namespace::Namespace, release::Release, snapshot::Snapshot};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::Inspection;
-use crate::config;
+use crate::{
+    cli::{Cli, Command, PlanArgs, StatusArgs},
+    config,
+};
 
 /// The release that looks.
 fn release() -> Release {
     Release::new("home", "ours")
+}
+
+/// The arguments of `status`.
+pub(super) fn status_args(arguments: &[&str]) -> StatusArgs {
+    match command("status", arguments) {
+        Command::Status(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The arguments of `plan`.
+pub(super) fn plan_args(arguments: &[&str]) -> PlanArgs {
+    match command("plan", arguments) {
+        Command::Plan(args) => args,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn command(name: &str, arguments: &[&str]) -> Command {
+    let line = ["ecr-refresher", name].into_iter().chain(arguments.iter().copied());
+    Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).command
 }
 
 /// The moment at which everything is looked at.

@@ -1,6 +1,6 @@
 //! The time that a token has left.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::words;
@@ -22,10 +22,10 @@ impl Left {
     }
 
     /// As `5h 12m`, `expired 3m ago` or `-`.
-    pub(super) fn words(self, now: Timestamp) -> String {
-        let Some(expires_at) = self.expires_at else { return "-".to_owned() };
-        let time = words::time(expires_at.duration_since(now));
-        if expires_at <= now { format!("expired {time} ago") } else { time }
+    pub(super) fn words(self) -> String {
+        let Some(seconds) = self.seconds_left else { return "-".to_owned() };
+        let time = words::time(SignedDuration::from_secs(seconds));
+        if seconds <= 0 { format!("expired {time} ago") } else { time }
     }
 }
 
@@ -40,11 +40,11 @@ mod tests {
             let at = Timestamp::from_second(1_800_000_000 + seconds).unwrap();
             Left::new(Some(at), now)
         };
-        assert_eq!(left(18_720).words(now), "5h 12m");
-        assert_eq!(left(-180).words(now), "expired 3m ago");
-        assert_eq!(left(0).words(now), "expired 0s ago");
+        assert_eq!(left(18_720).words(), "5h 12m");
+        assert_eq!(left(-180).words(), "expired 3m ago");
+        assert_eq!(left(0).words(), "expired 0s ago");
         assert_eq!(left(-180).seconds_left, Some(-180));
-        assert_eq!(Left::new(None, now).words(now), "-");
+        assert_eq!(Left::new(None, now).words(), "-");
         let json = serde_json::to_value(left(60)).unwrap();
         assert_eq!(
             json,

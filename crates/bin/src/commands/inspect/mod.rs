@@ -5,13 +5,19 @@ mod explain;
 #[cfg(test)]
 mod fixture;
 mod left;
+mod listing;
 mod plan;
 mod reasons;
+mod selection;
 mod status;
 mod table;
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
+use anyhow::Context;
 use ecr_refresher_core::clock::Clock;
 use ecr_refresher_sync::{
     release::Release,
@@ -19,15 +25,19 @@ use ecr_refresher_sync::{
     snapshot::Snapshot,
 };
 use jiff::Timestamp;
-use kube::Client;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
 
 pub(crate) use self::{explain::explain, plan::plan, status::status};
 use crate::{
-    cli::InspectArgs,
+    cli::{DEFAULT_CONFIG, InspectArgs},
     config::{self, Config, Locations},
     failure::Failure,
     kubernetes, logging,
 };
+
+/// The key of the config in its `ConfigMap`.
+const CONFIG_KEY: &str = "config.yaml";
 
 /// A snapshot of the cluster, and the config.
 struct Inspection {
@@ -43,9 +53,17 @@ async fn inspect(
     only: Option<&str>,
 ) -> Result<(Inspection, Client), Failure> {
     logging::start_if_asked();
-    let (config, locations) =
-        config::load_with_locations(&args.config.config, args.release("").name())?;
+    let file = match &args.config.config {
+        Some(file) => Some(file.as_path()),
+        None => Some(Path::new(DEFAULT_CONFIG)).filter(|file| file.exists()),
+    };
+    let name = args.release("").name().to_owned();
+    let of_file = file.map(|file| config::load_with_locations(file, &name)).transpose()?;
     let client = kubernetes::client(&args.cluster, command).await?;
+    let (config, locations) = match of_file {
+        Some(loaded) => loaded,
+        None => of_config_map(&client, &args.release(client.default_namespace())).await?,
+    };
     // Nothing here is shown in less than seconds.
     let now = Timestamp::from_second(Clock::system().wall().as_second()).unwrap_or_default();
     let release = args.release(client.default_namespace());
@@ -53,6 +71,22 @@ async fn inspect(
     let snapshot = snapshot.map_err(anyhow::Error::new)?;
     eprint!("{}", other_release(&snapshot, &release));
     Ok((Inspection { config, locations, snapshot }, client))
+}
+
+/// The config in the `ConfigMap` that the chart makes for a release.
+async fn of_config_map(client: &Client, release: &Release) -> Result<(Config, Locations), Failure> {
+    let config_maps: Api<ConfigMap> = Api::namespaced(client.clone(), release.namespace());
+    let found = config_maps.get_opt(release.name()).await.context("cannot read the config")?;
+    let text = found.and_then(|found| found.data?.remove(CONFIG_KEY)).with_context(|| {
+        format!(
+            "there is no config: {DEFAULT_CONFIG} is missing, and there is no ConfigMap {} with the key \
+             `{CONFIG_KEY}` in the namespace {}; name a file with --config, or the release with --release",
+            release.name(),
+            release.namespace()
+        )
+    })?;
+    let place = PathBuf::from(format!("ConfigMap {release}"));
+    Ok(config::parse_with_locations(&place, &text, release.name())?)
 }
 
 /// A hint where no copy is of this release and some are of others: the arguments may name the wrong home.

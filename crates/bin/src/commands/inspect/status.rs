@@ -7,22 +7,27 @@ use jiff::Timestamp;
 use serde::Serialize;
 use strum::VariantArray;
 
-use super::{Inspection, counts::Counts, inspect, left::Left, table::Table};
-use crate::{
-    cli::{StatusArgs, TableOutput},
-    failure::Failure,
-    output,
-    runtime::runtime,
+use super::{
+    Inspection,
+    counts::Counts,
+    inspect,
+    left::Left,
+    listing::{Listed, counted, render},
+    selection::unselected,
 };
+use crate::{cli::StatusArgs, failure::Failure, output, runtime::runtime};
 
 /// A copy of ours that is no longer wanted.
 const UNWANTED: &str = "unwanted";
 
 /// Prints the state of all copies.
 pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
-    let (inspection, _) = runtime()?.block_on(inspect(&args.inspect, "status", None))?;
-    let status = Status::of(&inspection);
-    output::print(status.render(args.output, args.failing))?;
+    let only = args.show.namespace.as_deref();
+    let (inspection, _) = runtime()?.block_on(inspect(&args.inspect, "status", only))?;
+    let Status { at, rows } = Status::of(&inspection);
+    let status = Status { at, rows: counted(rows, &args.show) };
+    eprint!("{}", unselected(&inspection));
+    output::print(status.render(args)?)?;
     if status.is_good() { Ok(()) } else { Err(Failure::Reported) }
 }
 
@@ -81,27 +86,7 @@ impl Status {
         !self.rows.iter().any(Row::is_failing)
     }
 
-    fn render(&self, output: TableOutput, only_failing: bool) -> String {
-        let rows = self.rows.iter().filter(|row| !only_failing || row.is_failing());
-        match output {
-            TableOutput::Json => self.json(rows),
-            TableOutput::Table => self.table(rows),
-        }
-    }
-
-    fn table<'a>(&self, rows: impl Iterator<Item = &'a Row>) -> String {
-        let mut table = Table::new(["SECRET", "NAMESPACE", "STATE", "LEFT"]);
-        for Row { secret, namespace, state, release, left, .. } in rows {
-            let state = match release {
-                Some(release) => format!("{state} with {release}"),
-                None => (*state).to_owned(),
-            };
-            table.add([secret.clone(), namespace.clone(), state, left.words(self.at)]);
-        }
-        table.render() + &self.counts().summary()
-    }
-
-    fn json<'a>(&self, rows: impl Iterator<Item = &'a Row>) -> String {
+    fn render(&self, args: &StatusArgs) -> Result<String, Failure> {
         #[derive(Serialize)]
         struct Document<'a> {
             at: Timestamp,
@@ -109,14 +94,18 @@ impl Status {
             counts: Counts,
             copies: Vec<&'a Row>,
         }
+        let is_shown = |row: &&Row| {
+            (!args.failing || row.is_failing())
+                && (args.state.is_empty() || args.state.iter().any(|state| state == row.state))
+        };
+        let rows: Vec<_> = self.rows.iter().filter(is_shown).collect();
         let document = Document {
             at: self.at,
             good: self.is_good(),
             counts: self.counts(),
-            copies: rows.collect(),
+            copies: rows.clone(),
         };
-        // Plain structs always serialise.
-        serde_json::to_string(&document).unwrap_or_default() + "\n"
+        render(&rows, &document, &self.counts().summary(), &args.show)
     }
 
     fn counts(&self) -> Counts {
@@ -124,6 +113,30 @@ impl Status {
         let states = CopyState::VARIANTS.iter().filter(|&&state| state != CopyState::Failed);
         let states: Vec<_> = states.map(|state| state.as_str()).chain([UNWANTED]).collect();
         Counts::new(&states, self.rows.iter().map(|row| row.state))
+    }
+}
+
+impl Listed for Row {
+    const HEADINGS: (&'static [&'static str], &'static [&'static str]) =
+        (&["SECRET", "NAMESPACE", "STATE", "LEFT"], &["EXPIRES", "REASON"]);
+
+    fn id(&self) -> (&str, &str) {
+        (&self.namespace, &self.secret)
+    }
+
+    fn left(&self) -> Left {
+        self.left
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let Self { secret, namespace, state, release, left, reason, .. } = self;
+        let state = match release {
+            Some(release) => format!("{state} with {release}"),
+            None => (*state).to_owned(),
+        };
+        let expires = left.expires_at.map_or_else(|| "-".to_owned(), |at| format!("{at:.0}"));
+        let reason = reason.unwrap_or("-").to_owned();
+        vec![secret.clone(), namespace.clone(), state, left.words(), expires, reason]
     }
 }
 
@@ -160,7 +173,7 @@ mod tests {
 
     use strum::VariantArray;
 
-    use super::*;
+    use super::{super::fixture::status_args, *};
 
     fn status(rows: &[(&str, Option<CopyState>, Option<i64>)]) -> Status {
         let at = Timestamp::from_second(1_800_000_000).unwrap();
@@ -193,7 +206,7 @@ mod tests {
     #[test]
     fn failing_copies_come_first_and_then_those_that_expire_first() {
         assert_eq!(
-            of_every_state().render(TableOutput::Table, false),
+            of_every_state().render(&status_args(&[])).unwrap(),
             "\
 SECRET     NAMESPACE   STATE      LEFT
 ecr-pull   team-h      expired    expired 1h ago
@@ -216,9 +229,10 @@ ecr-pull   team-i      fresh      -
         let row = Row::new("ecr-pull", "team-a", Some(CopyState::Conflict), Left::new(None, at));
         let row = row.with_release(Some(&Arc::new("other/refresher".to_owned())));
         let status = Status { at, rows: vec![row] };
-        let table = status.render(TableOutput::Table, false);
+        let table = status.render(&status_args(&[])).unwrap();
         assert!(table.contains("conflict with other/refresher   -"), "{table}");
-        let json: Value = serde_json::from_str(&status.render(TableOutput::Json, false)).unwrap();
+        let json: Value =
+            serde_json::from_str(&status.render(&status_args(&["-o", "json"])).unwrap()).unwrap();
         let row = &json["copies"][0];
         assert_eq!(row["state"], "conflict");
         assert_eq!(
@@ -230,13 +244,13 @@ ecr-pull   team-i      fresh      -
     #[test]
     fn only_failing_copies_are_shown_on_request_and_all_are_counted() {
         let status = of_every_state();
-        let shown = status.render(TableOutput::Table, true);
+        let shown = status.render(&status_args(&["--failing"])).unwrap();
         assert_eq!(shown.lines().count(), 6);
         assert!(shown.ends_with(
             "9 copies: 3 fresh, 1 stale, 2 expired, 1 missing, 1 conflict, 1 unwanted\n"
         ));
         let good = self::status(&[("team-a", Some(CopyState::Fresh), Some(60))]);
-        assert_eq!(good.render(TableOutput::Table, true), "1 copy: 1 fresh\n");
+        assert_eq!(good.render(&status_args(&["--failing"])).unwrap(), "1 copy: 1 fresh\n");
     }
 
     #[test]
@@ -247,13 +261,14 @@ ecr-pull   team-i      fresh      -
         }
         assert!(status(&[("team-a", None, Some(-60))]).is_good(), "it is not wanted");
         assert!(status(&[]).is_good());
-        assert_eq!(status(&[]).render(TableOutput::Table, false), "0 copies\n");
+        assert_eq!(status(&[]).render(&status_args(&[])).unwrap(), "0 copies\n");
     }
 
     #[test]
     fn scripts_get_times_and_seconds() {
         let status = status(&[("team-a", Some(CopyState::Fresh), Some(60))]);
-        let json: Value = serde_json::from_str(&status.render(TableOutput::Json, false)).unwrap();
+        let json: Value =
+            serde_json::from_str(&status.render(&status_args(&["-o", "json"])).unwrap()).unwrap();
         let expected = serde_json::json!({
             "at": "2027-01-15T08:00:00Z",
             "good": true,
@@ -266,5 +281,39 @@ ecr-pull   team-i      fresh      -
             }],
         });
         assert_eq!(json, expected);
+    }
+
+    /// What is shown with these arguments.
+    fn shown(arguments: &[&str]) -> String {
+        let args = status_args(arguments);
+        let Status { at, rows } = of_every_state();
+        Status { at, rows: counted(rows, &args.show) }.render(&args).unwrap()
+    }
+
+    #[test]
+    fn rows_are_selected_sorted_and_formatted_as_asked() {
+        let names = |arguments: &[&str]| shown(&[arguments, &["-o", "name"]].concat());
+        assert_eq!(names(&["--state", "missing,conflict"]), "team-c/ecr-pull\nteam-e/ecr-pull\n");
+        assert_eq!(names(&["-n", "team-f"]), "team-f/ecr-pull\n");
+        assert_eq!(names(&["--secret", "other"]), "");
+        assert!(names(&["--sort-by", "namespace"]).starts_with("team-a/ecr-pull\nteam-b/"));
+        assert!(
+            names(&["--sort-by", "left"]).starts_with("team-h/ecr-pull\nteam-d/ecr-pull\nteam-b/")
+        );
+        assert_eq!(
+            shown(&["-n", "team-b", "-o", "wide"]),
+            "\
+SECRET     NAMESPACE   STATE   LEFT     EXPIRES                REASON
+ecr-pull   team-b      fresh   5h 12m   2027-01-15T13:12:00Z   -
+1 copy: 1 fresh
+"
+        );
+        assert_eq!(
+            shown(&["-n", "team-b", "--no-headers"]),
+            "ecr-pull   team-b   fresh   5h 12m\n"
+        );
+        let yaml: Value = serde_saphyr::from_str(&shown(&["-o", "yaml"])).unwrap();
+        let json: Value = serde_json::from_str(&shown(&["-o", "json"])).unwrap();
+        assert_eq!(yaml, json);
     }
 }

@@ -259,6 +259,7 @@ mod tests {
             conflicts: Counts::new(),
             contested: Counts::new(),
             unwanted: 0,
+            unselected: None,
             copies: copies.collect(),
         };
         let report = Report { secrets: vec![secret], ..Report::default() };

@@ -51,7 +51,7 @@ impl CopyFound {
 
     /// In a line.
     pub(super) fn words(&self, now: Timestamp) -> String {
-        let left = self.left.words(now);
+        let left = self.left.words();
         let is_expired = self.state == CopyState::Expired.as_str();
         let mut parts = vec![if is_expired { left.clone() } else { self.state.to_owned() }];
         if self.ours == Some(true) {

@@ -30,7 +30,7 @@ pub(super) fn decide(
         return unwanted(view, prune_after, refusal);
     }
     let (expires, change) = (content.expires, content.change(view));
-    let left = || Left::new(view.expires_at(), now).words(now);
+    let left = || Left::new(view.expires_at(), now).words();
     Some(match view.state(expires, now) {
         CopyState::Missing => (Action::Create, "it is missing".to_owned()),
         CopyState::Conflict => {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::decide::{Content, decide};
-use super::{Inspection, inspect, left::Left};
+use super::{Inspection, inspect, left::Left, listing::counted, selection::unselected};
 use crate::{
     cli::PlanArgs,
     config::{Config, SourceLocation, registries},
@@ -21,10 +21,15 @@ use crate::{
 
 /// Prints what the config would do.
 pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
-    let (inspection, _) = runtime()?.block_on(inspect(&args.inspect, "plan", None))?;
-    let plan = Plan::of(&inspection);
-    eprint!("{}{}", inspection.config.warnings.warnings(), plan.warnings());
-    output::print(plan.render(args.output, args.all))
+    let only = args.show.namespace.as_deref();
+    let (inspection, _) = runtime()?.block_on(inspect(&args.inspect, "plan", only))?;
+    let Plan { at, rows, unmatched } = Plan::of(&inspection);
+    // What a pattern matches is not known from one namespace.
+    let unmatched = if only.is_none() { unmatched } else { Vec::new() };
+    let plan = Plan { at, rows: counted(rows, &args.show), unmatched };
+    let warnings = inspection.config.warnings.warnings();
+    eprint!("{warnings}{}{}", plan.warnings(), unselected(&inspection));
+    output::print(plan.render(args)?)
 }
 
 /// The effect of a config.

@@ -4,10 +4,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    super::{counts::Counts, table::Table},
+    super::{
+        counts::Counts,
+        left::Left,
+        listing::{Listed, render},
+    },
     Action, Plan, Row, Unmatched,
 };
-use crate::cli::TableOutput;
+use crate::{cli::PlanArgs, failure::Failure};
 
 /// All actions, in the order in which they are counted.
 const ACTIONS: [&str; 7] = [
@@ -21,13 +25,25 @@ const ACTIONS: [&str; 7] = [
 ];
 
 impl Plan {
-    /// The plan. Unchanged copies are only counted, unless `all` is set.
-    pub(super) fn render(&self, output: TableOutput, all: bool) -> String {
-        let rows = self.rows.iter().filter(|row| all || row.action != Action::Keep);
-        match output {
-            TableOutput::Json => self.json(rows),
-            TableOutput::Table => self.table(rows),
+    /// The plan. Unchanged copies are only counted, unless all are asked for.
+    pub(super) fn render(&self, args: &PlanArgs) -> Result<String, Failure> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Document<'a> {
+            at: Timestamp,
+            counts: Counts,
+            unmatched_patterns: &'a [Unmatched],
+            copies: Vec<&'a Row>,
         }
+        let is_shown = |row: &&Row| args.all || row.action != Action::Keep;
+        let rows: Vec<_> = self.rows.iter().filter(is_shown).collect();
+        let document = Document {
+            at: self.at,
+            counts: self.counts(),
+            unmatched_patterns: &self.unmatched,
+            copies: rows.clone(),
+        };
+        render(&rows, &document, &self.counts().summary(), &args.show)
     }
 
     /// A line for each pattern that matches nothing.
@@ -40,35 +56,26 @@ impl Plan {
         self.unmatched.iter().map(warning).collect()
     }
 
-    fn table<'a>(&self, rows: impl Iterator<Item = &'a Row>) -> String {
-        let mut table = Table::new(["SECRET", "NAMESPACE", "ACTION", "WHY"]);
-        for Row { action, secret, namespace, reason, .. } in rows {
-            let action = action.as_str().to_owned();
-            table.add([secret.clone(), namespace.clone(), action, reason.clone()]);
-        }
-        table.render() + &self.counts().summary()
-    }
-
-    fn json<'a>(&self, rows: impl Iterator<Item = &'a Row>) -> String {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Document<'a> {
-            at: Timestamp,
-            counts: Counts,
-            unmatched_patterns: &'a [Unmatched],
-            copies: Vec<&'a Row>,
-        }
-        let document = Document {
-            at: self.at,
-            counts: self.counts(),
-            unmatched_patterns: &self.unmatched,
-            copies: rows.collect(),
-        };
-        // Plain structs always serialise.
-        serde_json::to_string(&document).unwrap_or_default() + "\n"
-    }
-
     fn counts(&self) -> Counts {
         Counts::new(&ACTIONS, self.rows.iter().map(|row| row.action.as_str()))
+    }
+}
+
+impl Listed for Row {
+    const HEADINGS: (&'static [&'static str], &'static [&'static str]) =
+        (&["SECRET", "NAMESPACE", "ACTION", "WHY"], &["LEFT"]);
+
+    fn id(&self) -> (&str, &str) {
+        (&self.namespace, &self.secret)
+    }
+
+    fn left(&self) -> Left {
+        self.left
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let Self { action, secret, namespace, reason, left } = self;
+        let action = action.as_str().to_owned();
+        vec![secret.clone(), namespace.clone(), action, reason.clone(), left.words()]
     }
 }

@@ -3,15 +3,16 @@
 use serde_json::Value;
 
 use super::{
-    super::fixture::{config, copy, edited, foreign, inspect, of_another_release, restored},
+    super::fixture::{
+        config, copy, edited, foreign, inspect, of_another_release, plan_args, restored,
+    },
     *,
 };
-use crate::cli::TableOutput;
 
 const TEAMS: &str = "namespaces: { allow: [\"team-*\"], deny: [team-sandbox] }";
 
 fn table(config: &str, namespaces: &[&str], copies: &[Value]) -> String {
-    Plan::of(&inspect(config, namespaces, copies)).render(TableOutput::Table, true)
+    Plan::of(&inspect(config, namespaces, copies)).render(&plan_args(&["--all"])).unwrap()
 }
 
 #[test]
@@ -136,11 +137,13 @@ fn foreign_secrets_are_not_shown() {
 #[test]
 fn unchanged_copies_are_only_counted_unless_all_is_set() {
     let plan = Plan::of(&inspect(&config(TEAMS), &["team-a"], &[copy("team-a", 60)]));
-    assert_eq!(plan.render(TableOutput::Table, false), "1 copy: 1 keep\n");
-    let json: Value = serde_json::from_str(&plan.render(TableOutput::Json, false)).unwrap();
+    assert_eq!(plan.render(&plan_args(&[])).unwrap(), "1 copy: 1 keep\n");
+    let json: Value =
+        serde_json::from_str(&plan.render(&plan_args(&["-o", "json"])).unwrap()).unwrap();
     assert_eq!(json["counts"]["keep"], 1);
     assert_eq!(json["copies"], serde_json::json!([]));
-    let json: Value = serde_json::from_str(&plan.render(TableOutput::Json, true)).unwrap();
+    let json: Value =
+        serde_json::from_str(&plan.render(&plan_args(&["-o", "json", "--all"])).unwrap()).unwrap();
     let expected = serde_json::json!([{
         "secret": "ecr-pull", "namespace": "team-a", "action": "keep", "reason": "1h left",
         "expiresAt": "2026-11-23T12:00:00Z", "secondsLeft": 3600,
@@ -158,7 +161,24 @@ fn patterns_that_match_nothing_are_named_with_their_place() {
         "config.yaml:4:28: no namespace matches `paymets` of ecr-pull; did you mean `payments`?"
     ));
     assert!(lines[1].ends_with("config.yaml:4:37: no namespace matches `x-*` of ecr-pull"));
-    let json: Value = serde_json::from_str(&plan.render(TableOutput::Json, false)).unwrap();
+    let json: Value =
+        serde_json::from_str(&plan.render(&plan_args(&["-o", "json"])).unwrap()).unwrap();
     let first = &json["unmatchedPatterns"][0];
     assert_eq!((&first["pattern"], &first["line"]), (&"paymets".into(), &4.into()));
+}
+
+#[test]
+fn a_selector_that_selects_nothing_is_named_with_its_place() {
+    let config = |tier: &str| {
+        let selector = format!("{{ matchLabels: {{ tier: {tier} }} }}");
+        config(&format!("namespaces: {{ allow: [\"team-*\"], selector: {selector} }}"))
+    };
+    let warnings =
+        |config: &str| unselected(&inspect(config, &["team-a tier=prod", "team-b", "other"], &[]));
+    let warning = warnings(&config("prd"));
+    let expected = "config.yaml:4:38: the label selector of ecr-pull selects none of the 2 namespaces that \
+                    its patterns match\n";
+    assert!(warning.starts_with("warning: ") && warning.ends_with(expected), "{warning}");
+    assert_eq!(warnings(&config("prod")), "");
+    assert_eq!(warnings(&self::config("namespaces: [\"x-*\"]")), "");
 }
