@@ -40,6 +40,7 @@ mod node;
 mod once;
 mod outage;
 mod ownership;
+mod page;
 mod process;
 mod proxies;
 mod prune;
@@ -119,6 +120,7 @@ fn scenarios() -> Vec<Scenario> {
         reload::tests(),
         token_cache::tests(),
         ownership::tests(),
+        page::tests(),
         prune::tests(),
         replicas::tests(),
         once::tests(),

@@ -59,6 +59,8 @@ pub enum Tool {
     Fish,
     /// Another shell.
     Zsh,
+    /// A browser.
+    Chromium,
     /// An independent fake of AWS.
     Moto,
     /// Scrapes metrics and evaluates alerts.

@@ -90,7 +90,28 @@ impl Metrics {
     }
 }
 
+impl Metrics {
+    /// Whether this replica leads.
+    pub(crate) fn leads(&self) -> bool {
+        self.leadership.is_held()
+    }
+
+    /// When the token of each registry expires; `None` without one, and for a file.
+    pub(crate) fn token_expiries(&self) -> Vec<(String, Option<Timestamp>)> {
+        let expiry = |(name, _, expires_at): (&str, _, _)| (name.to_owned(), expires_at);
+        self.store.read(|store| store.times().map(expiry).collect())
+    }
+}
+
 impl ConfigMetrics {
+    /// Whether the config was valid when it was last read, and when the one that is in force was read.
+    pub(crate) fn state(&self) -> (bool, Timestamp) {
+        #[expect(clippy::cast_possible_truncation, reason = "a Unix time of whole seconds")]
+        let seconds = self.success_time.get() as i64;
+        let since = Timestamp::from_second(seconds).unwrap_or_default();
+        (self.successful.get() > 0.0, since)
+    }
+
     fn register(registry: &Registry) -> prometheus::Result<Self> {
         let successful = Gauge::new(
             "ecr_refresher_config_last_reload_successful",

@@ -74,7 +74,7 @@ pub(super) struct GoProgram {
     pub(super) in_assets: bool,
 }
 
-pub(super) const RECIPES: [Recipe; 24] = [
+pub(super) const RECIPES: [Recipe; 25] = [
     Recipe {
         tool: Tool::Etcd,
         name: "etcd",
@@ -207,6 +207,11 @@ pub(super) const RECIPES: [Recipe; 24] = [
     },
     Recipe { tool: Tool::Fish, name: "fish", source: Source::Debian { package: "fish" } },
     Recipe { tool: Tool::Zsh, name: "zsh", source: Source::Debian { package: "zsh" } },
+    Recipe {
+        tool: Tool::Chromium,
+        name: "chromium",
+        source: Source::Debian { package: "chromium" },
+    },
     Recipe {
         tool: Tool::Moto,
         name: "moto_server",

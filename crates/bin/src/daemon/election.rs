@@ -42,8 +42,8 @@ pub(crate) struct Election {
     clock: Clock,
     candidate: Candidate,
     state: watch::Sender<LeadershipState>,
-    /// The other replica that leads, as the log has it.
-    leader: Option<String>,
+    /// The replica that leads, as far as is known.
+    leader: watch::Sender<Option<String>>,
     failures: u32,
     /// The highest resourceVersion of the Lease so far.
     version: u64,
@@ -52,15 +52,15 @@ pub(crate) struct Election {
 
 impl Election {
     /// An election for the Lease of the daemon's name in the home namespace. `identity` must differ
-    /// between replicas; after a restart it may be the same. `restores` changes when the Lease has gone
-    /// back to an older revision, as after a restore of etcd.
+    /// between replicas; after a restart it may be the same. `leader` is told who leads, and `restores` changes
+    /// when the Lease has gone back to an older revision, as after a restore of etcd.
     pub(crate) fn new(
         client: &Client,
         home: &Home,
         identity: String,
         times: LeaderElection,
         clock: Clock,
-        restores: watch::Sender<u64>,
+        (leader, restores): (watch::Sender<Option<String>>, watch::Sender<u64>),
     ) -> (Self, Leadership) {
         let (state, receiver) = watch::channel(LeadershipState::Undecided);
         let this = Self {
@@ -71,7 +71,7 @@ impl Election {
             times,
             clock: clock.clone(),
             state,
-            leader: None,
+            leader,
             failures: 0,
             version: 0,
             restores,
@@ -186,7 +186,7 @@ impl Election {
         if !matches!(*self.state.borrow(), LeadershipState::Leader { term: known, .. } if known == term)
         {
             info!(identity = self.identity, term, "this replica leads");
-            self.leader = None;
+            self.leader.send_replace(Some(self.identity.clone()));
         }
         self.state.send_replace(LeadershipState::Leader { term, until });
     }
@@ -194,7 +194,7 @@ impl Election {
     fn follow(&mut self) {
         self.state.send_replace(LeadershipState::Follower);
         let leader = self.candidate.rival();
-        if self.leader.as_deref() == leader {
+        if self.leader.borrow().as_deref() == leader {
             return;
         }
         let identity = &self.identity;
@@ -206,7 +206,7 @@ impl Election {
             Some(leader) => info!(identity, leader, "another replica leads"),
             None => {}
         }
-        self.leader = leader.map(str::to_owned);
+        self.leader.send_replace(leader.map(str::to_owned));
     }
 
     /// Records the end of a term that was not renewed in time.

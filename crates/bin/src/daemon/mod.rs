@@ -30,7 +30,7 @@ use tokio_util::task::TaskTracker;
 pub use self::dependencies::Dependencies;
 pub(crate) use self::{
     dependencies::identity,
-    http::Server,
+    http::{About, Server},
     signals::{Signals, StopSignal},
     token_cache::TokenCache,
     tokens::log as log_token,
@@ -60,6 +60,7 @@ pub struct DaemonHandle {
     /// The owner of the tokens.
     pub tokens: SharedTokenStore,
     metrics: Metrics,
+    about: About,
 }
 
 /// Starts the daemon with a config; `follower` watches its file. Must be called within a tokio runtime.
@@ -72,15 +73,25 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
     let restores = watch::Sender::new(0);
     // The tasks that write under the Lease.
     let writers = TaskTracker::new();
+    let leader = watch::Sender::new(None);
     let leadership = match config.leader_election {
-        None => Leadership::always(clock.clone()),
+        None => {
+            leader.send_replace(Some(identity.clone()));
+            Leadership::always(clock.clone())
+        }
         Some(times) => {
-            let (name, sender) = (identity.clone(), restores.clone());
+            let (name, senders) = (identity.clone(), (leader.clone(), restores.clone()));
             let (election, leadership) =
-                Election::new(&client, &home, name, times, clock.clone(), sender);
+                Election::new(&client, &home, name, times, clock.clone(), senders);
             tasks.spawn_last("leader election", election.run(tasks.shutdown(), writers.clone()));
             leadership
         }
+    };
+    let about = About {
+        release: home.release(),
+        replica: identity.clone(),
+        leader: leader.subscribe(),
+        clock: clock.clone(),
     };
     let store = SharedTokenStore::new(TokenStore::new(random.clone()));
     let metrics = Metrics::register(leadership.clone(), store.clone(), clock.wall())?;
@@ -156,15 +167,15 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
     tasks.spawn("reload", reload.run());
     tasks.spawn("admission policy", policy.run());
     tasks.spawn("events", publisher.run());
-    let handle = DaemonHandle { engine: handle, leadership, tokens: store, metrics };
+    let handle = DaemonHandle { engine: handle, leadership, tokens: store, metrics, about };
     Ok(Running { tasks, handle })
 }
 
 impl Running {
-    /// Serves metrics and probes as another task of the daemon.
+    /// Serves metrics, probes and the page as another task of the daemon.
     pub(crate) fn serve(&mut self, server: Server) {
-        let DaemonHandle { engine, metrics, .. } = self.handle.clone();
-        self.tasks.spawn("http", server.serve(metrics, engine));
+        let DaemonHandle { engine, metrics, about, .. } = self.handle.clone();
+        self.tasks.spawn("http", server.serve(metrics, engine, about));
     }
 
     /// Runs until the process gets SIGTERM or SIGINT, and then until the tasks have ended in good order.

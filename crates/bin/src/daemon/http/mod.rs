@@ -1,4 +1,4 @@
-//! Metrics and probes over HTTP.
+//! Metrics, probes and a page for people over HTTP.
 //!
 //! The port has no authentication, so its clients may send anything, at any pace, and read nothing.
 //! The kubelet restarts a Pod whose probes fail, so probes are answered all the same: a connection has
@@ -7,6 +7,7 @@
 mod latest;
 mod listener;
 mod pages;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+pub(crate) use self::status::About;
 use self::{
     latest::{Latest, Place},
     pages::Pages,
@@ -67,8 +69,13 @@ impl Server {
     }
 
     /// Serves for ever, as a task.
-    pub(crate) async fn serve(self, metrics: Metrics, engine: EngineHandle) -> Result<()> {
-        let pages = Arc::new(Pages::new(metrics, engine));
+    pub(crate) async fn serve(
+        self,
+        metrics: Metrics,
+        engine: EngineHandle,
+        about: About,
+    ) -> Result<()> {
+        let pages = Arc::new(Pages::new(metrics, engine, about));
         let connections = Latest::new(MOST_CONNECTIONS);
         for accepted in 1_usize.. {
             match self.listener.accept().await {

@@ -2,19 +2,27 @@
 
 use std::{convert::Infallible, iter};
 
+use anyhow::Result;
+use askama::Template;
 use ecr_refresher_sync::{engine::handle::EngineHandle, report::WatchReport};
 use futures::stream;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Frame, Incoming},
-    header::CONTENT_TYPE,
+    header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS},
 };
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::latest::Latest;
+use super::{
+    latest::Latest,
+    status::{About, CONTENT_SECURITY_POLICY, Status},
+};
 use crate::metrics::Metrics;
+
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
 
 /// Clients that get the metrics at once: each holds a report, of a few MB in a large cluster.
 pub(super) const MOST_SCRAPES: usize = 4;
@@ -27,14 +35,16 @@ pub(super) type Page = UnsyncBoxBody<Bytes, Infallible>;
 pub(super) struct Pages {
     metrics: Metrics,
     engine: EngineHandle,
+    about: About,
     scrapes: Latest,
     /// Scrapes take turns, so that a probe never waits for more than one.
     turn: Mutex<()>,
 }
 
 impl Pages {
-    pub(super) const fn new(metrics: Metrics, engine: EngineHandle) -> Self {
-        Self { metrics, engine, scrapes: Latest::new(MOST_SCRAPES), turn: Mutex::const_new(()) }
+    pub(super) fn new(metrics: Metrics, engine: EngineHandle, about: About) -> Self {
+        let (scrapes, turn) = (Latest::new(MOST_SCRAPES), Mutex::const_new(()));
+        Self { metrics, engine, about, scrapes, turn }
     }
 
     /// The answer to a request of a connection, which is cancelled if others need its place.
@@ -50,8 +60,15 @@ impl Pages {
             "/metrics" => self.metrics(connection).await,
             "/healthz" => self.healthz().await,
             "/readyz" => self.readyz().await,
-            "/" => text(StatusCode::OK, "ecr-refresher: /metrics /healthz /readyz\n"),
-            _ => text(StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz\n"),
+            "/" => self.status(connection, HTML, |status| Ok(status.render()?)).await,
+            "/status.json" => {
+                let json = |status: &Status| Ok(serde_json::to_string(status)? + "\n");
+                self.status(connection, JSON, json).await
+            }
+            _ => {
+                let pages = "there are /, /status.json, /metrics, /healthz and /readyz\n";
+                text(StatusCode::NOT_FOUND, pages)
+            }
         }
     }
 
@@ -65,8 +82,36 @@ impl Pages {
                 let frames = pieces.map(|(piece, _)| Ok(Frame::data(Bytes::from(piece))));
                 let body = StreamBody::new(stream::iter(frames)).boxed_unsync();
                 let mut response = Response::new(body);
-                let format = hyper::header::HeaderValue::from_static(prometheus::TEXT_FORMAT);
+                let format = HeaderValue::from_static(prometheus::TEXT_FORMAT);
                 response.headers_mut().insert(CONTENT_TYPE, format);
+                response
+            }
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}\n")),
+        }
+    }
+
+    /// The state of the fleet, in a format.
+    async fn status(
+        &self,
+        connection: &CancellationToken,
+        content_type: &'static str,
+        render: impl FnOnce(&Status) -> Result<String>,
+    ) -> Response<Page> {
+        let _place = self.scrapes.add(connection);
+        let _turn = self.turn.lock().await;
+        let report = match self.engine.report().await {
+            Ok(report) => report,
+            Err(stalled) => return text(StatusCode::SERVICE_UNAVAILABLE, &format!("{stalled}\n")),
+        };
+        match render(&Status::new(&self.about, &self.metrics, &report)) {
+            Ok(body) => {
+                let mut response = Response::new(Full::from(body).boxed_unsync());
+                let headers = response.headers_mut();
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+                if let Ok(policy) = HeaderValue::from_str(&CONTENT_SECURITY_POLICY) {
+                    headers.insert(hyper::header::CONTENT_SECURITY_POLICY, policy);
+                }
                 response
             }
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}\n")),
@@ -114,7 +159,7 @@ fn judge(watches: &[WatchReport]) -> (StatusCode, String) {
 fn text(status: StatusCode, body: &str) -> Response<Page> {
     let mut response = Response::new(Full::from(body.to_owned()).boxed_unsync());
     *response.status_mut() = status;
-    let plain = hyper::header::HeaderValue::from_static("text/plain; charset=utf-8");
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
     response
 }

@@ -32,7 +32,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 
-use super::{HEADER_TIMEOUT, LIFE, MOST_CONNECTIONS, Server, pages::MOST_SCRAPES};
+use super::{About, HEADER_TIMEOUT, LIFE, MOST_CONNECTIONS, Server, pages::MOST_SCRAPES};
 use crate::{config, metrics::Metrics};
 
 /// The time in which a probe is answered.
@@ -128,6 +128,12 @@ fn start_server() -> SocketAddr {
     let leadership = Leadership::always(clock.clone());
     let tokens = SharedTokenStore::new(TokenStore::new(random.clone()));
     let metrics = Metrics::register(leadership.clone(), tokens.clone(), clock.wall()).unwrap();
+    let about = About {
+        release: Release::new("home", "ours"),
+        replica: "ours-0".to_owned(),
+        leader: watch::channel(None).1,
+        clock: clock.clone(),
+    };
     let dependencies = EngineDependencies {
         client: cluster(),
         release: Release::new("home", "ours"),
@@ -145,7 +151,7 @@ fn start_server() -> SocketAddr {
     SockRef::from(&listener).set_send_buffer_size(4096).unwrap();
     let server = Server { listener: TcpListener::from_std(listener).unwrap() };
     let address = server.listener.local_addr().unwrap();
-    tokio::spawn(server.serve(metrics, engine));
+    tokio::spawn(server.serve(metrics, engine, about));
     address
 }
 
