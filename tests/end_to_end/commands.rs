@@ -270,12 +270,12 @@ async fn plan(control_plane: Arc<ControlPlane>) -> Result<()> {
     let (code, text) = stage.run(&["plan"], &edited).await?;
     let expected = "\
 SECRET      NAMESPACE   ACTION    WHY
+plan-pull   plan-d      prune     `plan-d` denies it; after 10m
 plan-pull   plan-g      create    it is missing
 plan-pull   plan-b      replace   it was changed by unknown
 plan-pull   plan-c      replace   another client has changed it
-plan-pull   plan-d      prune     `plan-d` denies it; after 10m
 plan-pull   plan-f      skip      a foreign Secret, written by unknown
-7 copies: 1 create, 2 replace, 1 prune, 1 skip, 2 keep
+7 copies: 1 prune, 1 create, 2 replace, 1 skip, 2 keep
 ";
     ensure!(code == 0 && text == expected, "{text}");
 

@@ -56,14 +56,14 @@ struct Row {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Action {
+    /// It is ours and no longer wanted, and would be deleted.
+    Prune,
     /// It is missing, and would be made.
     Create,
     /// It is ours, and would be written at once.
     Replace,
     /// It is foreign, and would be taken over.
     Adopt,
-    /// It is ours and no longer wanted, and would be deleted.
-    Prune,
     /// It is wanted and cannot be written.
     Skip,
     /// It is ours and no longer wanted, and would be kept.

@@ -15,10 +15,10 @@ use crate::{cli::PlanArgs, failure::Failure};
 
 /// All actions, in the order in which they are counted.
 const ACTIONS: [&str; 7] = [
+    Action::Prune.as_str(),
     Action::Create.as_str(),
     Action::Replace.as_str(),
     Action::Adopt.as_str(),
-    Action::Prune.as_str(),
     Action::Skip.as_str(),
     Action::Leave.as_str(),
     Action::Keep.as_str(),

@@ -41,16 +41,16 @@ fn every_copy_has_its_action_and_the_reason() {
         table(&config(TEAMS), &namespaces, &copies),
         "\
 SECRET     NAMESPACE       ACTION    WHY
+ecr-pull   other           prune     no pattern matches it; after 10m
+ecr-pull   team-sandbox    prune     `team-sandbox` denies it; after 10m
 ecr-pull   team-missing    create    it is missing
 ecr-pull   team-edited     replace   it was changed by kubectl-edit
 ecr-pull   team-expired    replace   expired 3m ago
 ecr-pull   team-stripped   replace   it was changed by velero-server
-ecr-pull   other           prune     no pattern matches it; after 10m
-ecr-pull   team-sandbox    prune     `team-sandbox` denies it; after 10m
 ecr-pull   team-deleted    skip      the namespace is being deleted
 ecr-pull   team-foreign    skip      a foreign Secret, written by kubectl-create
 ecr-pull   team-fresh      keep      5h 12m left
-9 copies: 1 create, 3 replace, 2 prune, 2 skip, 1 keep
+9 copies: 2 prune, 1 create, 3 replace, 2 skip, 1 keep
 "
     );
 }
