@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use ecr_refresher_core::clock::Now;
 
-use super::step::Effect;
 use crate::index::{Index, unwanted::Unwanted};
 
 /// As many at once are never too many.
@@ -40,20 +39,14 @@ pub struct MassPrune {
 }
 
 impl PruneGuard {
-    /// Counts again if that was some time ago.
-    pub(super) fn follow(&mut self, index: &Index, limit: f64, now: Now) -> Vec<Effect> {
+    /// Counts again if that was some time ago. Returns what is to be reported.
+    pub(super) fn follow(&mut self, index: &Index, limit: f64, now: Now) -> Option<MassPrune> {
         self.count(index, limit, now, INTERVAL)
     }
 
-    /// Whether copies may be deleted now.
-    pub(super) fn may_delete(
-        &mut self,
-        index: &Index,
-        limit: f64,
-        now: Now,
-    ) -> (bool, Vec<Effect>) {
-        let effects = self.count(index, limit, now, SHORT_INTERVAL);
-        (!self.is_held, effects)
+    /// The same, for a decision whether copies may be deleted now: see [`Self::is_held`].
+    pub(super) fn decide(&mut self, index: &Index, limit: f64, now: Now) -> Option<MassPrune> {
+        self.count(index, limit, now, SHORT_INTERVAL)
     }
 
     /// The config has changed.
@@ -72,21 +65,25 @@ impl PruneGuard {
         if self.is_held && is_due { self.unwanted.count } else { 0 }
     }
 
-    fn count(&mut self, index: &Index, limit: f64, now: Now, interval: Duration) -> Vec<Effect> {
+    fn count(
+        &mut self,
+        index: &Index,
+        limit: f64,
+        now: Now,
+        interval: Duration,
+    ) -> Option<MassPrune> {
         let is_recent = |at: Duration| now.uptime < at.saturating_add(interval);
         if self.counted_at.is_some_and(is_recent) {
-            return Vec::new();
+            return None;
         }
         self.counted_at = Some(now.uptime);
         self.unwanted = index.unwanted();
         let was_held = std::mem::replace(&mut self.is_held, is_too_many(self.unwanted, limit));
         let is_news = self.is_news(now.uptime);
-        if was_held == self.is_held && !is_news {
-            return Vec::new();
-        }
         let Self { unwanted, is_held, .. } = *self;
         let is_small = unwanted.count <= ALWAYS_ALLOWED;
-        vec![Effect::ReportPrune(MassPrune { unwanted, limit, is_held, is_small })]
+        let prune = MassPrune { unwanted, limit, is_held, is_small };
+        (was_held != is_held || is_news).then_some(prune)
     }
 
     /// Whether more copies are no longer wanted than was announced.

@@ -254,13 +254,13 @@ impl Engine {
     fn delete(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let limit = self.settings.prune_limit;
         let is_due = self.index.next_due(JobClass::Delete).is_some_and(|due| due <= now.uptime);
-        if !is_due {
-            effects.extend(self.prune.follow(&self.index, limit, now));
-            return;
-        }
-        let (may_delete, reports) = self.prune.may_delete(&self.index, limit, now);
-        effects.extend(reports);
-        if may_delete {
+        let report = if is_due {
+            self.prune.decide(&self.index, limit, now)
+        } else {
+            self.prune.follow(&self.index, limit, now)
+        };
+        effects.extend(report.map(Effect::ReportPrune));
+        if is_due && !self.prune.is_held() {
             self.start_jobs(JobClass::Delete, now, effects);
         }
     }
