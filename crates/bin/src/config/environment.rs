@@ -26,7 +26,8 @@ impl Environment {
     /// That of the process.
     pub(super) fn system() -> Self {
         let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        let mut warnings: Vec<_> = names.filter_map(|name| without_effect(&name)).collect();
+        let names: Vec<_> = names.filter(|name| is_similar(name)).collect();
+        let mut warnings = if names.is_empty() { Vec::new() } else { without_effect(&names) };
         let filter = env::var_os(logging::FILTER);
         if let Some((message, help)) = filter.and_then(|it| logging::problem(&it.to_string_lossy()))
         {
@@ -46,20 +47,24 @@ fn provider(prefix: &str) -> Env {
     Env::prefixed(prefix).map(|key| to_path(key.as_str()).into()).lowercase(false)
 }
 
-/// The problem of a variable that is one of the config but for the number of its underscores. Kubernetes sets
-/// others with a similar name for each Service.
-fn without_effect(name: &str) -> Option<Problem> {
-    let single = PREFIX.trim_end_matches('_');
-    if name.starts_with(PREFIX) || !name.starts_with(single) {
-        return None;
-    }
-    let words =
-        |name: &str| name.split('_').filter(|it| !it.is_empty()).map(str::to_owned).collect();
-    let wanted: Vec<String> = words(name);
-    let meant = variables(&schema(), &[]).into_iter().find(|it| wanted == words(it))?;
-    let location = Location::Variable { variable: name.to_owned() };
-    let problem = Problem::new(location, "this variable has no effect");
-    Some(problem.help(format!("did you mean {meant}?")))
+/// Whether a variable begins as one of the config, but for an underscore. Kubernetes sets such for a Service.
+fn is_similar(name: &str) -> bool {
+    name.starts_with(PREFIX.trim_end_matches('_')) && !name.starts_with(PREFIX)
+}
+
+/// The problems of those of these variables that are one of the config but for the number of underscores.
+fn without_effect(names: &[String]) -> Vec<Problem> {
+    let words = |name: &str| -> Vec<String> {
+        name.split('_').filter(|it| !it.is_empty()).map(str::to_owned).collect()
+    };
+    let known = variables(&schema(), &[]);
+    let problem = |name: &String| {
+        let meant = known.iter().find(|known| words(known) == words(name))?;
+        let location = Location::Variable { variable: name.clone() };
+        let problem = Problem::new(location, "this variable has no effect");
+        Some(problem.help(format!("did you mean {meant}?")))
+    };
+    names.iter().filter_map(problem).collect()
 }
 
 /// The variables of all keys of a schema, below a path.
@@ -128,15 +133,13 @@ mod tests {
             ("ECR_REFRESHER_LISTEN", "ECR_REFRESHER__LISTEN"),
             ("ECR_REFRESHER_REFRESH_AT_FRACTION", "ECR_REFRESHER__REFRESH__AT_FRACTION"),
         ] {
-            let problem = without_effect(name).map(|it| serde_json::json!(it));
-            let problem = problem.unwrap_or_else(|| panic!("{name}"));
-            assert_eq!(problem["help"], format!("did you mean {meant}?"));
+            let problems = serde_json::json!(without_effect(&[name.to_owned()]));
+            assert!(is_similar(name));
+            assert_eq!(problems[0]["help"], format!("did you mean {meant}?"));
         }
-        for name in
-            ["ECR_REFRESHER_CONFIG", "ECR_REFRESHER_PORT", "ECR_REFRESHER__LISTEN", "LISTEN"]
-        {
-            assert_eq!(without_effect(name), None, "{name}");
-        }
+        let others = ["ECR_REFRESHER_CONFIG", "ECR_REFRESHER_PORT"].map(str::to_owned);
+        assert_eq!(without_effect(&others), []);
+        assert!(!is_similar("ECR_REFRESHER__LISTEN") && !is_similar("LISTEN"));
     }
 
     #[test]

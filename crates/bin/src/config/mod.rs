@@ -153,10 +153,9 @@ fn read_text(files: &Files, path: &Path) -> Result<String, ConfigError> {
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let valid = String::from_utf8_lossy(valid);
-        let (before, last) = valid.rsplit_once('\n').unwrap_or(("", &valid));
-        let is_first = before.is_empty() && !valid.contains('\n');
-        let line = if is_first { 1 } else { before.split('\n').count() + 1 };
-        let location = Location::in_file(line as u64, last.chars().count() as u64 + 1);
+        let (line, last) = (valid.split('\n').count(), valid.rsplit('\n').next());
+        let column = last.map_or(1, |last| last.chars().count() + 1);
+        let location = Location::in_file(line as u64, column as u64);
         let problem = Problem::new(location, "this is not UTF-8").help("save the file as UTF-8");
         ConfigError::of_file(path, problem)
     })
