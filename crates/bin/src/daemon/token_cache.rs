@@ -111,11 +111,10 @@ impl TokenCache {
         random: Random,
         metrics: TokenMetrics,
     ) -> Self {
-        let namespace = home.namespace.clone();
         Self {
             client: client.clone(),
-            api: Api::namespaced(client.clone(), &namespace),
-            namespace,
+            api: Api::namespaced(client.clone(), &home.namespace),
+            namespace: home.namespace.clone(),
             name: home.token_cache(),
             store,
             restores,

@@ -104,6 +104,11 @@ pub fn has_fips(region: &str) -> bool {
         || partition_of(region) == "aws-us-gov"
 }
 
+/// The account and the region of a private registry's host, of whichever form.
+pub(crate) fn account_and_region(host: &Host) -> Option<(String, String)> {
+    EcrHost::parse(host).map(|EcrHost { account, region, .. }| (account, region))
+}
+
 /// The parts of a private registry's host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EcrHost {

@@ -4,6 +4,7 @@ mod hosts;
 mod plan;
 mod regions;
 
+pub(crate) use self::hosts::account_and_region;
 pub(crate) use self::plan::{HostPlan, PrivatePlan};
 pub use self::{
     hosts::{Variant, has_fips, has_variant, partition_of},

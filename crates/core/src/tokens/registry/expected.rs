@@ -7,8 +7,9 @@ use std::{
 
 use super::{Hosts, Registry, TokenSource};
 use crate::{
+    Host,
     dockerconfig::DockerConfig,
-    ecr::{HostPlan, PrivatePlan},
+    ecr::{HostPlan, PrivatePlan, account_and_region},
     tokens::CacheDocument,
 };
 
@@ -70,6 +71,28 @@ impl Registry {
             }
             _ => self.expected_hosts(),
         }
+    }
+
+    /// Whether its token may be written for a key, as far as its settings say: the environment of the daemon may
+    /// add forms of hosts.
+    #[must_use]
+    pub fn may_have(&self, key: &str) -> bool {
+        let expected = self.expected_keys();
+        let is_expected = |wanted: &String| {
+            wanted.strip_prefix('*').map_or(key == wanted, |end| key.ends_with(end))
+        };
+        if expected.iter().any(is_expected) {
+            return true;
+        }
+        let Hosts::Ecr(HostPlan::Private(plan)) = &self.hosts else { return false };
+        let host = Host::from_endpoint(key).ok().filter(|_| plan.variants.is_empty());
+        let Some((account, region)) = host.as_ref().and_then(account_and_region) else {
+            return false;
+        };
+        let accounts = plan.accounts.iter().chain(&plan.role_account);
+        let mut accounts = accounts.take(plan.accounts.len().max(1));
+        region == self.region()
+            && (accounts.clone().next().is_none() || accounts.any(|it| *it == account))
     }
 
     /// Stands for the account in ECR's reply: the same for each registry of a source.

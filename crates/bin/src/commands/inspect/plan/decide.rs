@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use ecr_refresher_core::tokens::Registry;
 use ecr_refresher_sync::report::{CopyState, copy_view::CopyView};
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,8 +16,8 @@ use crate::words;
 pub(super) struct Content {
     /// Whether it expires.
     pub(super) expires: bool,
-    /// The keys of its docker config, each of which may begin with a `*`.
-    pub(super) keys: BTreeSet<String>,
+    /// Where it is from.
+    pub(super) registries: Vec<Registry>,
 }
 
 /// The decision and its reason; `None` where no copy is wanted and none of ours exists.
@@ -56,15 +57,16 @@ impl Content {
     fn change(&self, view: &CopyView<'_>) -> Option<String> {
         let listed = view.registries().filter(|listed| !listed.contains(", and "))?;
         let there: Vec<_> = listed.split(", ").collect();
-        let is_any = |key: &str| key == "*";
-        let matches = |key: &str, wanted: &str| {
-            wanted.strip_prefix('*').map_or(key == wanted, |end| key.ends_with(end))
+        let removed = there.iter().find(|key| !self.registries.iter().any(|it| it.may_have(key)));
+        let expected: BTreeSet<_> =
+            self.registries.iter().flat_map(Registry::expected_keys).collect();
+        let is_there = |wanted: &str| {
+            let mut keys = there.iter();
+            keys.any(|key| {
+                wanted.strip_prefix('*').map_or(*key == wanted, |end| key.ends_with(end))
+            })
         };
-        let removed = there.iter().find(|key| !self.keys.iter().any(|it| matches(key, it)));
-        let added = self
-            .keys
-            .iter()
-            .find(|wanted| !is_any(wanted) && !there.iter().any(|key| matches(key, wanted)));
+        let added = expected.iter().find(|wanted| !is_there(wanted));
         match (added, removed) {
             (Some(key), _) => Some(format!("its registries change: {key} is added")),
             (None, Some(key)) => Some(format!("its registries change: {key} is removed")),

@@ -3,7 +3,7 @@
 mod decide;
 mod render;
 
-use ecr_refresher_core::{ecr::EcrDefaults, tokens::Registry};
+use ecr_refresher_core::ecr::EcrDefaults;
 use ecr_refresher_sync::{desired::settings::PullSecret, report::SecretReport};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -129,8 +129,7 @@ fn contents(config: &Config) -> Vec<Content> {
     let registries = registries(&config.registries, &EcrDefaults::default());
     let content = |secret: &PullSecret| {
         let used = registries.iter().filter(|it| secret.registries.contains(&it.name));
-        let keys = used.flat_map(Registry::expected_keys).collect();
-        Content { expires: config.expires(secret), keys }
+        Content { expires: config.expires(secret), registries: used.cloned().collect() }
     };
     config.sync.secrets.iter().map(content).collect()
 }

@@ -101,10 +101,16 @@ fn an_unwanted_copy_that_is_not_deletable_is_kept() {
 
 #[test]
 fn an_edit_of_the_registries_replaces_every_copy() {
-    let copies = [copy("team-a", 312)];
+    let mut other_forms = copy("team-b", 312);
+    // The environment of the daemon adds forms of hosts.
+    other_forms["annotations"]["ecr-refresher.io/registries"] =
+        "123456789012.dkr.ecr-fips.eu-west-1.amazonaws.com, \
+        123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+            .into();
+    let copies = [copy("team-a", 312), other_forms];
     let plan = |ecr: &str| {
         let config = config("namespaces: [\"team-*\"]").replace("{ region: eu-west-1 }", ecr);
-        table(&config, &["team-a"], &copies)
+        table(&config, &["team-a", "team-b"], &copies)
     };
     for (ecr, reason) in [
         ("{ region: eu-west-1 }", None),
@@ -115,10 +121,14 @@ fn an_edit_of_the_registries_replaces_every_copy() {
             "{ region: eu-west-1, accounts: [\"123456789012\", \"210987654321\"] }",
             Some("210987654321.dkr.ecr.eu-west-1.amazonaws.com is added"),
         ),
+        (
+            "{ region: eu-west-1, accounts: [\"210987654321\"] }",
+            Some("210987654321.dkr.ecr.eu-west-1.amazonaws.com is added"),
+        ),
     ] {
         let table = plan(ecr);
         match reason {
-            None => assert!(table.contains("keep"), "{ecr}: {table}"),
+            None => assert!(table.ends_with("2 copies: 2 keep\n"), "{ecr}: {table}"),
             Some(reason) => {
                 let row = format!("replace   its registries change: {reason}\n");
                 assert!(table.contains(&row), "{ecr}: {table}");
