@@ -105,7 +105,7 @@ bench-index: ## Measure only the index
 binary: ## Build the optimised static binary in dist (about 10 minutes)
 	@rustup target list --installed | grep -qx $(MUSL) || rustup target add $(MUSL)
 	@command -v musl-gcc >/dev/null || { echo "musl-gcc is missing. Install it, on Debian with \`apt-get install musl-tools\`" >&2; exit 1; }
-	CC_$(subst -,_,$(MUSL))=musl-gcc cargo $(if $(shell command -v cargo-auditable),auditable) build \
+	ECR_REFRESHER_COMMIT=$$(git rev-parse --short HEAD) CC_$(subst -,_,$(MUSL))=musl-gcc cargo $(if $(shell command -v cargo-auditable),auditable) build \
 		--locked --release --package ecr-refresher --target $(MUSL)
 	install -D -m 755 -t dist/$(ARCH) $(or $(CARGO_TARGET_DIR),target)/$(MUSL)/release/ecr-refresher
 

@@ -16,10 +16,8 @@ mod words;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 /// Runs the command of the command line; exit code 2 if that is invalid.
 #[must_use]
 pub fn main() -> ExitCode {
-    failure::exit_code(commands::execute(cli::Cli::parse()))
+    failure::exit_code(commands::execute(cli::Cli::of_process()))
 }

@@ -30,6 +30,8 @@ pub enum LogFormat {
 /// Which lines there are unless `RUST_LOG` says otherwise. The Kubernetes client has a line of its own for
 /// every request that fails, which our own lines report.
 const USUAL: &str = "info,kube_client::client::builder=off";
+/// Those of `--verbose`.
+const VERBOSE: &str = "info,ecr_refresher=debug,kube_client::client::builder=off";
 
 /// The variable with the filter.
 pub(crate) const FILTER: &str = EnvFilter::DEFAULT_ENV;
@@ -59,10 +61,11 @@ pub(crate) fn problem(filter: &str) -> Option<(String, String)> {
     Some((format!("`{word}` is not a level"), help))
 }
 
-/// Starts logging at the level that `RUST_LOG` says, or else at `info`. Of a panic only the place is logged: its
+/// Starts logging at the level that `RUST_LOG` says, or else at `info`, or `debug` if verbose. Of a panic only the place is logged: its
 /// message may hold a secret that a library was given.
-pub(crate) fn start(format: LogFormat) {
-    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
+pub(crate) fn start(format: LogFormat, is_verbose: bool) {
+    let usual = if is_verbose { VERBOSE } else { USUAL };
+    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
     let filter = wanted.and(filter_fn(shows_no_secret));
     let lines = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(may_colour_errors());
     let lines = match format {
@@ -87,10 +90,10 @@ fn may_colour(variable: impl Fn(&str) -> Option<String>) -> bool {
         && variable("TERM").is_none_or(|value| value != "dumb")
 }
 
-/// As [`start`], but only if `RUST_LOG` is set: for commands that print only their result.
-pub(crate) fn start_if_asked() {
-    if env::var_os(FILTER).is_some() {
-        start(LogFormat::Text);
+/// As [`start`], but only if verbose or if `RUST_LOG` is set: for commands that print only their result.
+pub(crate) fn start_if_asked(is_verbose: bool) {
+    if is_verbose || env::var_os(FILTER).is_some() {
+        start(LogFormat::Text, is_verbose);
     }
 }
 

@@ -3,6 +3,7 @@
 mod check;
 mod completions;
 mod inspect;
+mod man_pages;
 pub mod once;
 mod run;
 mod schema;
@@ -23,5 +24,6 @@ pub(crate) fn execute(cli: Cli) -> Result<(), Failure> {
         Command::Explain(args) => inspect::explain(&args),
         Command::Schema => schema::execute(),
         Command::Completions(args) => completions::execute(&args),
+        Command::ManPages(args) => man_pages::execute(&args),
     }
 }

@@ -18,10 +18,10 @@ use crate::{
 
 /// Runs the daemon until a signal stops it.
 pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
-    logging::start(args.log_format);
-    let (path, files) = (&args.config.config, Files::system());
+    logging::start(args.log_format, args.log.verbose);
+    let (path, files) = (&args.config.path(), Files::system());
     if path == Path::new(config::STANDARD_INPUT) {
-        return Err(Failure::Usage("`run` follows a file: name one with --config".to_owned()));
+        return Err(Failure::Usage("`run` follows a file: name one".to_owned()));
     }
     let (config, text) = config::load(path, &files, &args.home.name)
         .map_err(|error| refused(error, args.log_format))?;

@@ -21,7 +21,7 @@ use crate::{
 
 /// Checks the config file, and what else is asked for, and prints the result.
 pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
-    let path = &args.config.config;
+    let path = &args.config.path();
     let config = match (config::load(path, &Files::system(), &args.home.name), args.output) {
         (Ok((config, _)), _) => config,
         (Err(error), Output::Text) => return Err(error.into()),
@@ -31,7 +31,7 @@ pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
         }
     };
     let findings = if args.with_cluster {
-        logging::start_if_asked();
+        logging::start_if_asked(args.log.verbose);
         Some(runtime()?.block_on(cluster::check(args, &config))?)
     } else {
         None

@@ -12,10 +12,7 @@ mod selection;
 mod status;
 mod table;
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use anyhow::Context;
 use ecr_refresher_core::clock::Clock;
@@ -52,13 +49,11 @@ async fn inspect(
     command: &str,
     only: Option<&str>,
 ) -> Result<(Inspection, Client), Failure> {
-    logging::start_if_asked();
-    let file = match &args.config.config {
-        Some(file) => Some(file.as_path()),
-        None => Some(Path::new(DEFAULT_CONFIG)).filter(|file| file.exists()),
-    };
+    logging::start_if_asked(args.log.verbose);
+    let file = args.config.existing();
     let name = args.release("").name().to_owned();
-    let of_file = file.map(|file| config::load_with_locations(file, &name)).transpose()?;
+    let of_file =
+        file.as_deref().map(|file| config::load_with_locations(file, &name)).transpose()?;
     let client = kubernetes::client(&args.cluster, command).await?;
     let (config, locations) = match of_file {
         Some(loaded) => loaded,

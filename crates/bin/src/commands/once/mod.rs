@@ -42,8 +42,8 @@ use crate::{
 
 /// Does one pass and prints what became of it.
 pub(crate) fn execute(args: &RunArgs) -> Result<(), Failure> {
-    logging::start(args.log_format);
-    let path = &args.config.config;
+    logging::start(args.log_format, args.log.verbose);
+    let path = &args.config.path();
     let (config, _) = config::load(path, &Files::system(), &args.home.name)
         .map_err(|error| refused(error, args.log_format))?;
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "one pass");
