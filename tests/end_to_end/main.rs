@@ -26,6 +26,7 @@ mod credentials;
 mod docker_clients;
 mod docker_files;
 mod events;
+mod few_permissions;
 mod http_clients;
 mod identities;
 mod image;
@@ -133,6 +134,7 @@ fn scenarios() -> Vec<Scenario> {
         api_server::tests(),
         bad_namespaces::tests(),
         commands::tests(),
+        few_permissions::tests(),
     ]
     .into_iter()
     .flatten()

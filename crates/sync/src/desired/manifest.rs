@@ -20,6 +20,9 @@ use crate::{
     release::{KEPT_BY, RELEASE, Release},
 };
 
+/// The type of the copies, the newer one of the two that the kubelet reads.
+pub const SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";
+
 /// The rendered body of a pull Secret, the same for every namespace: only the URL of a request has the
 /// namespace. It is wiped from memory with its last user, and hidden in `Debug`.
 #[derive(Clone)]
@@ -207,7 +210,7 @@ impl<'a> Applied<'a> {
                 labels: secret.labels.iter().map(owned).chain(ours).collect(),
                 annotations: secret.annotations.iter().map(owned).chain(marks).collect(),
             },
-            r#type: "kubernetes.io/dockerconfigjson",
+            r#type: SECRET_TYPE,
             data: [(".dockerconfigjson", data)].into(),
         }
     }

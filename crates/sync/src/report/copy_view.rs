@@ -12,7 +12,7 @@ use crate::{
         copy::{ObservedCopy, Ownership},
         metadata::Metadata,
     },
-    report::CopyState,
+    report::{ConflictReason, CopyState},
 };
 
 /// One pull Secret in one namespace.
@@ -43,6 +43,8 @@ pub(crate) struct Detail {
     is_as_configured: bool,
     /// The keys of its docker config, as far as its annotation lists them.
     registries: Option<String>,
+    /// Whether it has another type than a copy, which never changes.
+    pub(crate) has_other_type: bool,
 }
 
 /// Why a copy of ours is out of date though it has not expired.
@@ -69,7 +71,7 @@ impl Detail {
             && holds(&metadata.object.annotations, &secret.annotations);
         let annotations = metadata.object.annotations.as_ref();
         let registries = annotations.and_then(|it| it.get(REGISTRIES)).cloned();
-        Self { managers, is_as_configured, registries }
+        Self { managers, is_as_configured, registries, has_other_type: false }
     }
 }
 
@@ -101,13 +103,30 @@ impl CopyView<'_> {
     /// Whether the config says to take over the Secret of another owner.
     #[must_use]
     pub fn is_taken_over(&self) -> bool {
-        self.observed.as_ref().is_some_and(|it| self.secret.may_replace(&it.ownership))
+        let may_replace = |it: &ObservedCopy| self.secret.may_replace(&it.ownership);
+        self.observed.as_ref().is_some_and(may_replace) && !self.has_other_type()
+    }
+
+    /// Whether the Secret has another type than copies have: it can neither be pulled with nor be taken over.
+    #[must_use]
+    pub fn has_other_type(&self) -> bool {
+        self.detail.is_some_and(|detail| detail.has_other_type)
     }
 
     /// The ID of the other release that keeps the Secret.
     #[must_use]
     pub fn other_release(&self) -> Option<&Arc<String>> {
         self.observed.as_ref().and_then(ObservedCopy::other_release)
+    }
+
+    /// Why the Secret is in conflict, if it is.
+    #[must_use]
+    pub fn conflict_reason(&self) -> ConflictReason {
+        if self.has_other_type() {
+            ConflictReason::AnotherType
+        } else {
+            ConflictReason::of(self.other_release())
+        }
     }
 
     /// When the copy expires, by its annotation.
@@ -154,6 +173,9 @@ impl CopyView<'_> {
     /// The state of the copy, if it is wanted, as far as it is known without a token.
     #[must_use]
     pub fn state(&self, expires: bool, now: Timestamp) -> CopyState {
+        if self.has_other_type() {
+            return CopyState::Conflict;
+        }
         CopyState::of(self.observed.as_ref(), None, || self.drift(expires).is_none(), now)
     }
 }

@@ -93,6 +93,8 @@ pub enum ConflictReason {
     Foreign,
     /// Another release keeps it.
     AnotherRelease,
+    /// It has another type than copies have. Only the commands that read tell it apart.
+    AnotherType,
 }
 
 impl ConflictReason {

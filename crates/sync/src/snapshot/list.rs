@@ -16,7 +16,12 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
     /// The user has no permission.
-    #[error("{user} may not list {what}: allow the verb `list` on `{}` {}", what.resource(), what.rule())]
+    #[error(
+        "{user} may not {verb} {what}: allow the verb `{verb}` on `{}` {}",
+        what.resource(),
+        what.rule(),
+        verb = what.verb()
+    )]
     Forbidden {
         /// The user, as the API server names it.
         user: String,
@@ -44,6 +49,11 @@ pub enum ListError {
 pub enum Listed {
     /// The namespaces.
     Namespaces,
+    /// One of them.
+    Namespace(
+        /// Its name.
+        String,
+    ),
     /// The Secrets of a name, in one namespace or in all.
     Secrets {
         /// Their name.
@@ -54,9 +64,17 @@ pub enum Listed {
 }
 
 impl Listed {
+    /// The verb that is needed at least.
+    const fn verb(&self) -> &'static str {
+        match self {
+            Self::Namespaces | Self::Secrets { namespace: None, .. } => "list",
+            Self::Namespace(_) | Self::Secrets { .. } => "get",
+        }
+    }
+
     const fn resource(&self) -> &'static str {
         match self {
-            Self::Namespaces => "namespaces",
+            Self::Namespaces | Self::Namespace(_) => "namespaces",
             Self::Secrets { .. } => "secrets",
         }
     }
@@ -65,6 +83,7 @@ impl Listed {
     fn rule(&self) -> String {
         match self {
             Self::Namespaces => "by a ClusterRole".to_owned(),
+            Self::Namespace(_) => "by a Role there".to_owned(),
             Self::Secrets { name, namespace } => {
                 let role = if namespace.is_some() { "a Role there" } else { "a ClusterRole" };
                 format!("by {role}; restrict it with `resourceNames: [{name}]`")
@@ -77,6 +96,7 @@ impl fmt::Display for Listed {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Namespaces => write!(formatter, "the namespaces"),
+            Self::Namespace(name) => write!(formatter, "the namespace `{name}`"),
             Self::Secrets { name, namespace: None } => {
                 write!(formatter, "the Secrets named `{name}` in all namespaces")
             }
@@ -99,10 +119,7 @@ where
 {
     let mut page = ListParams { field_selector: fields, ..ListParams::default().limit(PAGE) };
     loop {
-        let listed = timeout(TIMEOUT, api.list(&page)).await.map_err(|_| {
-            let message = format!("the API server did not answer within {} s", TIMEOUT.as_secs());
-            ListError::Failed { what: what.clone(), message }
-        })?;
+        let listed = timeout(TIMEOUT, api.list(&page)).await.map_err(|_| no_answer(what))?;
         let listed = listed.map_err(|error| describe(what, &error))?;
         listed.items.into_iter().for_each(&mut take);
         page.continue_token = listed.metadata.continue_.filter(|token| !token.is_empty());
@@ -110,6 +127,31 @@ where
             return Ok(());
         }
     }
+}
+
+/// Lists the object with a name in one namespace; or gets it, for a user who has no permission to list. Returns whether it
+/// was listed.
+pub(crate) async fn list_or_get<K>(
+    api: &Api<K>,
+    what: &Listed,
+    name: &str,
+    mut take: impl FnMut(K),
+) -> Result<bool, ListError>
+where
+    K: Clone + fmt::Debug + DeserializeOwned,
+{
+    match list(api, what, Some(format!("metadata.name={name}")), &mut take).await {
+        Err(ListError::Forbidden { .. }) => {}
+        listed => return listed.map(|()| true),
+    }
+    let found = timeout(TIMEOUT, api.get_opt(name)).await.map_err(|_| no_answer(what))?;
+    found.map_err(|error| describe(what, &error))?.into_iter().for_each(take);
+    Ok(false)
+}
+
+fn no_answer(what: &Listed) -> ListError {
+    let message = format!("the API server did not answer within {} s", TIMEOUT.as_secs());
+    ListError::Failed { what: what.clone(), message }
 }
 
 fn describe(what: &Listed, error: &Error) -> ListError {

@@ -10,9 +10,12 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace as ApiNamespace, Secret};
 use kube::{Api, Client, ResourceExt};
 
-use self::list::{ListError, Listed, list};
+use self::list::{ListError, Listed, list, list_or_get};
 use crate::{
-    desired::settings::{PerNamespace, Settings},
+    desired::{
+        manifest::SECRET_TYPE,
+        settings::{PerNamespace, Settings},
+    },
     index::{Index, event::Event},
     job::slot::SecretSlot,
     observed::{
@@ -51,24 +54,57 @@ impl Snapshot {
     ) -> Result<Self, ListError> {
         let mut snapshot = Self::begin(settings, release, at);
         let namespaces = Api::<MetadataOnly<ApiNamespace>>::all(client.clone());
-        let named = only.map(|name| format!("metadata.name={name}"));
-        list(&namespaces, &Listed::Namespaces, named, |object| {
+        let add = |object: MetadataOnly<ApiNamespace>| {
             snapshot.add_namespace(&object.name_any(), Namespace::new(&object));
-        })
-        .await?;
+        };
+        match only {
+            None => list(&namespaces, &Listed::Namespaces, None, add).await?,
+            Some(name) => {
+                let what = Listed::Namespace(name.to_owned());
+                list_or_get(&namespaces, &what, name, add).await?;
+            }
+        }
         for secret in &settings.secrets {
-            let copies: Api<MetadataOnly<Secret>> = match only {
-                Some(namespace) => Api::namespaced(client.clone(), namespace),
-                None => Api::all(client.clone()),
-            };
-            let named = format!("metadata.name={}", secret.name);
-            let name = secret.name.clone();
-            let listed = Listed::Secrets { name, namespace: only.map(str::to_owned) };
-            let add = |copy: MetadataOnly<Secret>| snapshot.add_copy(&secret.name, &copy.metadata);
-            list(&copies, &listed, Some(named), add).await?;
+            snapshot.list_copies(client, &secret.name, only).await?;
         }
         snapshot.end();
         Ok(snapshot)
+    }
+
+    /// Lists the Secrets with a name. Those of another type are listed once more: the metadata does not say it.
+    async fn list_copies(
+        &mut self,
+        client: &Client,
+        name: &str,
+        only: Option<&str>,
+    ) -> Result<(), ListError> {
+        let what = Listed::Secrets { name: name.to_owned(), namespace: only.map(str::to_owned) };
+        let named = format!("metadata.name={name}");
+        let add = |copy: MetadataOnly<Secret>| self.add_copy(name, &copy.metadata);
+        let copies: Api<MetadataOnly<Secret>> = match only {
+            Some(namespace) => Api::namespaced(client.clone(), namespace),
+            None => Api::all(client.clone()),
+        };
+        let is_listed = match only {
+            Some(_) => list_or_get(&copies, &what, name, add).await?,
+            None => list(&copies, &what, Some(named.clone()), add).await.map(|()| true)?,
+        };
+        if !is_listed {
+            return Ok(());
+        }
+        list(&copies, &what, Some(format!("{named},type!={SECRET_TYPE}")), |copy| {
+            self.has_other_type(name, copy.metadata.object.namespace.unwrap_or_default());
+        })
+        .await
+    }
+
+    /// A Secret with the name of a pull Secret has another type than copies have.
+    pub fn has_other_type(&mut self, name: &str, namespace: String) {
+        let slot = self.index.secrets().find_map(|(slot, it)| (it.name == name).then_some(slot));
+        let detail = slot.and_then(|slot| self.details.get_mut(&(slot, namespace)));
+        if let Some(detail) = detail {
+            detail.has_other_type = true;
+        }
     }
 
     /// A snapshot, as this release sees it, that objects are added to.
@@ -242,7 +278,7 @@ mod tests {
         );
         assert_eq!(snapshot.report().secrets[0].patterns, [("*".to_owned(), 2)]);
         let asked = asked.lock().unwrap();
-        assert_eq!(asked.len(), 3);
+        assert_eq!(asked.len(), 4);
         assert!(asked.iter().all(|uri| uri.contains("limit=500")), "{asked:?}");
         assert!(asked[2].contains("fieldSelector=metadata.name%3Decr-pull"), "{asked:?}");
     }
@@ -279,6 +315,42 @@ mod tests {
                 .await
                 .unwrap();
         assert_eq!(snapshot.copies().count(), 1);
-        assert_eq!(asked.lock().unwrap().len(), 2);
+        assert_eq!(asked.lock().unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_secret_of_another_type_is_a_conflict_that_is_not_taken_over() {
+        let copy = object(&json!({ "name": "ecr-pull", "namespace": "a" }));
+        let (client, _) = client(vec![
+            ("/namespaces?", 200, page(&[object(&json!({ "name": "a" }))], "")),
+            ("type%21%3D", 200, page(std::slice::from_ref(&copy), "")),
+            ("/secrets?", 200, page(std::slice::from_ref(&copy), "")),
+        ]);
+        let mut settings = settings();
+        settings.secrets[0].on_conflict = OnConflict::Adopt;
+        let snapshot = Snapshot::take(&client, &settings, release(), None, Timestamp::UNIX_EPOCH)
+            .await
+            .unwrap();
+        let view = snapshot.copies().next().unwrap();
+        assert!(view.has_other_type() && !view.is_taken_over());
+        assert_eq!(view.state(true, snapshot.at()), CopyState::Conflict);
+    }
+
+    #[tokio::test]
+    async fn with_permission_to_get_alone_one_namespace_is_read() {
+        let forbidden = || json!({ "kind": "Status", "message": "", "code": 403 });
+        let (client, asked) = client(vec![
+            ("/secrets?", 403, forbidden()),
+            ("/namespaces?", 403, forbidden()),
+            ("/secrets/ecr-pull", 200, object(&json!({ "name": "ecr-pull", "namespace": "a" }))),
+            ("/namespaces/a", 200, object(&json!({ "name": "a" }))),
+        ]);
+        let snapshot =
+            Snapshot::take(&client, &settings(), release(), Some("a"), Timestamp::UNIX_EPOCH)
+                .await
+                .unwrap();
+        let states = snapshot.copies().map(|view| view.state(true, snapshot.at()));
+        assert_eq!(states.collect::<Vec<_>>(), [CopyState::Conflict]);
+        assert_eq!(asked.lock().unwrap().len(), 4);
     }
 }

@@ -1,7 +1,7 @@
 //! Reasons in words.
 
 use ecr_refresher_sync::{
-    desired::allow_list::Decision,
+    desired::{allow_list::Decision, manifest::SECRET_TYPE},
     report::{
         ConflictReason,
         copy_view::{CopyView, Drift},
@@ -23,6 +23,13 @@ pub(super) fn drift(drift: Drift, managers: &[String]) -> String {
 
 /// The owner of a Secret that is not ours.
 pub(super) fn owner(view: &CopyView<'_>) -> String {
+    if view.has_other_type() {
+        return format!("{}, and its type is not {SECRET_TYPE}", by(view));
+    }
+    by(view)
+}
+
+fn by(view: &CopyView<'_>) -> String {
     let managers = view.managers();
     if let Some(release) = view.other_release() {
         format!("{}: kept by {release}", ConflictReason::AnotherRelease.as_str())

@@ -74,7 +74,7 @@ impl Status {
                 };
                 let left = Left::new(view.expires_at(), at);
                 let row = Row::new(&view.secret.name, view.namespace, state, left);
-                Some(row.with_release(view.other_release()))
+                Some(row.in_conflict(view.conflict_reason(), view.other_release()))
             })
             .collect();
         rows.sort();
@@ -155,9 +155,9 @@ impl Row {
         }
     }
 
-    /// The row, if another release keeps the Secret.
-    fn with_release(self, release: Option<&Arc<String>>) -> Self {
-        let reason = self.reason.map(|_| ConflictReason::of(release).as_str());
+    /// The row, with the reason of a conflict and the other release that keeps the Secret.
+    fn in_conflict(self, reason: ConflictReason, release: Option<&Arc<String>>) -> Self {
+        let reason = self.reason.map(|_| reason.as_str());
         Self { reason, release: release.map(ToString::to_string), ..self }
     }
 
@@ -227,7 +227,8 @@ ecr-pull   team-i      fresh      -
     fn a_copy_of_another_release_is_a_conflict_that_names_it() {
         let at = Timestamp::from_second(1_800_000_000).unwrap();
         let row = Row::new("ecr-pull", "team-a", Some(CopyState::Conflict), Left::new(None, at));
-        let row = row.with_release(Some(&Arc::new("other/refresher".to_owned())));
+        let other = Arc::new("other/refresher".to_owned());
+        let row = row.in_conflict(ConflictReason::AnotherRelease, Some(&other));
         let status = Status { at, rows: vec![row] };
         let table = status.render(&status_args(&[])).unwrap();
         assert!(table.contains("conflict with other/refresher   -"), "{table}");

@@ -1,6 +1,6 @@
 //! The copy in a namespace.
 
-use ecr_refresher_sync::report::{ConflictReason, CopyState, copy_view::CopyView};
+use ecr_refresher_sync::report::{CopyState, copy_view::CopyView};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ impl CopyFound {
             ours: view.observed.as_ref().map(|_| view.is_ours()),
             managers: view.managers().to_vec(),
             conflict: (state == CopyState::Conflict.as_str())
-                .then(|| ConflictReason::of(view.other_release()).as_str()),
+                .then(|| view.conflict_reason().as_str()),
             release: view.other_release().map(ToString::to_string),
             left: Left::new(view.expires_at(), inspection.now()),
         }
@@ -83,6 +83,9 @@ fn wanted(inspection: &Inspection, view: &CopyView<'_>) -> (&'static str, Option
 
 /// What happens to a Secret that is not ours, where a copy is wanted.
 fn fate(view: &CopyView<'_>) -> String {
+    if view.has_other_type() {
+        return "a type never changes: delete it, and a copy takes its place".to_owned();
+    }
     match (view.other_release(), view.is_taken_over()) {
         (Some(release), true) => format!("it will be taken over (`takeOver: [{release}]`)"),
         (Some(release), false) => {
