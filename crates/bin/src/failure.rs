@@ -36,17 +36,23 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
+impl Failure {
+    /// Prints it, unless that is done already. Returns its exit code.
+    pub(crate) fn print(self) -> u8 {
+        let (code, message) = match self {
+            Self::Reported => return FAILED,
+            Self::Stopped(signal) => return SIGNAL + signal as u8,
+            Self::Usage(message) => (USAGE, message),
+            Self::Other(error) => (FAILED, format!("error: {error:#}")),
+        };
+        if !message.is_empty() {
+            eprintln!("{message}");
+        }
+        code
+    }
+}
+
 /// Prints the failure of a command, if any, and returns its exit code.
 pub(crate) fn exit_code(result: Result<(), Failure>) -> ExitCode {
-    let (code, message) = match result {
-        Ok(()) => return ExitCode::SUCCESS,
-        Err(Failure::Reported) => return ExitCode::from(FAILED),
-        Err(Failure::Stopped(signal)) => return ExitCode::from(SIGNAL + signal as u8),
-        Err(Failure::Usage(message)) => (USAGE, message),
-        Err(Failure::Other(error)) => (FAILED, format!("error: {error:#}")),
-    };
-    if !message.is_empty() {
-        eprintln!("{message}");
-    }
-    ExitCode::from(code)
+    result.map_or_else(|failure| ExitCode::from(failure.print()), |()| ExitCode::SUCCESS)
 }

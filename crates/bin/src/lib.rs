@@ -12,6 +12,7 @@ pub mod logging;
 mod metrics;
 mod output;
 mod runtime;
+mod screen;
 mod words;
 
 use std::process::ExitCode;

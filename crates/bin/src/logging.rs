@@ -81,7 +81,12 @@ pub(crate) fn start(format: LogFormat, is_verbose: bool) {
 
 /// Whether there may be colours on standard error.
 pub(crate) fn may_colour_errors() -> bool {
-    stderr().is_terminal() && may_colour(|name| env::var(name).ok())
+    stderr().is_terminal() && environment_allows_colours()
+}
+
+/// Whether the environment of the process allows colours.
+pub(crate) fn environment_allows_colours() -> bool {
+    may_colour(|name| env::var(name).ok())
 }
 
 /// Whether the environment allows colours, by the conventions of no-color.org and of terminals without any.

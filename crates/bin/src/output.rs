@@ -8,11 +8,16 @@ use crate::failure::Failure;
 
 /// Prints a result. A reader that closes early, as `head` does, is not a failure.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Failure> {
+    print_more(text).map(drop)
+}
+
+/// As [`print`]; returns whether somebody still reads.
+pub(crate) fn print_more(text: impl AsRef<[u8]>) -> Result<bool, Failure> {
     let mut stdout = stdout().lock();
     match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to standard output")?
         }
-        _ => Ok(()),
+        written => Ok(written.is_ok()),
     }
 }

@@ -1,6 +1,7 @@
 //! The commands and their flags.
 
 mod examples;
+mod values;
 
 use std::{
     env,
@@ -9,17 +10,12 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use ecr_refresher_sync::{release::Release, report::CopyState};
-use jiff::SignedDuration;
-use strum::VariantArray;
+use ecr_refresher_sync::release::Release;
 
-use crate::{
-    config::{is_namespace, is_subdomain},
-    home::{Home, LONGEST_NAME},
-    logging::LogFormat,
-};
+use self::values::{parse_name, parse_namespace, parse_release, parse_state, parse_time};
+use crate::{home::Home, logging::LogFormat};
 
 /// The environment variables of the chart's Pod that name its release.
 const NAMESPACE: &str = "POD_NAMESPACE";
@@ -267,6 +263,9 @@ pub(crate) struct StatusArgs {
         help_heading = OUTPUT
     )]
     pub(crate) state: Vec<String>,
+    /// Show it again whenever it changes, until Ctrl-C.
+    #[arg(short, long, help_heading = OUTPUT)]
+    pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) show: ShowArgs,
 }
@@ -287,6 +286,9 @@ pub(crate) struct ShowArgs {
     /// Leave out the headings and the sum of a table.
     #[arg(long)]
     pub(crate) no_headers: bool,
+    /// When rows are coloured; `auto` is on a terminal, unless `NO_COLOR` is set.
+    #[arg(long, value_name = "WHEN", default_value_t)]
+    pub(crate) color: ColorChoice,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: TableOutput,
@@ -364,34 +366,6 @@ pub(crate) enum Output {
     Text,
     /// JSON.
     Json,
-}
-
-fn parse_time(text: &str) -> Result<Duration, String> {
-    let time = text.parse::<SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
-    time.ok_or_else(|| "write it as `90s` or `5m`".to_owned())
-}
-
-fn parse_release(text: &str) -> Result<Release, String> {
-    Release::parse(text).ok_or_else(|| "write it as `NAMESPACE/NAME`".to_owned())
-}
-
-fn parse_name(text: &str) -> Result<String, String> {
-    let is_name = is_subdomain(text) && text.len() <= LONGEST_NAME;
-    is_name.then(|| text.to_owned()).ok_or_else(|| {
-        format!("a name has lower-case letters, digits, `-` and `.`, at most {LONGEST_NAME}")
-    })
-}
-
-fn parse_state(text: &str) -> Result<String, String> {
-    let known = CopyState::VARIANTS.iter().map(|state| state.as_str()).chain(["unwanted"]);
-    let known: Vec<_> = known.filter(|state| *state != CopyState::Failed.as_str()).collect();
-    let help = || format!("the states are {}", known.join(", "));
-    known.contains(&text).then(|| text.to_owned()).ok_or_else(help)
-}
-
-fn parse_namespace(text: &str) -> Result<String, String> {
-    let named = is_namespace(text).then(|| text.to_owned());
-    named.ok_or_else(|| "the name of a namespace has lower-case letters, digits and `-`".to_owned())
 }
 
 #[cfg(test)]

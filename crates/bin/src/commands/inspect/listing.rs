@@ -1,5 +1,6 @@
 //! Lists of copies: which are shown, in which order and format.
 
+use anstyle::AnsiColor;
 use anyhow::Context;
 use serde::Serialize;
 
@@ -7,6 +8,7 @@ use super::{left::Left, table::Table};
 use crate::{
     cli::{ShowArgs, SortBy, TableOutput},
     failure::Failure,
+    screen::Screen,
 };
 
 /// A copy in a list.
@@ -18,6 +20,9 @@ pub(super) trait Listed {
     fn id(&self) -> (&str, &str);
 
     fn left(&self) -> Left;
+
+    /// The colour of its row: red for what fails or goes, yellow for what will change.
+    fn colour(&self) -> Option<AnsiColor>;
 
     /// The cells of a row, for all headings.
     fn cells(&self) -> Vec<String>;
@@ -52,6 +57,7 @@ pub(super) fn render<R: Listed>(
     document: &impl Serialize,
     summary: &str,
     args: &ShowArgs,
+    screen: Screen,
 ) -> Result<String, Failure> {
     Ok(match args.output {
         TableOutput::Json => serde_json::to_string(document).context("cannot write JSON")? + "\n",
@@ -63,9 +69,9 @@ pub(super) fn render<R: Listed>(
             let mut table = Table::new([usual, more].concat());
             for row in rows {
                 let cells = row.cells();
-                table.add(cells[..usual.len() + more.len()].to_vec());
+                table.add(cells[..usual.len() + more.len()].to_vec(), row.colour());
             }
-            if args.no_headers { table.body() } else { table.render() + summary }
+            if args.no_headers { table.body(screen) } else { table.render(screen) + summary }
         }
     })
 }

@@ -30,7 +30,7 @@ use crate::{
     cli::{DEFAULT_CONFIG, InspectArgs},
     config::{self, Config, Locations},
     failure::Failure,
-    kubernetes, logging,
+    kubernetes,
 };
 
 /// The key of the config in its `ConfigMap`.
@@ -49,7 +49,6 @@ async fn inspect(
     command: &str,
     only: Option<&str>,
 ) -> Result<(Inspection, Client), Failure> {
-    logging::start_if_asked(args.log.verbose);
     let file = args.config.existing();
     let name = args.release("").name().to_owned();
     let of_file =

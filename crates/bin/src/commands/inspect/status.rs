@@ -1,11 +1,13 @@
 //! `status`: every copy with its state and the time it has left.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc, time::Duration};
 
+use anstyle::AnsiColor;
 use ecr_refresher_sync::report::{ConflictReason, CopyState};
 use jiff::Timestamp;
 use serde::Serialize;
 use strum::VariantArray;
+use tokio::time::sleep;
 
 use super::{
     Inspection,
@@ -15,20 +17,61 @@ use super::{
     listing::{Listed, counted, render},
     selection::unselected,
 };
-use crate::{cli::StatusArgs, failure::Failure, output, runtime::runtime};
+use crate::{
+    cli::StatusArgs, config::STANDARD_INPUT, failure::Failure, logging, output, runtime::runtime,
+    screen::Screen,
+};
 
+/// The pause of `--watch` between two looks.
+const PAUSE: Duration = Duration::from_secs(2);
 /// A copy of ours that is no longer wanted.
 const UNWANTED: &str = "unwanted";
 
 /// Prints the state of all copies.
 pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
+    logging::start_if_asked(args.inspect.log.verbose);
+    let screen = Screen::of_stdout(args.show.color);
+    runtime()?.block_on(async {
+        if args.watch {
+            return watch(args, screen).await;
+        }
+        let status = look(args).await?;
+        output::print(status.render(args, screen)?)?;
+        if status.is_good() { Ok(()) } else { Err(Failure::Reported) }
+    })
+}
+
+/// Looks at the cluster.
+async fn look(args: &StatusArgs) -> Result<Status, Failure> {
     let only = args.show.namespace.as_deref();
-    let (inspection, _) = runtime()?.block_on(inspect(&args.inspect, "status", only))?;
+    let (inspection, _) = inspect(&args.inspect, "status", only).await?;
     let Status { at, rows } = Status::of(&inspection);
-    let status = Status { at, rows: counted(rows, &args.show) };
     eprint!("{}", unselected(&inspection));
-    output::print(status.render(args)?)?;
-    if status.is_good() { Ok(()) } else { Err(Failure::Reported) }
+    Ok(Status { at, rows: counted(rows, &args.show) })
+}
+
+/// Prints the state again whenever that is another one, until nobody reads it.
+async fn watch(args: &StatusArgs, screen: Screen) -> Result<(), Failure> {
+    if args.inspect.config.existing().is_some_and(|file| file == Path::new(STANDARD_INPUT)) {
+        let message = "`--watch` reads the config again and again: name a file";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    let mut shown = String::new();
+    loop {
+        match look(args).await {
+            Ok(status) => {
+                let text = status.render(args, screen)?;
+                if text != shown && !output::print_more(format!("{}{text}", screen.clear()))? {
+                    return Ok(());
+                }
+                shown = text;
+            }
+            // Later, the API server may be away for a while, and the config be wrong.
+            Err(failure) if shown.is_empty() => return Err(failure),
+            Err(failure) => _ = failure.print(),
+        }
+        sleep(PAUSE).await;
+    }
 }
 
 /// The copies, what fails first.
@@ -86,7 +129,7 @@ impl Status {
         !self.rows.iter().any(Row::is_failing)
     }
 
-    fn render(&self, args: &StatusArgs) -> Result<String, Failure> {
+    fn render(&self, args: &StatusArgs, screen: Screen) -> Result<String, Failure> {
         #[derive(Serialize)]
         struct Document<'a> {
             at: Timestamp,
@@ -105,7 +148,7 @@ impl Status {
             counts: self.counts(),
             copies: rows.clone(),
         };
-        render(&rows, &document, &self.counts().summary(), &args.show)
+        render(&rows, &document, &self.counts().summary(), &args.show, screen)
     }
 
     fn counts(&self) -> Counts {
@@ -126,6 +169,14 @@ impl Listed for Row {
 
     fn left(&self) -> Left {
         self.left
+    }
+
+    fn colour(&self) -> Option<AnsiColor> {
+        if self.is_failing() {
+            Some(AnsiColor::Red)
+        } else {
+            (self.state != CopyState::Fresh.as_str()).then_some(AnsiColor::Yellow)
+        }
     }
 
     fn cells(&self) -> Vec<String> {
@@ -206,7 +257,7 @@ mod tests {
     #[test]
     fn failing_copies_come_first_and_then_those_that_expire_first() {
         assert_eq!(
-            of_every_state().render(&status_args(&[])).unwrap(),
+            of_every_state().render(&status_args(&[]), Screen::default()).unwrap(),
             "\
 SECRET     NAMESPACE   STATE      LEFT
 ecr-pull   team-h      expired    expired 1h ago
@@ -230,10 +281,12 @@ ecr-pull   team-i      fresh      -
         let other = Arc::new("other/refresher".to_owned());
         let row = row.in_conflict(ConflictReason::AnotherRelease, Some(&other));
         let status = Status { at, rows: vec![row] };
-        let table = status.render(&status_args(&[])).unwrap();
+        let table = status.render(&status_args(&[]), Screen::default()).unwrap();
         assert!(table.contains("conflict with other/refresher   -"), "{table}");
-        let json: Value =
-            serde_json::from_str(&status.render(&status_args(&["-o", "json"])).unwrap()).unwrap();
+        let json: Value = serde_json::from_str(
+            &status.render(&status_args(&["-o", "json"]), Screen::default()).unwrap(),
+        )
+        .unwrap();
         let row = &json["copies"][0];
         assert_eq!(row["state"], "conflict");
         assert_eq!(
@@ -245,13 +298,16 @@ ecr-pull   team-i      fresh      -
     #[test]
     fn only_failing_copies_are_shown_on_request_and_all_are_counted() {
         let status = of_every_state();
-        let shown = status.render(&status_args(&["--failing"])).unwrap();
+        let shown = status.render(&status_args(&["--failing"]), Screen::default()).unwrap();
         assert_eq!(shown.lines().count(), 6);
         assert!(shown.ends_with(
             "9 copies: 3 fresh, 1 stale, 2 expired, 1 missing, 1 conflict, 1 unwanted\n"
         ));
         let good = self::status(&[("team-a", Some(CopyState::Fresh), Some(60))]);
-        assert_eq!(good.render(&status_args(&["--failing"])).unwrap(), "1 copy: 1 fresh\n");
+        assert_eq!(
+            good.render(&status_args(&["--failing"]), Screen::default()).unwrap(),
+            "1 copy: 1 fresh\n"
+        );
     }
 
     #[test]
@@ -262,14 +318,16 @@ ecr-pull   team-i      fresh      -
         }
         assert!(status(&[("team-a", None, Some(-60))]).is_good(), "it is not wanted");
         assert!(status(&[]).is_good());
-        assert_eq!(status(&[]).render(&status_args(&[])).unwrap(), "0 copies\n");
+        assert_eq!(status(&[]).render(&status_args(&[]), Screen::default()).unwrap(), "0 copies\n");
     }
 
     #[test]
     fn scripts_get_times_and_seconds() {
         let status = status(&[("team-a", Some(CopyState::Fresh), Some(60))]);
-        let json: Value =
-            serde_json::from_str(&status.render(&status_args(&["-o", "json"])).unwrap()).unwrap();
+        let json: Value = serde_json::from_str(
+            &status.render(&status_args(&["-o", "json"]), Screen::default()).unwrap(),
+        )
+        .unwrap();
         let expected = serde_json::json!({
             "at": "2027-01-15T08:00:00Z",
             "good": true,
@@ -288,7 +346,7 @@ ecr-pull   team-i      fresh      -
     fn shown(arguments: &[&str]) -> String {
         let args = status_args(arguments);
         let Status { at, rows } = of_every_state();
-        Status { at, rows: counted(rows, &args.show) }.render(&args).unwrap()
+        Status { at, rows: counted(rows, &args.show) }.render(&args, Screen::default()).unwrap()
     }
 
     #[test]

@@ -23,12 +23,13 @@ use super::{Inspection, inspect};
 use crate::{
     cli::{ExplainArgs, Output},
     failure::Failure,
-    output,
+    logging, output,
     runtime::runtime,
 };
 
 /// Prints the desired copies of a namespace, the reasons, and the observed state.
 pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
+    logging::start_if_asked(args.inspect.log.verbose);
     let namespace = &args.namespace;
     let explanation = runtime()?.block_on(async {
         let (inspection, client) = inspect(&args.inspect, "explain", Some(namespace)).await?;

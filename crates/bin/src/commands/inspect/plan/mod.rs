@@ -14,13 +14,15 @@ use crate::{
     cli::PlanArgs,
     config::{Config, SourceLocation, registries},
     failure::Failure,
-    output,
+    logging, output,
     runtime::runtime,
+    screen::Screen,
     words::nearest,
 };
 
 /// Prints what the config would do.
 pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
+    logging::start_if_asked(args.inspect.log.verbose);
     let only = args.show.namespace.as_deref();
     let (inspection, _) = runtime()?.block_on(inspect(&args.inspect, "plan", only))?;
     let Plan { at, rows, unmatched } = Plan::of(&inspection);
@@ -29,7 +31,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let plan = Plan { at, rows: counted(rows, &args.show), unmatched };
     let warnings = inspection.config.warnings.warnings();
     eprint!("{warnings}{}{}", plan.warnings(), unselected(&inspection));
-    output::print(plan.render(args)?)
+    output::print(plan.render(args, Screen::of_stdout(args.show.color))?)
 }
 
 /// The effect of a config.

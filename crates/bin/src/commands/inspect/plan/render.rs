@@ -1,5 +1,6 @@
 //! A plan, as a table or as JSON.
 
+use anstyle::AnsiColor;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -11,7 +12,7 @@ use super::{
     },
     Action, Plan, Row, Unmatched,
 };
-use crate::{cli::PlanArgs, failure::Failure};
+use crate::{cli::PlanArgs, failure::Failure, screen::Screen};
 
 /// All actions, in the order in which they are counted.
 const ACTIONS: [&str; 7] = [
@@ -26,7 +27,7 @@ const ACTIONS: [&str; 7] = [
 
 impl Plan {
     /// The plan. Unchanged copies are only counted, unless all are asked for.
-    pub(super) fn render(&self, args: &PlanArgs) -> Result<String, Failure> {
+    pub(super) fn render(&self, args: &PlanArgs, screen: Screen) -> Result<String, Failure> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Document<'a> {
@@ -43,7 +44,7 @@ impl Plan {
             unmatched_patterns: &self.unmatched,
             copies: rows.clone(),
         };
-        render(&rows, &document, &self.counts().summary(), &args.show)
+        render(&rows, &document, &self.counts().summary(), &args.show, screen)
     }
 
     /// A line for each pattern that matches nothing.
@@ -71,6 +72,14 @@ impl Listed for Row {
 
     fn left(&self) -> Left {
         self.left
+    }
+
+    fn colour(&self) -> Option<AnsiColor> {
+        match self.action {
+            Action::Prune => Some(AnsiColor::Red),
+            Action::Create | Action::Replace | Action::Adopt => Some(AnsiColor::Yellow),
+            Action::Skip | Action::Leave | Action::Keep => None,
+        }
     }
 
     fn cells(&self) -> Vec<String> {

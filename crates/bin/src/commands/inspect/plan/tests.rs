@@ -12,7 +12,9 @@ use super::{
 const TEAMS: &str = "namespaces: { allow: [\"team-*\"], deny: [team-sandbox] }";
 
 fn table(config: &str, namespaces: &[&str], copies: &[Value]) -> String {
-    Plan::of(&inspect(config, namespaces, copies)).render(&plan_args(&["--all"])).unwrap()
+    Plan::of(&inspect(config, namespaces, copies))
+        .render(&plan_args(&["--all"]), Screen::default())
+        .unwrap()
 }
 
 #[test]
@@ -147,13 +149,16 @@ fn foreign_secrets_are_not_shown() {
 #[test]
 fn unchanged_copies_are_only_counted_unless_all_is_set() {
     let plan = Plan::of(&inspect(&config(TEAMS), &["team-a"], &[copy("team-a", 60)]));
-    assert_eq!(plan.render(&plan_args(&[])).unwrap(), "1 copy: 1 keep\n");
+    assert_eq!(plan.render(&plan_args(&[]), Screen::default()).unwrap(), "1 copy: 1 keep\n");
     let json: Value =
-        serde_json::from_str(&plan.render(&plan_args(&["-o", "json"])).unwrap()).unwrap();
+        serde_json::from_str(&plan.render(&plan_args(&["-o", "json"]), Screen::default()).unwrap())
+            .unwrap();
     assert_eq!(json["counts"]["keep"], 1);
     assert_eq!(json["copies"], serde_json::json!([]));
-    let json: Value =
-        serde_json::from_str(&plan.render(&plan_args(&["-o", "json", "--all"])).unwrap()).unwrap();
+    let json: Value = serde_json::from_str(
+        &plan.render(&plan_args(&["-o", "json", "--all"]), Screen::default()).unwrap(),
+    )
+    .unwrap();
     let expected = serde_json::json!([{
         "secret": "ecr-pull", "namespace": "team-a", "action": "keep", "reason": "1h left",
         "expiresAt": "2026-11-23T12:00:00Z", "secondsLeft": 3600,
@@ -172,7 +177,8 @@ fn patterns_that_match_nothing_are_named_with_their_place() {
     ));
     assert!(lines[1].ends_with("config.yaml:4:37: no namespace matches `x-*` of ecr-pull"));
     let json: Value =
-        serde_json::from_str(&plan.render(&plan_args(&["-o", "json"])).unwrap()).unwrap();
+        serde_json::from_str(&plan.render(&plan_args(&["-o", "json"]), Screen::default()).unwrap())
+            .unwrap();
     let first = &json["unmatchedPatterns"][0];
     assert_eq!((&first["pattern"], &first["line"]), (&"paymets".into(), &4.into()));
 }
