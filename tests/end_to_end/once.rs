@@ -1,6 +1,10 @@
 //! One pass, as a `CronJob` does it.
 
 use std::{
+    ffi::OsStr,
+    fs::File,
+    io::Read,
+    os::unix::ffi::OsStrExt,
     process::{Output, Stdio},
     sync::Arc,
     time::Duration,
@@ -16,7 +20,10 @@ use ecr_refresher_tests::{
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::PostParams};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+};
 use serde_json::{Value, json};
 
 use crate::{rollout::HOST, scenario::Scenario};
@@ -26,6 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
         Scenario::new("one pass writes what is missing, and the next has nothing to do", passes),
+        Scenario::new("on a terminal, one pass shows its progress", on_a_terminal),
         Scenario::new("one pass replaces a token past half its life", replaced),
         Scenario::new("one pass names each failed namespace and its reason", named),
         Scenario::new(
@@ -61,12 +69,39 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+async fn on_a_terminal(control_plane: Arc<ControlPlane>) -> Result<()> {
+    let aws = FakeAws::start().await?;
+    let installation = install(&control_plane, "terminal").await?;
+    let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+    grantpt(&screen)?;
+    unlockpt(&screen)?;
+    let path = ptsname(&screen, Vec::new())?;
+    let terminal = File::options().write(true).open(OsStr::from_bytes(path.to_bytes()))?;
+    let mut command = installation.command(&aws)?;
+    command.arg("--once").env("RUST_LOG", "warn").env("TERM", "xterm").stderr(terminal);
+    command.stdout(Stdio::null());
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut shown = Vec::new();
+        // It ends with an error, once the program has closed it.
+        let _ = File::from(screen).read_to_end(&mut shown);
+        String::from_utf8_lossy(&shown).into_owned()
+    });
+    let passed = tokio::task::spawn_blocking(move || command.status()).await??;
+    let shown = reading.await?;
+    ensure!(passed.success() && shown.contains("copies are up to date"), "{passed}: {shown:?}");
+    Ok(())
+}
+
 async fn passes(control_plane: Arc<ControlPlane>) -> Result<()> {
     let aws = FakeAws::start().await?;
     let installation = install(&control_plane, "once").await?;
     let first = installation.run_once(&aws, &[]).await?;
     ensure!(first.status.code() == Some(0), "{}", said(&first));
-    ensure!(said(&first) == "3 copies: 3 written, 0 deleted, 0 failed\n", "{}", said(&first));
+    ensure!(
+        said(&first) == "3 copies: 3 written, 0 left as they were, 0 deleted, 0 failed\n",
+        "{}",
+        said(&first)
+    );
     let copies = cluster::secrets(&control_plane.admin_client(), "once-pull").await?;
     let password = aws.latest_password().context("no token was issued")?;
     ensure!(copies.len() == 3);
@@ -122,7 +157,10 @@ async fn named(control_plane: Arc<ControlPlane>) -> Result<()> {
         said.contains("partly-pull in partly-b: conflict: foreign: a foreign Secret"),
         "{said}"
     );
-    ensure!(said.ends_with("3 copies: 2 written, 0 deleted, 1 failed\n"), "{said}");
+    ensure!(
+        said.ends_with("3 copies: 2 written, 0 left as they were, 0 deleted, 1 failed\n"),
+        "{said}"
+    );
     let pass = installation.run_once(&aws, &["-o", "json"]).await?;
     ensure!(pass.status.code() == Some(1));
     let summary: Value = serde_json::from_slice(&pass.stdout)?;

@@ -11,7 +11,7 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Failure> {
     print_more(text).map(drop)
 }
 
-/// As [`print`]; returns whether somebody still reads.
+/// As [`print()`]; returns whether somebody still reads.
 pub(crate) fn print_more(text: impl AsRef<[u8]>) -> Result<bool, Failure> {
     let mut stdout = stdout().lock();
     match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {

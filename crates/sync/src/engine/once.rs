@@ -77,6 +77,7 @@ impl Runner {
             input = tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
+                Some(request) = self.requests.recv() => self.answer(request),
                 event = self.watches.next() => self.observe(event.ok_or(WatchEnded)?),
                 Some(done) = self.jobs.next() => done,
                 () = sleep_until(deadline) => break,

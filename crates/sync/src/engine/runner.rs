@@ -80,7 +80,7 @@ pub struct Runner {
     started: Instant,
     /// When to look next whether the first sync is done.
     sync_check: Option<Duration>,
-    requests: mpsc::Receiver<Request>,
+    pub(super) requests: mpsc::Receiver<Request>,
     /// The uptime and the time of the timers at the last comparison.
     compared: (Duration, Instant),
 }
@@ -268,7 +268,7 @@ impl Runner {
         }
     }
 
-    fn answer(&mut self, request: Request) -> Input {
+    pub(super) fn answer(&mut self, request: Request) -> Input {
         // The other end may be gone.
         match request {
             Request::Report { reply } => {

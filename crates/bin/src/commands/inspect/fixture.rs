@@ -75,7 +75,7 @@ pub(super) fn inspect(config: &str, namespaces: &[&str], copies: &[Value]) -> In
         snapshot.add_copy("ecr-pull", &serde_json::from_value(copy.clone()).unwrap());
     }
     snapshot.end();
-    Inspection { config, locations, snapshot }
+    Inspection { config, locations, snapshot, note: String::new() }
 }
 
 /// The metadata of an unchanged copy with a token that has this many minutes left.

@@ -41,6 +41,8 @@ struct Inspection {
     config: Config,
     locations: Locations,
     snapshot: Snapshot,
+    /// What the arguments may have missed, for standard error.
+    note: String,
 }
 
 /// Reads the config, and then the cluster: all of it, or one namespace. Returns the client too.
@@ -63,8 +65,8 @@ async fn inspect(
     let release = args.release(client.default_namespace());
     let snapshot = Snapshot::take(&client, &config.sync, release.clone(), only, now).await;
     let snapshot = snapshot.map_err(anyhow::Error::new)?;
-    eprint!("{}", other_release(&snapshot, &release));
-    Ok((Inspection { config, locations, snapshot }, client))
+    let note = other_release(&snapshot, &release);
+    Ok((Inspection { config, locations, snapshot, note }, client))
 }
 
 /// The config in the `ConfigMap` that the chart makes for a release.

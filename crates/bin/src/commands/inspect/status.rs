@@ -35,19 +35,20 @@ pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
         if args.watch {
             return watch(args, screen).await;
         }
-        let status = look(args).await?;
+        let (status, notes) = look(args).await?;
+        eprint!("{notes}");
         output::print(status.render(args, screen)?)?;
         if status.is_good() { Ok(()) } else { Err(Failure::Reported) }
     })
 }
 
-/// Looks at the cluster.
-async fn look(args: &StatusArgs) -> Result<Status, Failure> {
+/// Looks at the cluster. Returns also what there is to note.
+async fn look(args: &StatusArgs) -> Result<(Status, String), Failure> {
     let only = args.show.namespace.as_deref();
     let (inspection, _) = inspect(&args.inspect, "status", only).await?;
     let Status { at, rows } = Status::of(&inspection);
-    eprint!("{}", unselected(&inspection));
-    Ok(Status { at, rows: counted(rows, &args.show) })
+    let notes = inspection.note.clone() + &unselected(&inspection);
+    Ok((Status { at, rows: counted(rows, &args.show) }, notes))
 }
 
 /// Prints the state again whenever that is another one, until nobody reads it.
@@ -56,18 +57,22 @@ async fn watch(args: &StatusArgs, screen: Screen) -> Result<(), Failure> {
         let message = "`--watch` reads the config again and again: name a file";
         return Err(Failure::Usage(message.to_owned()));
     }
-    let mut shown = String::new();
+    let mut shown = None;
     loop {
         match look(args).await {
-            Ok(status) => {
-                let text = status.render(args, screen)?;
-                if text != shown && !output::print_more(format!("{}{text}", screen.clear()))? {
-                    return Ok(());
+            Ok((status, notes)) => {
+                let seen = Some((status.render(args, screen)?, notes));
+                if let Some((text, notes)) = seen.as_ref().filter(|_| seen != shown) {
+                    let text = format!("{}{text}", screen.clear());
+                    if !output::print_more(text)? {
+                        return Ok(());
+                    }
+                    eprint!("{notes}");
                 }
-                shown = text;
+                shown = seen;
             }
             // Later, the API server may be away for a while, and the config be wrong.
-            Err(failure) if shown.is_empty() => return Err(failure),
+            Err(failure) if shown.is_none() => return Err(failure),
             Err(failure) => _ = failure.print(),
         }
         sleep(PAUSE).await;

@@ -1,6 +1,7 @@
 //! `run --once`: one pass, for a `CronJob`.
 
 mod credentials;
+mod progress;
 mod summary;
 
 use std::{
@@ -128,9 +129,12 @@ pub async fn pass(
         clock,
         random,
     };
-    let (engine, _handle) = Runner::new(dependencies, config.sync, metrics);
+    let (engine, handle) = Runner::new(dependencies, config.sync, metrics);
     let left = patience.saturating_sub(started.elapsed());
-    let pass: Pass = engine.run_once(left, shutdown).await?;
+    let pass: Pass = tokio::select! {
+        pass = engine.run_once(left, shutdown) => pass?,
+        never = progress::show(&handle) => match never {},
+    };
     Ok(summary.with(pass))
 }
 

@@ -19,6 +19,8 @@ pub struct Summary {
     complete: bool,
     copies: u64,
     written: u64,
+    /// The copies that were up to date before.
+    unchanged: u64,
     deleted: u64,
     /// The copies that it did not delete because of `prune.limit`.
     held_back: u64,
@@ -69,6 +71,7 @@ impl Summary {
             complete: false,
             copies: 0,
             written: 0,
+            unchanged: 0,
             deleted: 0,
             held_back: 0,
             not_reached: 0,
@@ -84,10 +87,13 @@ impl Summary {
         let copies = report.secrets.iter().flat_map(|secret| &secret.counts).sum();
         let failed_service_accounts = failed_accounts(&report);
         let (failed, not_reached) = failed_copies(report, complete);
+        let changed = written + failed.len() as u64 + not_reached;
         Self {
             complete,
             copies,
             written,
+            // A copy that somebody has changed meanwhile was written twice.
+            unchanged: copies.saturating_sub(changed),
             deleted,
             held_back,
             not_reached,
@@ -156,10 +162,13 @@ impl Summary {
                 "{copies} no longer wanted and not deleted: more than `prune.limit` allows at once"
             );
         }
-        let Self { written, deleted, failed, .. } = self;
+        let Self { written, unchanged, deleted, failed, .. } = self;
         let copies = plural(self.copies, "copy", "copies");
         let failed = failed.len();
-        let _ = writeln!(text, "{copies}: {written} written, {deleted} deleted, {failed} failed");
+        let _ = writeln!(
+            text,
+            "{copies}: {written} written, {unchanged} left as they were, {deleted} deleted, {failed} failed"
+        );
         text
     }
 }
@@ -270,7 +279,10 @@ mod tests {
     fn a_pass_after_which_all_is_fresh_is_good() {
         let summary = Summary::new(&FailedRegistries::new()).with(pass(&[("a", CopyState::Fresh)]));
         assert!(summary.is_good());
-        assert_eq!(summary.text(None), "1 copy: 1 written, 0 deleted, 0 failed\n");
+        assert_eq!(
+            summary.text(None),
+            "1 copy: 1 written, 0 left as they were, 0 deleted, 0 failed\n"
+        );
     }
 
     #[test]
@@ -295,7 +307,10 @@ mod tests {
             ),
             "{text}"
         );
-        assert!(text.ends_with("3 copies: 1 written, 0 deleted, 2 failed\n"), "{text}");
+        assert!(
+            text.ends_with("3 copies: 1 written, 0 left as they were, 0 deleted, 2 failed\n"),
+            "{text}"
+        );
     }
 
     #[test]

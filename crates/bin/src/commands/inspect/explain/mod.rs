@@ -33,6 +33,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     let namespace = &args.namespace;
     let explanation = runtime()?.block_on(async {
         let (inspection, client) = inspect(&args.inspect, "explain", Some(namespace)).await?;
+        eprint!("{}", inspection.note);
         let mut explanation = Explanation::of(&inspection, namespace);
         for secret in &mut explanation.secrets {
             secret.last_event = last_event(&client, namespace, &secret.secret).await;

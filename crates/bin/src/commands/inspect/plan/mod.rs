@@ -30,7 +30,8 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
     let unmatched = if only.is_none() { unmatched } else { Vec::new() };
     let plan = Plan { at, rows: counted(rows, &args.show), unmatched };
     let warnings = inspection.config.warnings.warnings();
-    eprint!("{warnings}{}{}", plan.warnings(), unselected(&inspection));
+    let note = &inspection.note;
+    eprint!("{note}{warnings}{}{}", plan.warnings(), unselected(&inspection));
     output::print(plan.render(args, Screen::of_stdout(args.show.color))?)
 }
 
