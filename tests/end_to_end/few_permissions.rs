@@ -32,10 +32,12 @@ pub(crate) fn tests() -> Vec<Scenario> {
 /// Somebody with permissions in one namespace alone.
 async fn tenant(control_plane: Arc<ControlPlane>) -> Result<()> {
     let admin = control_plane.admin_client();
-    let (namespace, config) = ("tenant-a", config("tenant", &json!(["tenant-?"])).to_string());
+    let (namespace, config) =
+        ("onlyhere-a", config("onlyhere", &json!(["onlyhere-?"])).to_string());
     create_namespace(&admin, namespace, &[]).await?;
     let secrets: Api<Secret> = Api::namespaced(admin.clone(), namespace);
-    let secret = json!({ "metadata": { "name": "tenant-pull" }, "stringData": { "key": "value" } });
+    let secret =
+        json!({ "metadata": { "name": "onlyhere-pull" }, "stringData": { "key": "value" } });
     create(&secrets, secret).await?;
     let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), namespace);
     let foreign = "conflict: a foreign Secret, written by unknown";
@@ -45,7 +47,7 @@ async fn tenant(control_plane: Arc<ControlPlane>) -> Result<()> {
         create(&accounts, json!({ "metadata": { "name": name } })).await?;
         let rules = json!({ "metadata": { "name": name }, "rules": [
             { "apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"] },
-            { "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["tenant-pull"], "verbs": [verb] },
+            { "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["onlyhere-pull"], "verbs": [verb] },
         ] });
         create(&Api::<Role>::namespaced(admin.clone(), namespace), rules).await?;
         let binding = json!({
