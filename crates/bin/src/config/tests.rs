@@ -45,11 +45,12 @@ fn the_least_config_has_sane_defaults() {
 }
 
 #[test]
-fn the_annotated_example_is_valid_and_has_every_key() {
+fn the_annotated_example_is_valid_without_a_warning_and_has_every_key() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/config.yaml");
     let text = std::fs::read_to_string(path).unwrap();
     let config = parse_text(&text).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(config.registries.len(), 3);
+    assert_eq!(config.warnings.warnings(), "");
     for (key, _) in schema_tests::keys(&schema()) {
         assert!(text.contains(&format!("{key}:")), "{key}");
     }
