@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 
 fn usage(program: &str, arguments: &[&str]) -> String {
@@ -30,22 +32,41 @@ fn the_config_file_is_named_once() {
     assert!(path(&["a.yaml", "--config", "b.yaml"]).is_err());
 }
 
+/// The command lines in a text, each with its program: up to where a shell or Markdown ends them.
+fn command_lines(text: &str) -> Vec<String> {
+    let program = env!("CARGO_PKG_NAME");
+    let commands = Cli::command();
+    let mut lines = Vec::new();
+    for (position, _) in text.match_indices(&format!("{program} ")) {
+        let line = text[position..].split(['`', '|', '>', '#', ';', ')', ',', '\n']).next();
+        // A placeholder that has fixed values.
+        let line = line.unwrap_or_default().replace("SHELL", "bash");
+        let command = line.split_whitespace().nth(1);
+        if command.is_some_and(|name| commands.find_subcommand(name).is_some()) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
 #[test]
-fn every_command_of_an_example_is_valid() {
-    let all = usage("ecr-refresher", &["help"]);
-    let mut helps = vec![all];
+fn every_command_in_the_help_and_the_docs_is_valid() {
+    let mut texts = Vec::new();
     for command in Cli::command().get_subcommands() {
-        helps.push(usage("ecr-refresher", &[command.get_name(), "--help"]));
+        texts.push(usage("ecr-refresher", &[command.get_name(), "--help"]));
+        let usage = texts.last_mut().expect("a text");
+        *usage = usage.split_once("Examples:").map_or_else(String::new, |(_, it)| it.to_owned());
     }
-    let examples = helps.iter().flat_map(|help| help.lines());
-    let examples = examples.filter_map(|line| line.trim().strip_prefix("$ "));
-    let mut tried = 0;
-    for example in examples {
-        let command = example.split('|').next_back().expect("a command").trim();
-        let command = command.split(" >").next().expect("a command");
-        let parsed = Cli::try_parse_from(command.split_whitespace());
-        assert!(parsed.is_ok(), "{example}: {parsed:?}");
-        tried += 1;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let docs = fs::read_dir(root.join("docs")).expect("the docs");
+    let pages = docs.map(|entry| entry.expect("an entry").path()).chain([root.join("README.md")]);
+    for page in pages.filter(|path| path.extension().is_some_and(|it| it == "md")) {
+        texts.push(fs::read_to_string(page).expect("a page"));
     }
-    assert!(tried >= 10, "{tried} examples");
+    let lines: Vec<_> = texts.iter().flat_map(|text| command_lines(text)).collect();
+    for line in &lines {
+        let parsed = Cli::try_parse_from(line.split_whitespace());
+        assert!(parsed.is_ok(), "{line}: {parsed:?}");
+    }
+    assert!(lines.len() >= 40, "{} commands", lines.len());
 }
