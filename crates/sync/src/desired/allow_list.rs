@@ -127,8 +127,7 @@ impl AllowList {
     /// The positions of the allow patterns that match only denied names.
     #[must_use]
     pub fn denied(&self) -> Vec<usize> {
-        let is_denied = |(_, text): &(usize, &String)| pattern::is_covered(text, &self.deny.texts);
-        self.allow.texts.iter().enumerate().filter(is_denied).map(|(index, _)| index).collect()
+        pattern::covered(&self.allow.texts, &self.deny.texts)
     }
 
     /// The requirements of the label selector that these labels do not meet, as Kubernetes writes them:

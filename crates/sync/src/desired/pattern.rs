@@ -40,16 +40,19 @@ fn can_match(glob: &Glob) -> bool {
     automaton(glob.regex()).is_none_or(|wanted| walk(&wanted, None).unwrap_or(true))
 }
 
-/// Whether each name that matches a pattern matches one of `others` too, as far as that can be told.
-pub(super) fn is_covered(pattern: &str, others: &[String]) -> bool {
-    let glob = |pattern: &String| compile(pattern).ok();
-    let others: Vec<_> = others.iter().filter_map(glob).collect();
-    let any: Vec<_> = others.iter().map(|other| format!("(?:{})", other.regex())).collect();
-    let wanted = compile(pattern).ok().and_then(|glob| automaton(glob.regex()));
-    let (Some(wanted), Some(unwanted)) = (wanted, automaton(&any.join("|"))) else {
-        return false;
+/// The positions of the patterns of which each name matches one of `others` too, as far as that can be told.
+pub(super) fn covered(patterns: &[String], others: &[String]) -> Vec<usize> {
+    let regex = |pattern: &String| Some(compile(pattern).ok()?.regex().to_owned());
+    let others: Vec<_> =
+        others.iter().filter_map(regex).map(|other| format!("(?:{other})")).collect();
+    // Built once: there may be hundreds on both sides.
+    let unwanted = automaton(&others.join("|")).filter(|_| !others.is_empty());
+    let Some(unwanted) = unwanted else { return Vec::new() };
+    let is_covered = |pattern: &String| {
+        let wanted = regex(pattern).and_then(|regex| automaton(&regex));
+        wanted.is_some_and(|wanted| walk(&wanted, Some(&unwanted)) == Some(false))
     };
-    !others.is_empty() && walk(&wanted, Some(&unwanted)) == Some(false)
+    (0..).zip(patterns).filter(|(_, pattern)| is_covered(pattern)).map(|(index, _)| index).collect()
 }
 
 /// The automaton of a regular expression as globset compiles it: it matches bytes.
@@ -161,7 +164,8 @@ mod tests {
     #[test]
     fn a_pattern_is_covered_if_no_name_escapes_the_others() {
         let covered = |pattern: &str, others: &[&str]| {
-            is_covered(pattern, &others.iter().map(|&it| it.to_owned()).collect::<Vec<_>>())
+            let others: Vec<_> = others.iter().map(|&it| it.to_owned()).collect();
+            super::covered(&[pattern.to_owned()], &others) == [0]
         };
         for (pattern, others) in [
             ("a", &["a"][..]),
