@@ -77,11 +77,7 @@ impl Registry {
     /// add forms of hosts.
     #[must_use]
     pub fn may_have(&self, key: &str) -> bool {
-        let expected = self.expected_keys();
-        let is_expected = |wanted: &String| {
-            wanted.strip_prefix('*').map_or(key == wanted, |end| key.ends_with(end))
-        };
-        if expected.iter().any(is_expected) {
+        if self.expected_keys().iter().any(|expected| is_expected(expected, key)) {
             return true;
         }
         let Hosts::Ecr(HostPlan::Private(plan)) = &self.hosts else { return false };
@@ -95,12 +91,24 @@ impl Registry {
             && (accounts.clone().next().is_none() || accounts.any(|it| *it == account))
     }
 
+    /// The first of the keys that its token will be written for which is not among these.
+    #[must_use]
+    pub fn missing_key(&self, keys: &[&str]) -> Option<String> {
+        let is_there = |expected: &String| keys.iter().any(|key| is_expected(expected, key));
+        self.expected_keys().into_iter().find(|expected| !is_there(expected))
+    }
+
     /// Stands for the account in ECR's reply: the same for each registry of a source.
     fn any_account(&self) -> String {
         let mut hasher = DefaultHasher::new();
         self.source.key().hash(&mut hasher);
         format!("{:012}", hasher.finish() % 1_000_000_000_000)
     }
+}
+
+/// Whether a key is an expected one, which may begin with a `*`.
+fn is_expected(expected: &str, key: &str) -> bool {
+    expected.strip_prefix('*').map_or(key == expected, |end| key.ends_with(end))
 }
 
 impl DockerConfig {

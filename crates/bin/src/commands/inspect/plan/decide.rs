@@ -1,6 +1,6 @@
 //! What would be done about one copy.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use ecr_refresher_core::tokens::Registry;
 use ecr_refresher_sync::report::{CopyState, copy_view::CopyView};
@@ -58,15 +58,7 @@ impl Content {
         let listed = view.registries().filter(|listed| !listed.contains(", and "))?;
         let there: Vec<_> = listed.split(", ").collect();
         let removed = there.iter().find(|key| !self.registries.iter().any(|it| it.may_have(key)));
-        let expected: BTreeSet<_> =
-            self.registries.iter().flat_map(Registry::expected_keys).collect();
-        let is_there = |wanted: &str| {
-            let mut keys = there.iter();
-            keys.any(|key| {
-                wanted.strip_prefix('*').map_or(*key == wanted, |end| key.ends_with(end))
-            })
-        };
-        let added = expected.iter().find(|wanted| !is_there(wanted));
+        let added = self.registries.iter().filter_map(|it| it.missing_key(&there)).min();
         match (added, removed) {
             (Some(key), _) => Some(format!("its registries change: {key} is added")),
             (None, Some(key)) => Some(format!("its registries change: {key} is removed")),
