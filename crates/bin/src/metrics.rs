@@ -88,9 +88,7 @@ impl Metrics {
         let text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
         Ok(iter::once(text).chain(report.into_iter().flat_map(copy_series)))
     }
-}
 
-impl Metrics {
     /// Whether this replica leads.
     pub(crate) fn leads(&self) -> bool {
         self.leadership.is_held()

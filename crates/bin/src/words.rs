@@ -1,6 +1,6 @@
 //! Words for people.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 /// A number of things, such as `1 copy` or `2 copies`.
 pub(crate) fn plural(count: u64, one: &str, many: &str) -> String {
@@ -20,6 +20,17 @@ pub(crate) fn time(time: SignedDuration) -> String {
         (0, hours, minutes) => with(format!("{hours}h"), minutes % 60, "m"),
         (days, hours, _) => with(format!("{days}d"), hours % 24, "h"),
     }
+}
+
+/// The time that something has left, such as `5h 12m` or `expired 3m ago`.
+pub(crate) fn left(left: SignedDuration) -> String {
+    let words = time(left);
+    if left <= SignedDuration::ZERO { format!("expired {words} ago") } else { words }
+}
+
+/// A moment in whole seconds.
+pub(crate) fn moment(at: Timestamp) -> String {
+    format!("{at:.0}")
 }
 
 /// The known word that is nearest to a misspelt one.

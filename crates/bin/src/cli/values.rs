@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use ecr_refresher_sync::{release::Release, report::CopyState};
+use ecr_refresher_sync::{
+    release::Release,
+    report::{CopyState, UNWANTED},
+};
 use jiff::SignedDuration;
 use strum::VariantArray;
 
@@ -28,7 +31,7 @@ pub(super) fn parse_name(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn parse_state(text: &str) -> Result<String, String> {
-    let known = CopyState::VARIANTS.iter().map(|state| state.as_str()).chain(["unwanted"]);
+    let known = CopyState::VARIANTS.iter().map(|state| state.as_str()).chain([UNWANTED]);
     let known: Vec<_> = known.filter(|state| *state != CopyState::Failed.as_str()).collect();
     let help = || format!("the states are {}", known.join(", "));
     known.contains(&text).then(|| text.to_owned()).ok_or_else(help)

@@ -15,7 +15,6 @@ use ecr_refresher_sync::{
     leadership::Leadership,
     report::notice::{Notice, Notices},
 };
-use jiff::Timestamp;
 use tokio::{
     sync::watch,
     task::JoinSet,
@@ -31,7 +30,7 @@ use super::{
 use crate::{
     config::{Config, registries},
     home::Home,
-    words::plural,
+    words::{moment, plural},
 };
 
 /// The task that keeps all tokens fresh.
@@ -154,7 +153,7 @@ impl Tokens {
     fn log_cached(&self) {
         self.store.read(|store| {
             for (registry, _, expires_at) in store.times() {
-                if let Some(expires_at) = expires_at.map(seconds) {
+                if let Some(expires_at) = expires_at.map(moment) {
                     info!(registry, expires_at, "using the token of the token cache");
                 }
             }
@@ -212,7 +211,7 @@ pub(crate) fn log(outcome: &Outcome) {
     match &outcome.result {
         Ok(fetched) => match fetched.expires_at {
             Some(expires_at) => {
-                let (expires_at, next_refresh) = (seconds(expires_at), seconds(fetched.next));
+                let (expires_at, next_refresh) = (moment(expires_at), moment(fetched.next));
                 info!(%registry, expires_at, next_refresh, "got a new token");
             }
             None if fetched.is_new => {
@@ -236,9 +235,9 @@ fn log_failure(registry: &str, failed: &Failed) {
     let (reason, retry_in_seconds) = (error.reason.as_str(), delay.as_secs());
     let token = match last_token {
         LastToken::None => String::new(),
-        LastToken::Alive(at) => format!("; the last token lives until {}", seconds(*at)),
+        LastToken::Alive(at) => format!("; the last token lives until {}", moment(*at)),
         LastToken::Expired(at) => {
-            format!("; the last token expired at {}: Pods cannot pull with it", seconds(*at))
+            format!("; the last token expired at {}: Pods cannot pull with it", moment(*at))
         }
     };
     let text = format!("no new credentials: {error}{token}");
@@ -249,11 +248,6 @@ fn log_failure(registry: &str, failed: &Failed) {
     } else {
         warn!(registry, reason, failures, retry_in_seconds, "{text}");
     }
-}
-
-/// A time for people.
-fn seconds(time: Timestamp) -> String {
-    format!("{time:.0}")
 }
 
 async fn fetch(aws: Aws, ask: Ask) -> Answer {

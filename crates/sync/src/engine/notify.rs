@@ -104,7 +104,7 @@ impl Runner {
         }
     }
 
-    /// One line for all objects of which the same is to be said, and another at DEBUG for this one.
+    /// One line for all objects of which the same is to be said.
     fn digest(&mut self, topic: Topic, namespace: &str, name: &str, detail: &str) {
         self.log.add(topic, format!("{namespace}/{name}"), detail, self.clock.uptime());
     }

@@ -78,8 +78,8 @@ pub struct Runner {
     /// How many copies were written so far.
     pub(super) written: u64,
     started: Instant,
-    /// When to look next whether the first sync is done.
-    sync_check: Option<Duration>,
+    /// When to look next whether the first sync is done, while it is not.
+    sync_check_at: Duration,
     pub(super) requests: mpsc::Receiver<Request>,
     /// The uptime and the time of the timers at the last comparison.
     compared: (Duration, Instant),
@@ -119,7 +119,7 @@ impl Runner {
             log: Digest::default(),
             written: 0,
             started: Instant::now(),
-            sync_check: Some(Duration::ZERO),
+            sync_check_at: Duration::ZERO,
             requests,
             compared,
         };
@@ -189,7 +189,7 @@ impl Runner {
         self.metrics.set_job_limit(self.engine.job_limit());
         let reports = effects.into_iter().filter_map(|effect| self.carry_out(effect)).collect();
         self.log.take_due(self.clock.uptime()).iter().for_each(Line::log);
-        if self.sync_check.is_some_and(|at| at <= self.clock.uptime()) {
+        if self.sync_check().is_some_and(|at| at <= self.clock.uptime()) {
             self.is_synced();
         }
         reports
@@ -202,19 +202,19 @@ impl Runner {
         if is_first {
             self.log_first_sync();
         }
-        let is_done = is_synced && term.is_some();
-        self.sync_check = (!is_done).then(|| now.uptime.saturating_add(SYNC_CHECK_INTERVAL));
+        self.sync_check_at = now.uptime.saturating_add(SYNC_CHECK_INTERVAL);
         is_synced
+    }
+
+    /// When to look whether the first sync is done; `None` once it is, and for a follower.
+    fn sync_check(&self) -> Option<Duration> {
+        self.engine.is_in_first_sync().then_some(self.sync_check_at)
     }
 
     fn log_first_sync(&self) {
         let report = self.engine.report(self.clock.now(), self.leadership.term());
-        let counts = |state: CopyState| -> u64 {
-            report.secrets.iter().map(|secret| secret.counts[state as usize]).sum()
-        };
-        let copies: u64 = report.secrets.iter().flat_map(|secret| &secret.counts).sum();
+        let (copies, conflicts) = (report.copies(), report.count(CopyState::Conflict));
         let took = format!("{:.1}s", self.started.elapsed().as_secs_f64());
-        let conflicts = counts(CopyState::Conflict);
         info!(copies, written = self.written, conflicts, took, "first sync done");
         log_unselected(&report);
     }
@@ -298,7 +298,7 @@ impl Runner {
     pub(super) fn until_due(&self) -> Duration {
         let uptime = self.clock.uptime();
         let due = self.engine.until_due(uptime, self.watches.are_namespaces_current());
-        let others = self.log.next_due().into_iter().chain(self.sync_check);
+        let others = self.log.next_due().into_iter().chain(self.sync_check());
         others.map(|at| at.saturating_sub(uptime)).fold(due, Duration::min)
     }
 

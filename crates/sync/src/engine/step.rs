@@ -314,8 +314,7 @@ impl Engine {
         if term.is_none() && !is_planted(Bug::FollowerShowsCopies) {
             return Report::default();
         }
-        let report = self.index.report(now, self.settings.per_namespace);
-        Report { is_prune_held: self.prune.is_held(), ..report }
+        self.report_with(now, self.settings.per_namespace)
     }
 
     /// How many copies would be deleted now if they were not too many.
@@ -325,8 +324,17 @@ impl Engine {
 
     /// The state of each copy, for one pass.
     pub(super) fn full_report(&self, now: Now) -> Report {
-        let report = self.index.report(now, PerNamespace::All);
+        self.report_with(now, PerNamespace::All)
+    }
+
+    fn report_with(&self, now: Now, shown: PerNamespace) -> Report {
+        let report = self.index.report(now, shown);
         Report { is_prune_held: self.prune.is_held(), ..report }
+    }
+
+    /// Whether the leader is still in its first sync, as far as [`Self::is_synced`] was asked.
+    pub(super) fn is_in_first_sync(&self) -> bool {
+        self.term.is_some() && !self.is_synced
     }
 
     /// Whether everything was listed, and the leader has tried every missing copy once. Returns also

@@ -19,8 +19,8 @@ impl Index {
     /// it was tried fewer than `attempts` times.
     #[must_use]
     pub fn is_busy(&self, now: Now, attempts: u32, last: JobClass) -> bool {
-        let jobs = self.queue.iter().filter(|(_, ticket)| ticket.class() <= last);
-        jobs.into_iter().any(|(key, ticket)| match self.failure(key) {
+        let mut jobs = self.queue.iter().filter(|(_, ticket)| ticket.class() <= last);
+        jobs.any(|(key, ticket)| match self.failure(key) {
             Some(failure) => !failure.is_final(attempts),
             None => ticket.class() == JobClass::Apply || ticket.is_due(now.uptime),
         })

@@ -12,7 +12,7 @@ use strum::VariantArray;
 use crate::{
     job::failure::WriteReason,
     observed::resource::Resource,
-    report::{ConflictReason, CopyState, Counts, Report, WatchReport},
+    report::{ConflictReason, CopyState, Counts, Report, UNWANTED, WatchReport},
 };
 
 /// The metrics of the copies and of the watches.
@@ -197,7 +197,7 @@ impl SyncMetrics {
             }
             let selects_none = f64::from(u8::from(secret.unselected.is_some()));
             self.unselected.with_label_values(&[name]).set(selects_none);
-            let unwanted = self.copies.with_label_values(&[name, "unwanted"]);
+            let unwanted = self.copies.with_label_values(&[name, UNWANTED]);
             unwanted.set(as_gauge(secret.unwanted));
             for (release, &count) in &secret.conflicts {
                 let reason = ConflictReason::of(release.as_ref()).as_str();

@@ -85,6 +85,9 @@ impl CopyState {
     }
 }
 
+/// Beside the [`CopyState`]s of copies that are wanted: a copy of ours that no longer is.
+pub const UNWANTED: &str = "unwanted";
+
 /// Why a Secret of another owner is not written: the `reason` label of `ecr_refresher_copy_conflicts`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
@@ -122,6 +125,20 @@ pub struct Report {
     pub watches: Vec<WatchReport>,
     /// Whether no copy is deleted, because too many would be.
     pub is_prune_held: bool,
+}
+
+impl Report {
+    /// How many copies are wanted.
+    #[must_use]
+    pub fn copies(&self) -> u64 {
+        self.secrets.iter().flat_map(|secret| &secret.counts).sum()
+    }
+
+    /// How many of them are in a state.
+    #[must_use]
+    pub fn count(&self, state: CopyState) -> u64 {
+        self.secrets.iter().map(|secret| secret.counts[state as usize]).sum()
+    }
 }
 
 /// A watch at one moment.
@@ -282,5 +299,35 @@ impl ReportBuilder {
         };
         let secrets = self.secrets.into_values().map(selects_none).collect();
         Report { secrets, accounts, ..Report::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fresh_copies_are_counted_among_all() {
+        let secret = |fresh, missing| {
+            let count = |state: &CopyState| match state {
+                CopyState::Fresh => fresh,
+                CopyState::Missing => missing,
+                _ => 0,
+            };
+            let counts = CopyState::VARIANTS.iter().map(count).collect::<Vec<u64>>();
+            SecretReport {
+                name: "ecr-pull".to_owned(),
+                counts: counts.try_into().expect("a count for each state"),
+                earliest_expiration: None,
+                patterns: Vec::new(),
+                unselected: None,
+                copies: Vec::new(),
+                conflicts: BTreeMap::new(),
+                contested: BTreeMap::new(),
+                unwanted: 0,
+            }
+        };
+        let report = Report { secrets: vec![secret(3, 4), secret(2, 0)], ..Report::default() };
+        assert_eq!((report.count(CopyState::Fresh), report.copies()), (5, 9));
     }
 }

@@ -93,13 +93,13 @@ impl Snapshot {
             return Ok(());
         }
         list(&copies, &what, Some(format!("{named},type!={SECRET_TYPE}")), |copy| {
-            self.has_other_type(name, copy.metadata.object.namespace.unwrap_or_default());
+            self.mark_other_type(name, copy.metadata.object.namespace.unwrap_or_default());
         })
         .await
     }
 
-    /// A Secret with the name of a pull Secret has another type than copies have.
-    pub fn has_other_type(&mut self, name: &str, namespace: String) {
+    /// Notes that a Secret with the name of a pull Secret has another type than copies have.
+    fn mark_other_type(&mut self, name: &str, namespace: String) {
         let slot = self.index.secrets().find_map(|(slot, it)| (it.name == name).then_some(slot));
         let detail = slot.and_then(|slot| self.details.get_mut(&(slot, namespace)));
         if let Some(detail) = detail {

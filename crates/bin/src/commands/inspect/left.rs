@@ -23,9 +23,8 @@ impl Left {
 
     /// As `5h 12m`, `expired 3m ago` or `-`.
     pub(super) fn words(self) -> String {
-        let Some(seconds) = self.seconds_left else { return "-".to_owned() };
-        let time = words::time(SignedDuration::from_secs(seconds));
-        if seconds <= 0 { format!("expired {time} ago") } else { time }
+        let left = self.seconds_left.map(SignedDuration::from_secs);
+        left.map_or_else(|| "-".to_owned(), words::left)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anstyle::AnsiColor;
-use ecr_refresher_sync::report::{ConflictReason, CopyState};
+use ecr_refresher_sync::report::{ConflictReason, CopyState, UNWANTED};
 use jiff::Timestamp;
 use serde::Serialize;
 use strum::VariantArray;
@@ -24,8 +24,6 @@ use crate::{
 
 /// The pause of `--watch` between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
-/// A copy of ours that is no longer wanted.
-const UNWANTED: &str = "unwanted";
 
 /// Prints the state of all copies.
 pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {

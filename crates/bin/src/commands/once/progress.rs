@@ -6,12 +6,8 @@ use std::{
     time::Duration,
 };
 
-use ecr_refresher_sync::{
-    engine::handle::EngineHandle,
-    report::{CopyState, Report},
-};
+use ecr_refresher_sync::{engine::handle::EngineHandle, report::CopyState};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
-use strum::VariantArray;
 use tokio::time::sleep;
 use tracing::info;
 
@@ -29,7 +25,7 @@ pub(super) async fn show(engine: &EngineHandle) -> Infallible {
     let pause = if is_terminal { STEP } else { LINE };
     loop {
         if let Ok(report) = engine.report().await {
-            let (fresh, copies) = fresh(&report);
+            let (fresh, copies) = (report.count(CopyState::Fresh), report.copies());
             if is_terminal {
                 bar.set_length(copies);
                 bar.set_position(fresh);
@@ -38,48 +34,5 @@ pub(super) async fn show(engine: &EngineHandle) -> Infallible {
             }
         }
         sleep(pause).await;
-    }
-}
-
-/// How many copies are up to date, and how many there are.
-fn fresh(report: &Report) -> (u64, u64) {
-    let counts =
-        report.secrets.iter().flat_map(|secret| CopyState::VARIANTS.iter().zip(secret.counts));
-    counts.fold((0, 0), |(fresh, copies), (&state, count)| {
-        (fresh + if state == CopyState::Fresh { count } else { 0 }, copies + count)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use ecr_refresher_sync::report::SecretReport;
-
-    use super::*;
-
-    #[test]
-    fn fresh_copies_are_counted_among_all() {
-        let secret = |fresh, missing| {
-            let count = |state: &CopyState| match state {
-                CopyState::Fresh => fresh,
-                CopyState::Missing => missing,
-                _ => 0,
-            };
-            let counts = CopyState::VARIANTS.iter().map(count).collect::<Vec<u64>>();
-            SecretReport {
-                name: "ecr-pull".to_owned(),
-                counts: counts.try_into().expect("a count for each state"),
-                earliest_expiration: None,
-                patterns: Vec::new(),
-                unselected: None,
-                copies: Vec::new(),
-                conflicts: BTreeMap::new(),
-                contested: BTreeMap::new(),
-                unwanted: 0,
-            }
-        };
-        let report = Report { secrets: vec![secret(3, 4), secret(2, 0)], ..Report::default() };
-        assert_eq!(fresh(&report), (5, 9));
     }
 }

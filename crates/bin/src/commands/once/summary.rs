@@ -84,7 +84,7 @@ impl Summary {
     /// Adds what became of the copies.
     pub(super) fn with(self, pass: Pass) -> Self {
         let Pass { is_complete: complete, written, deleted, held_back, report } = pass;
-        let copies = report.secrets.iter().flat_map(|secret| &secret.counts).sum();
+        let copies = report.copies();
         let failed_service_accounts = failed_accounts(&report);
         let (failed, not_reached) = failed_copies(report, complete);
         let changed = written + failed.len() as u64 + not_reached;

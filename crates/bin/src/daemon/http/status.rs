@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use ecr_refresher_core::clock::Clock;
 use ecr_refresher_sync::{
     release::Release,
-    report::{CopyReport, CopyState, Report, SecretReport},
+    report::{CopyReport, CopyState, Report, SecretReport, UNWANTED},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -21,8 +21,6 @@ use crate::{metrics::Metrics, words};
 const MOST_COPIES: usize = 100;
 /// The longest reason in a row, in bytes.
 const LONGEST_REASON: usize = 300;
-/// Copies of ours that are no longer wanted.
-const UNWANTED: &str = "unwanted";
 const STYLE: &str = include_str!("../../../templates/status.css");
 
 /// Nothing is loaded from elsewhere, and nothing runs: only this style is applied.
@@ -113,23 +111,19 @@ impl Status {
     pub(super) fn new(about: &About, metrics: &Metrics, report: &Report) -> Self {
         let now = about.clock.wall();
         let (accepted, since) = metrics.config.state();
-        let count = |state: CopyState| -> u64 {
-            report.secrets.iter().map(|secret| secret.counts[state as usize]).sum()
-        };
-        let wanted = CopyState::VARIANTS.iter().copied().map(count).sum();
-        let fresh = count(CopyState::Fresh);
+        let (wanted, fresh) = (report.copies(), report.count(CopyState::Fresh));
         let mut copies: Vec<_> = report.secrets.iter().flat_map(not_fresh).collect();
         copies.truncate(MOST_COPIES);
         let states = CopyState::VARIANTS.iter().map(|state| state.as_str()).chain([UNWANTED]);
         let token = |(name, expires_at)| RegistryStatus::new(name, expires_at, now);
         Self {
-            at: seconds(now),
+            at: words::moment(now),
             version: env!("CARGO_PKG_VERSION"),
             release: about.release.id().to_owned(),
             replica: about.replica.clone(),
             leads: metrics.leads(),
             leader: about.leader.borrow().clone(),
-            config: ConfigStatus { accepted, since: seconds(since) },
+            config: ConfigStatus { accepted, since: words::moment(since) },
             wanted,
             fresh,
             prune_held: report.is_prune_held,
@@ -146,13 +140,11 @@ impl Status {
 impl RegistryStatus {
     fn new(name: String, expires_at: Option<Timestamp>, now: Timestamp) -> Self {
         let left = expires_at.map_or(SignedDuration::ZERO, |at| at.duration_since(now));
-        let time = words::time(left);
-        let is_over = left <= SignedDuration::ZERO;
         Self {
             name,
-            expires_at: expires_at.map(seconds),
+            expires_at: expires_at.map(words::moment),
             seconds_left: left.as_secs(),
-            left: if is_over { format!("expired {time} ago") } else { time },
+            left: words::left(left),
         }
     }
 }
@@ -164,7 +156,7 @@ impl SecretStatus {
         Self {
             name: secret.name.clone(),
             counts: counts.chain([(UNWANTED, secret.unwanted)]).collect(),
-            expires: secret.earliest_expiration.map_or_else(|| "-".to_owned(), seconds),
+            expires: secret.earliest_expiration.map_or_else(|| "-".to_owned(), words::moment),
         }
     }
 }
@@ -191,10 +183,6 @@ fn why(copy: &CopyReport) -> String {
     };
     text.truncate(text.floor_char_boundary(LONGEST_REASON));
     text
-}
-
-fn seconds(time: Timestamp) -> String {
-    format!("{time:.0}")
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The copy in a namespace.
 
-use ecr_refresher_sync::report::{CopyState, copy_view::CopyView};
+use ecr_refresher_sync::report::{CopyState, UNWANTED, copy_view::CopyView};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -113,5 +113,5 @@ fn unwanted(inspection: &Inspection, view: &CopyView<'_>) -> (&'static str, Opti
             format!("it is deleted once it has been unwanted for {}", words::time(after))
         }
     };
-    ("unwanted", Some(fate))
+    (UNWANTED, Some(fate))
 }
