@@ -104,6 +104,7 @@ async fn every_command(control_plane: Arc<ControlPlane>) -> Result<()> {
         let before = proxy.connections();
         let mut through = installation.subcommand(arguments, POD, &aws, &plain)?;
         through.env("HTTPS_PROXY", format!("http://me:secret@{}", proxy.address()));
+        through.env("NO_PROXY", ",odd entry, ,example.com");
         let ended = output(through).await?;
         let errors = String::from_utf8_lossy(&ended.stderr);
         ensure!(ended.status.success(), "{arguments:?}: {errors}");

@@ -2,20 +2,25 @@
 
 mod plugin;
 
-use std::{env, io, time::Duration};
+use std::{env, io};
 
 use anyhow::{Context, Result, bail};
-use ecr_refresher_core::proxies::{Proxies, proxy_url};
+use ecr_refresher_core::connect::{
+    self, CONNECT_TIMEOUT, Connector,
+    proxies::{Proxies, proxy_url},
+    with_tls,
+};
 use http::{
-    Uri,
+    Request, Uri,
     header::{HeaderValue, USER_AGENT},
 };
 use kube::{
     Client, Config,
-    client::ClientBuilder,
+    client::{Body, ConfigExt},
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
-use tower::util::MapErrLayer;
+use rustls::pki_types::ServerName;
+use tower::{BoxError, ServiceBuilder};
 
 use crate::cli::ClusterArgs;
 
@@ -42,13 +47,10 @@ pub(crate) async fn cluster(
         config.auth_info.impersonate = Some(user.to_owned());
     }
     let server = shown(&config.cluster_url);
-    config.connect_timeout = Some(Duration::from_secs(5));
-    // The queue retries, with its own backoff; the client's would sleep inside a write.
-    config.default_retry = false;
     let agent = format!("ecr-refresher/{} ({identity})", env!("CARGO_PKG_VERSION"));
     let agent = HeaderValue::try_from(agent).context("POD_NAME cannot be in a header")?;
     config.headers.push((USER_AGENT, agent));
-    Ok(Cluster { client: build(config)?, server })
+    Ok(Cluster { client: build(&config).context("the Kubernetes client cannot be made")?, server })
 }
 
 /// A URL without user, password and path.
@@ -58,18 +60,39 @@ fn shown(url: &Uri) -> String {
     format!("{scheme}://{host}{port}")
 }
 
-fn build(config: Config) -> Result<Client> {
+/// Not kube's own stack: it keeps idle connections for 90 s, retries inside a write although the queue has its
+/// own backoff, and goes through proxies by code of its own.
+fn build(config: &Config) -> Result<Client> {
     let name = config.auth_info.exec.as_ref().and_then(|exec| exec.command.clone());
     let name = name.unwrap_or_else(|| "for authentication".to_owned());
-    let builder = ClientBuilder::try_from(config).map_err(|error| match &error {
+    let auth = config.auth_layer().map_err(|error| match &error {
         kube::Error::Auth(auth) => {
             plugin::failure(&name, auth).map_or_else(|| error.into(), anyhow::Error::msg)
         }
         _ => error.into(),
     });
-    let builder = builder.context("the Kubernetes client cannot be made")?;
-    let known = MapErrLayer::new(move |error| plugin::known(&name, error));
-    Ok(builder.with_layer(&known).build())
+    let auth = auth?;
+    // Asked once: it starts the plugin, which may have a certificate too.
+    let tls = config.rustls_client_config()?;
+    let connector = Connector::new(tls.clone(), Proxies::always(config.proxy_url.clone()));
+    let server = config.tls_server_name.clone().map(ServerName::try_from).transpose()?;
+    // The limit holds for TLS too. The client takes no future that must be pinned.
+    let connect = ServiceBuilder::new()
+        .map_future(Box::pin)
+        .timeout(CONNECT_TIMEOUT)
+        .service(with_tls(tls, server, connector.clone()));
+    let service = ServiceBuilder::new()
+        .map_err(move |error| plugin::known(&name, error))
+        .layer(config.base_uri_layer())
+        .option_layer(auth)
+        .layer(config.extra_headers_layer()?)
+        .map_request(move |mut request: Request<Body>| {
+            connector.authorize(&mut request);
+            request
+        })
+        .map_err(BoxError::from)
+        .service(connect::client(connect));
+    Ok(Client::new(service, config.default_namespace.clone()))
 }
 
 async fn config(args: &ClusterArgs) -> Result<Config> {

@@ -27,11 +27,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// Which lines there are unless `RUST_LOG` says otherwise. The Kubernetes client has a line of its own for
-/// every request that fails, which our own lines report.
-const USUAL: &str = "info,kube_client::client::builder=off";
+/// Which lines there are unless `RUST_LOG` says otherwise.
+const USUAL: &str = "info";
 /// Those of `--verbose`.
-const VERBOSE: &str = "info,ecr_refresher=debug,kube_client::client::builder=off";
+const VERBOSE: &str = "info,ecr_refresher=debug";
 
 /// The variable with the filter.
 pub(crate) const FILTER: &str = EnvFilter::DEFAULT_ENV;

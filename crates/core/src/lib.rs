@@ -13,6 +13,7 @@ mod auth;
 pub mod aws;
 mod caught;
 pub mod clock;
+pub mod connect;
 mod credentials;
 #[cfg(test)]
 mod damage;
@@ -27,7 +28,6 @@ mod host;
 mod lifetime;
 mod metrics;
 pub mod planted;
-pub mod proxies;
 mod random;
 mod schedule;
 pub mod tokens;

@@ -15,33 +15,27 @@ use aws_smithy_runtime_api::client::{
     runtime_components::RuntimeComponents,
 };
 use aws_smithy_types::body::SdkBody;
-use http::{Request, header::PROXY_AUTHORIZATION};
+use http::Request;
 use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::Client as HyperClient,
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_util::client::legacy::Client as HyperClient;
 use rustls::ClientConfig;
 use tokio::time::timeout;
 use tower::BoxError;
 
-use super::route::{Route, with_tls};
-use crate::proxies::Proxies;
+use crate::connect::{self, Connector, proxies::Proxies, with_tls};
 
 /// A client that uses the proxies of the environment.
 pub(super) fn client(tls: ClientConfig, proxies: Proxies) -> SharedHttpClient {
-    let route = Route::new(tls.clone(), proxies);
-    let hyper = HyperClient::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .build(with_tls(tls, route.clone()));
-    SharedHttpClient::new(Client { hyper, route, limit: None })
+    let connector = Connector::new(tls.clone(), proxies);
+    let hyper = connect::client(with_tls(tls, None, connector.clone()));
+    SharedHttpClient::new(Client { hyper, connector, limit: None })
 }
 
 /// Its clones share their connections.
 #[derive(Debug, Clone)]
 struct Client {
-    hyper: HyperClient<HttpsConnector<Route>, SdkBody>,
-    route: Route,
+    hyper: HyperClient<HttpsConnector<Connector>, SdkBody>,
+    connector: Connector,
     /// For each request, until the head of its reply.
     limit: Option<Duration>,
 }
@@ -60,14 +54,11 @@ impl HttpClient for Client {
 
 impl SdkConnector for Client {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { hyper, route, limit } = self.clone();
+        let Self { hyper, connector, limit } = self.clone();
         HttpConnectorFuture::new(async move {
             let mut request: Request<_> =
                 request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-            // A tunnel has had it already.
-            if let Some(auth) = route.forward_authorization(request.uri()) {
-                request.headers_mut().insert(PROXY_AUTHORIZATION, auth);
-            }
+            connector.authorize(&mut request);
             let answer = timeout(limit.unwrap_or(Duration::MAX), hyper.request(request)).await;
             let answer = answer.map_err(|elapsed| ConnectorError::timeout(elapsed.into()))?;
             let reply = answer.map_err(|error| failure(error.into()))?.map(SdkBody::from_body_1_x);

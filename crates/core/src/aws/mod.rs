@@ -8,9 +8,7 @@ mod http;
 mod identity;
 mod keys;
 mod principal;
-mod resolver;
 mod role;
-mod route;
 mod sdk_chain;
 mod settings;
 mod trust;
@@ -46,8 +44,11 @@ use self::{
 use crate::{
     Files,
     clock::Clock,
+    connect::{
+        CONNECT_TIMEOUT,
+        proxies::{Proxies, ProxyError},
+    },
     ecr::EcrDefaults,
-    proxies::{Proxies, ProxyError},
 };
 
 /// The AWS of this process. Clones share everything.
@@ -280,7 +281,7 @@ impl<K: Eq + Hash, V> InUse<K, V> {
 /// The timeouts of the AWS SDK, which has none by default for reading a response.
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(route::CONNECT_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(Duration::from_secs(10))
         .operation_attempt_timeout(Duration::from_secs(15))
         .operation_timeout(Duration::from_secs(20))

@@ -30,6 +30,8 @@ pub struct Proxies {
     https: Option<Uri>,
     http: Option<Uri>,
     exceptions: Vec<Exception>,
+    /// Whether also what is on this machine is asked through them.
+    is_for_local: bool,
 }
 
 /// An entry of `NO_PROXY`.
@@ -61,11 +63,17 @@ impl Proxies {
         let (https, http) = (proxy(HTTPS)?, proxy(HTTP)?);
         let exceptions = NO_PROXY.into_iter().find_map(&variable).unwrap_or_default();
         let exceptions = exceptions.split(',').map(Exception::parse).collect();
-        Ok(Self { https, http, exceptions })
+        Ok(Self { https, http, exceptions, is_for_local: false })
+    }
+
+    /// This proxy for every URL; `None` for direct connections.
+    #[must_use]
+    pub fn always(proxy: Option<Uri>) -> Self {
+        Self { https: proxy.clone(), http: proxy, exceptions: Vec::new(), is_for_local: true }
     }
 
     /// The proxy for a URL, with its user and password; `None` for a direct connection. Loopback and metadata
-    /// addresses are never asked through a proxy.
+    /// addresses are never asked through a proxy of the environment.
     #[must_use]
     pub fn of(&self, url: &Uri) -> Option<&Uri> {
         let proxy = match url.scheme_str() {
@@ -74,7 +82,7 @@ impl Proxies {
             _ => None,
         };
         let host = url.host()?;
-        proxy.filter(|_| !is_local(host) && !self.is_exception(url))
+        proxy.filter(|_| (self.is_for_local || !is_local(host)) && !self.is_exception(url))
     }
 
     fn is_exception(&self, url: &Uri) -> bool {
