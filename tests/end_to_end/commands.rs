@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use ecr_refresher_tests::{
     cluster::{create_namespace, label_namespace, patch_secret},
-    control_plane::{AuditLog, ControlPlane, user_name},
+    control_plane::{AuditLog, ControlPlane, Request, user_name},
     daemon::{self, Installation},
     fake_aws::FakeAws,
     wait::eventually,
@@ -99,12 +99,16 @@ impl Stage {
         run(kubeconfig, &[arguments, &["--release", &release]].concat(), config).await
     }
 
-    /// Makes sure that so many lists, of whatever length, are all that a user asked for.
+    /// Makes sure that so many lists, of whatever length, are all that a user asked for, but who it is and the Lease.
     async fn only_listed(&self, user: &str, times: usize) -> Result<()> {
         eventually("the lists in the audit log", PATIENCE, async || {
             let requests = self.audit.requests_by(user)?;
-            ensure!(requests.iter().all(|request| request.verb == "list"), "{requests:?}");
-            let begins = requests.iter().filter(|request| !request.uri.contains("continue="));
+            let is_for_header = |request: &&Request| {
+                ["/selfsubjectreviews", "/leases/"].iter().any(|part| request.uri.contains(part))
+            };
+            let lists = || requests.iter().filter(|request| !is_for_header(request));
+            ensure!(lists().all(|request| request.verb == "list"), "{requests:?}");
+            let begins = lists().filter(|request| !request.uri.contains("continue="));
             ensure!(begins.count() == times, "{requests:?}");
             Ok(())
         })
@@ -143,6 +147,7 @@ fn may_look(secret: &str) -> Value {
         { "apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"] },
         { "apiGroups": [""], "resources": ["secrets"], "resourceNames": [secret], "verbs": ["list"] },
         { "apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["list"] },
+        { "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get"] },
     ])
 }
 
@@ -238,7 +243,12 @@ async fn status(control_plane: Arc<ControlPlane>) -> Result<()> {
     let config_now = config("look", &deny(&["look-e", "look-g"]));
     let (code, text) = stage.run(&["status"], &config_now).await?;
     ensure!(code == 1, "{text}");
-    let rows: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    let (header, table) = text.split_once("\n\n").context("no header")?;
+    let (user, release) = (&stage.operator.user, stage.installation.release());
+    ensure!(header.starts_with("cluster    https://") && header.contains(user), "{header}");
+    ensure!(header.contains(&format!("\nrelease    {release}, no replica leads\n")), "{header}");
+    ensure!(header.contains("\nregistry   main: token 12h "), "{header}");
+    let rows: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     ensure!(rows[0] == ["SECRET", "NAMESPACE", "STATE", "LEFT"], "{text}");
     ensure!(rows[1] == ["look-pull", "look-f", "conflict", "-"], "{text}");
     let states = ["a", "b", "c", "d", "e"]
@@ -248,13 +258,14 @@ async fn status(control_plane: Arc<ControlPlane>) -> Result<()> {
     }
     ensure!(text.ends_with("\n6 copies: 4 fresh, 1 conflict, 1 unwanted\n"), "{text}");
     let (code, text) = stage.run(&["status", "--failing"], &config_now).await?;
-    ensure!(code == 1 && text.lines().count() == 3, "{text}");
+    ensure!(code == 1 && text.lines().count() == 7, "{text}");
 
     let (code, json) = stage.run(&["status", "-o", "json"], &config_now).await?;
     let json: Value = serde_json::from_str(&json)?;
     ensure!(code == 1 && json["good"] == false && json["counts"]["fresh"] == 4, "{json}");
     let copies = json["copies"].as_array().context("no copies")?;
     ensure!(copies[0]["namespace"] == "look-f" && copies[0]["expiresAt"].is_null(), "{json}");
+    ensure!(json["user"] == *user && json["registries"][0]["name"] == "main", "{json}");
     ensure!(copies[1]["secondsLeft"].as_i64().is_some_and(|left| left > 40_000), "{json}");
     stage.only_listed(&stage.operator.user, 9).await?;
 
@@ -284,7 +295,8 @@ plan-pull   plan-c      replace   another client has changed it
 plan-pull   plan-f      skip      a foreign Secret, written by unknown
 7 copies: 1 prune, 1 create, 2 replace, 1 skip, 2 keep
 ";
-    ensure!(code == 0 && text == expected, "{text}");
+    let (_, table) = text.split_once("\n\n").context("no header")?;
+    ensure!(code == 0 && table == expected, "{text}");
 
     edited["secrets"][0]["onConflict"] = "adopt".into();
     edited["secrets"][0]["namespaces"] = json!(["plan-[abcefgh]"]);

@@ -1,10 +1,10 @@
 //! What the commands say to somebody with few permissions.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use ecr_refresher_tests::{
-    cluster::create_namespace, control_plane::ControlPlane, daemon::program, wait::eventually,
+    cluster::create_namespace, control_plane::ControlPlane, wait::eventually,
 };
 use k8s_openapi::api::{
     core::v1::{Secret, ServiceAccount},
@@ -12,7 +12,6 @@ use k8s_openapi::api::{
 };
 use kube::Api;
 use serde_json::json;
-use tokio::process::Command;
 
 use crate::{
     commands::{code, config, create, operator, run},
@@ -23,7 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
-        Scenario::new("status --watch shows each state, one after the other", watched),
         Scenario::new("explain works with permissions in one namespace alone", tenant),
         Scenario::new("a forbidden list is reported with the user and the remedy", forbidden),
     ]
@@ -66,34 +64,6 @@ async fn tenant(control_plane: Arc<ControlPlane>) -> Result<()> {
         })
         .await?;
     }
-    Ok(())
-}
-
-async fn watched(control_plane: Arc<ControlPlane>) -> Result<()> {
-    let admin = control_plane.admin_client();
-    create_namespace(&admin, "watched-a", &[]).await?;
-    let folder = tempfile::tempdir()?;
-    let path = |name: &str| folder.path().join(name);
-    fs::write(path("config.yaml"), config("watched", &json!(["watched-?"])).to_string())?;
-    let mut command = Command::new(program()?);
-    command.args(["status", "config.yaml", "--watch", "--no-headers", "--color", "always"]);
-    command.arg("--kubeconfig").arg(control_plane.admin_kubeconfig());
-    command.current_dir(&folder).stdout(fs::File::create(path("shown"))?);
-    let mut watching = command.kill_on_drop(true).spawn()?;
-    let row = |state: &str| format!("\u{1b}[31mwatched-pull   watched-a   {state}   -\u{1b}[0m\n");
-    let shows = async |expected: String| {
-        eventually("the state", PATIENCE, async || {
-            let shown = fs::read_to_string(path("shown"))?;
-            ensure!(shown == expected, "{shown:?}, not {expected:?}");
-            Ok(())
-        })
-        .await
-    };
-    shows(row("missing")).await?;
-    let secrets: Api<Secret> = Api::namespaced(admin.clone(), "watched-a");
-    create(&secrets, json!({ "metadata": { "name": "watched-pull" } })).await?;
-    shows(row("missing") + &row("conflict")).await?;
-    ensure!(watching.try_wait()?.is_none(), "it has ended");
     Ok(())
 }
 

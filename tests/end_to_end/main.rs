@@ -61,6 +61,7 @@ mod sizes;
 mod soak;
 mod stalls;
 mod token_cache;
+mod watching;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -135,6 +136,7 @@ fn scenarios() -> Vec<Scenario> {
         bad_namespaces::tests(),
         commands::tests(),
         few_permissions::tests(),
+        watching::tests(),
     ]
     .into_iter()
     .flatten()

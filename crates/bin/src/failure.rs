@@ -39,16 +39,24 @@ impl From<anyhow::Error> for Failure {
 impl Failure {
     /// Prints it, unless that is done already. Returns its exit code.
     pub(crate) fn print(self) -> u8 {
-        let (code, message) = match self {
-            Self::Reported => return FAILED,
-            Self::Stopped(signal) => return SIGNAL + signal as u8,
-            Self::Usage(message) => (USAGE, message),
-            Self::Other(error) => (FAILED, format!("error: {error:#}")),
-        };
+        let message = self.message();
         if !message.is_empty() {
             eprintln!("{message}");
         }
-        code
+        match self {
+            Self::Reported | Self::Other(_) => FAILED,
+            Self::Stopped(signal) => SIGNAL + signal as u8,
+            Self::Usage(_) => USAGE,
+        }
+    }
+
+    /// What is to be printed; empty if that is done already.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Reported | Self::Stopped(_) => String::new(),
+            Self::Usage(message) => message.clone(),
+            Self::Other(error) => format!("error: {error:#}"),
+        }
     }
 }
 

@@ -14,8 +14,10 @@ use http::{
     Request, Uri,
     header::{HeaderValue, USER_AGENT},
 };
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::{
-    Client, Config,
+    Api, Client, Config,
+    api::PostParams,
     client::{Body, ConfigExt},
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
@@ -51,6 +53,15 @@ pub(crate) async fn cluster(
     let agent = HeaderValue::try_from(agent).context("POD_NAME cannot be in a header")?;
     config.headers.push((USER_AGENT, agent));
     Ok(Cluster { client: build(&config).context("the Kubernetes client cannot be made")?, server })
+}
+
+/// The user that the API server takes the caller for.
+pub(crate) async fn user(client: &Client) -> Result<String> {
+    let api: Api<SelfSubjectReview> = Api::all(client.clone());
+    let review = api.create(&PostParams::default(), &SelfSubjectReview::default()).await;
+    let review = review.context("does not say who the user is")?;
+    let user = review.status.and_then(|status| status.user_info).and_then(|user| user.username);
+    Ok(user.unwrap_or_default())
 }
 
 /// A URL without user, password and path.

@@ -8,6 +8,7 @@ pub mod daemon;
 mod failure;
 pub mod home;
 mod kubernetes;
+mod lease_tokens;
 pub mod logging;
 mod metrics;
 mod output;

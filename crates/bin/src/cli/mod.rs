@@ -234,6 +234,9 @@ pub(crate) struct InspectArgs {
         help_heading = RELEASE
     )]
     pub(crate) release: Option<Release>,
+    /// Show it again whenever it changes, until Ctrl-C.
+    #[arg(short, long, help_heading = OUTPUT)]
+    pub(crate) watch: bool,
 }
 
 impl InspectArgs {
@@ -263,9 +266,6 @@ pub(crate) struct StatusArgs {
         help_heading = OUTPUT
     )]
     pub(crate) state: Vec<String>,
-    /// Show it again whenever it changes, until Ctrl-C.
-    #[arg(short, long, help_heading = OUTPUT)]
-    pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) show: ShowArgs,
 }

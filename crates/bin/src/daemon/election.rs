@@ -11,6 +11,7 @@ use ecr_refresher_core::{
     ErrorChain,
     clock::Clock,
     planted::{Bug, is_planted},
+    tokens::SharedTokenStore,
 };
 use ecr_refresher_sync::{
     leadership::{Leadership, LeadershipState},
@@ -23,6 +24,7 @@ use kube::{
     Api, Client, ResourceExt,
     api::{Patch, PatchParams, PostParams},
 };
+use serde_json::{Value, json};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until, timeout},
@@ -31,7 +33,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use super::lease::{Action, Candidate, Lease};
-use crate::{config::LeaderElection, home::Home};
+use crate::{config::LeaderElection, home::Home, lease_tokens};
 
 /// Takes part in the election until the shutdown.
 pub(crate) struct Election {
@@ -48,18 +50,22 @@ pub(crate) struct Election {
     /// The highest resourceVersion of the Lease so far.
     version: u64,
     restores: watch::Sender<u64>,
+    store: SharedTokenStore,
+    /// What the Lease says of the tokens, as far as this replica has written it.
+    tokens: String,
 }
 
 impl Election {
     /// An election for the Lease of the daemon's name in the home namespace. `identity` must differ
     /// between replicas; after a restart it may be the same. `leader` is told who leads, and `restores` changes
-    /// when the Lease has gone back to an older revision, as after a restore of etcd.
+    /// when the Lease has gone back to an older revision, as after a restore of etcd. The Lease says when the
+    /// tokens of `store` expire.
     pub(crate) fn new(
         client: &Client,
         home: &Home,
         identity: String,
         times: LeaderElection,
-        clock: Clock,
+        (clock, store): (Clock, SharedTokenStore),
         (leader, restores): (watch::Sender<Option<String>>, watch::Sender<u64>),
     ) -> (Self, Leadership) {
         let (state, receiver) = watch::channel(LeadershipState::Undecided);
@@ -75,6 +81,8 @@ impl Election {
             failures: 0,
             version: 0,
             restores,
+            store,
+            tokens: String::new(),
         };
         (this, Leadership::new(receiver, clock))
     }
@@ -161,20 +169,34 @@ impl Election {
         let term = self.state.borrow().term(self.clock.uptime());
         let term = term.unwrap_or_else(|| self.candidate.next_term());
         let mut lease = self.candidate.held(self.times.lease_duration, self.clock.wall(), term);
+        let tokens = self.add_tokens(&mut lease);
         let sent = self.clock.uptime();
         let written = if let Some(version) = version {
             // Refused when another replica was faster.
             if !is_planted(Bug::LeaseWithoutPrecondition) {
-                lease["metadata"] = serde_json::json!({ "resourceVersion": version });
+                lease["metadata"]["resourceVersion"] = version.into();
             }
             self.in_time(self.patch(&lease)).await?
         } else {
-            lease["metadata"] = serde_json::json!({ "name": self.name });
+            lease["metadata"]["name"] = self.name.clone().into();
             let lease: ApiLease = serde_json::from_value(lease)?;
             self.in_time(self.api.create(&PostParams::default(), &lease)).await?
         };
+        self.tokens = tokens;
         self.lead(sent, term, written.metadata);
         Ok(())
+    }
+
+    /// Adds what a Lease is to say of the tokens of this term, if it does not say that yet; and returns it.
+    fn add_tokens(&self, lease: &mut Value) -> String {
+        let tokens = self.store.read(|store| {
+            let is_of_term = store.term() == Some(self.candidate.last_term());
+            if is_of_term { lease_tokens::write(store) } else { self.tokens.clone() }
+        });
+        if tokens != self.tokens {
+            lease["metadata"]["annotations"] = json!({ lease_tokens::ANNOTATION: tokens });
+        }
+        tokens
     }
 
     /// The Lease is ours by a write that was sent at this uptime, which is no later than when other
@@ -239,7 +261,8 @@ impl Election {
             return;
         }
         let mut lease = Candidate::given_up();
-        lease["metadata"] = serde_json::json!({ "resourceVersion": version });
+        lease["metadata"]["resourceVersion"] = version.into();
+        self.add_tokens(&mut lease);
         match timeout(self.times.renew_deadline, self.patch(&lease)).await {
             Ok(Ok(_)) => info!("released the Lease"),
             Ok(Err(error)) => warn!("could not release the Lease: {}", ErrorChain(&error)),
@@ -247,7 +270,7 @@ impl Election {
         }
     }
 
-    async fn patch(&self, lease: &serde_json::Value) -> kube::Result<ApiLease> {
+    async fn patch(&self, lease: &Value) -> kube::Result<ApiLease> {
         self.api.patch(&self.name, &PatchParams::default(), &Patch::Merge(lease)).await
     }
 

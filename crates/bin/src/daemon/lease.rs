@@ -117,6 +117,11 @@ impl Candidate {
         self.transitions + 1
     }
 
+    /// The number of the last term, of all replicas, as far as is known.
+    pub(super) fn last_term(&self) -> u64 {
+        self.transitions
+    }
+
     /// A write was refused, or its effect is unknown.
     pub(super) fn write_failed(&mut self) {
         self.known = match std::mem::replace(&mut self.known, Known::Nothing) {

@@ -74,6 +74,7 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
     // The tasks that write under the Lease.
     let writers = TaskTracker::new();
     let leader = watch::Sender::new(None);
+    let store = SharedTokenStore::new(TokenStore::new(random.clone()));
     let leadership = match config.leader_election {
         None => {
             leader.send_replace(Some(identity.clone()));
@@ -81,8 +82,8 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
         }
         Some(times) => {
             let (name, senders) = (identity.clone(), (leader.clone(), restores.clone()));
-            let (election, leadership) =
-                Election::new(&client, &home, name, times, clock.clone(), senders);
+            let facts = (clock.clone(), store.clone());
+            let (election, leadership) = Election::new(&client, &home, name, times, facts, senders);
             tasks.spawn_last("leader election", election.run(tasks.shutdown(), writers.clone()));
             leadership
         }
@@ -93,7 +94,6 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
         leader: leader.subscribe(),
         clock: clock.clone(),
     };
-    let store = SharedTokenStore::new(TokenStore::new(random.clone()));
     let metrics = Metrics::register(leadership.clone(), store.clone(), clock.wall())?;
     let engine_dependencies = EngineDependencies {
         client: client.clone(),

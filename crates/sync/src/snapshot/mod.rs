@@ -42,6 +42,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Lists, for this release, all namespaces, or only one, and the Secrets there with the names of the pull Secrets.
+    /// Calls `progress` for each object.
     ///
     /// # Errors
     /// If something cannot be listed.
@@ -51,11 +52,13 @@ impl Snapshot {
         release: Release,
         only: Option<&str>,
         at: Timestamp,
+        progress: &(dyn Fn() + Sync),
     ) -> Result<Self, ListError> {
         let mut snapshot = Self::begin(settings, release, at);
         let namespaces = Api::<MetadataOnly<ApiNamespace>>::all(client.clone());
         let add = |object: MetadataOnly<ApiNamespace>| {
             snapshot.add_namespace(&object.name_any(), Namespace::new(&object));
+            progress();
         };
         match only {
             None => list(&namespaces, &Listed::Namespaces, None, add).await?,
@@ -65,7 +68,7 @@ impl Snapshot {
             }
         }
         for secret in &settings.secrets {
-            snapshot.list_copies(client, &secret.name, only).await?;
+            snapshot.list_copies(client, &secret.name, only, progress).await?;
         }
         snapshot.end();
         Ok(snapshot)
@@ -77,10 +80,14 @@ impl Snapshot {
         client: &Client,
         name: &str,
         only: Option<&str>,
+        progress: &(dyn Fn() + Sync),
     ) -> Result<(), ListError> {
         let what = Listed::Secrets { name: name.to_owned(), namespace: only.map(str::to_owned) };
         let named = format!("metadata.name={name}");
-        let add = |copy: MetadataOnly<Secret>| self.add_copy(name, &copy.metadata);
+        let add = |copy: MetadataOnly<Secret>| {
+            self.add_copy(name, &copy.metadata);
+            progress();
+        };
         let copies: Api<MetadataOnly<Secret>> = match only {
             Some(namespace) => Api::namespaced(client.clone(), namespace),
             None => Api::all(client.clone()),
@@ -254,6 +261,14 @@ mod tests {
         })
     }
 
+    async fn take(
+        client: &Client,
+        settings: &Settings,
+        only: Option<&str>,
+    ) -> Result<Snapshot, ListError> {
+        Snapshot::take(client, settings, release(), only, Timestamp::UNIX_EPOCH, &|| {}).await
+    }
+
     #[tokio::test]
     async fn all_pages_are_read_and_put_together() {
         let (client, asked) = client(vec![
@@ -265,9 +280,7 @@ mod tests {
                 page(&[object(&json!({ "name": "ecr-pull", "namespace": "b" }))], ""),
             ),
         ]);
-        let snapshot = Snapshot::take(&client, &settings(), release(), None, Timestamp::UNIX_EPOCH)
-            .await
-            .unwrap();
+        let snapshot = take(&client, &settings(), None).await.unwrap();
         let states: Vec<_> = snapshot
             .copies()
             .map(|sighting| (sighting.namespace.to_owned(), sighting.state(true, snapshot.at())))
@@ -292,9 +305,7 @@ mod tests {
         });
         let (client, _) =
             client(vec![("/namespaces?", 200, page(&[], "")), ("/secrets?", 403, status)]);
-        let error = Snapshot::take(&client, &settings(), release(), None, Timestamp::UNIX_EPOCH)
-            .await
-            .unwrap_err();
+        let error = take(&client, &settings(), None).await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "`alice` may not list the Secrets named `ecr-pull` in all namespaces: allow the verb \
@@ -310,10 +321,7 @@ mod tests {
             ("/namespaces/a/secrets?", 200, page(&[], "")),
             ("fieldSelector=metadata.name%3Da", 200, page(&[object(&name)], "")),
         ]);
-        let snapshot =
-            Snapshot::take(&client, &settings(), release(), Some("a"), Timestamp::UNIX_EPOCH)
-                .await
-                .unwrap();
+        let snapshot = take(&client, &settings(), Some("a")).await.unwrap();
         assert_eq!(snapshot.copies().count(), 1);
         assert_eq!(asked.lock().unwrap().len(), 3);
     }
@@ -328,9 +336,7 @@ mod tests {
         ]);
         let mut settings = settings();
         settings.secrets[0].on_conflict = OnConflict::Adopt;
-        let snapshot = Snapshot::take(&client, &settings, release(), None, Timestamp::UNIX_EPOCH)
-            .await
-            .unwrap();
+        let snapshot = take(&client, &settings, None).await.unwrap();
         let view = snapshot.copies().next().unwrap();
         assert!(view.has_other_type() && !view.is_taken_over());
         assert_eq!(view.state(true, snapshot.at()), CopyState::Conflict);
@@ -345,10 +351,7 @@ mod tests {
             ("/secrets/ecr-pull", 200, object(&json!({ "name": "ecr-pull", "namespace": "a" }))),
             ("/namespaces/a", 200, object(&json!({ "name": "a" }))),
         ]);
-        let snapshot =
-            Snapshot::take(&client, &settings(), release(), Some("a"), Timestamp::UNIX_EPOCH)
-                .await
-                .unwrap();
+        let snapshot = take(&client, &settings(), Some("a")).await.unwrap();
         let states = snapshot.copies().map(|view| view.state(true, snapshot.at()));
         assert_eq!(states.collect::<Vec<_>>(), [CopyState::Conflict]);
         assert_eq!(asked.lock().unwrap().len(), 4);

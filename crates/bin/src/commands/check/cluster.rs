@@ -4,9 +4,8 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::{
-    authentication::v1::SelfSubjectReview,
-    authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec},
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
 use kube::{Api, Client, api::PostParams};
 use serde::Serialize;
@@ -50,7 +49,8 @@ pub(super) async fn check(args: &CheckArgs, config: &Config) -> Result<Findings>
     let cluster = kubernetes::cluster(&args.cluster, "check", args.user.as_deref()).await?;
     let kubernetes::Cluster { client, server } = cluster;
     let home = args.home.home(client.default_namespace());
-    let user = user(&client).await.with_context(|| format!("the API server at {server}"))?;
+    let user =
+        kubernetes::user(&client).await.with_context(|| format!("the API server at {server}"))?;
     let runs = if args.once { Runs::Once } else { Runs::Always };
     let rights = needed(config, &home, runs);
     let count = rights.len();
@@ -69,15 +69,6 @@ pub(super) async fn check(args: &CheckArgs, config: &Config) -> Result<Findings>
         admission_policy,
         registries,
     })
-}
-
-/// The user that the API server takes the caller for.
-async fn user(client: &Client) -> Result<String> {
-    let api: Api<SelfSubjectReview> = Api::all(client.clone());
-    let review = api.create(&PostParams::default(), &SelfSubjectReview::default()).await;
-    let review = review.context("does not say who the user is")?;
-    let user = review.status.and_then(|status| status.user_info).and_then(|user| user.username);
-    Ok(user.unwrap_or_default())
 }
 
 /// The rights that the caller does not have, in their order.

@@ -7,7 +7,7 @@ use ecr_refresher_sync::{observed::namespace::Namespace, release::Release, snaps
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::Inspection;
+use super::{Inspection, header::Header};
 use crate::{
     cli::{Cli, Command, PlanArgs, StatusArgs},
     config,
@@ -37,6 +37,11 @@ pub(super) fn plan_args(arguments: &[&str]) -> PlanArgs {
 fn command(name: &str, arguments: &[&str]) -> Command {
     let line = ["ecr-refresher", name].into_iter().chain(arguments.iter().copied());
     Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{error}")).command
+}
+
+/// A text without the header that is above it.
+pub(super) fn below_header(text: &str) -> &str {
+    text.strip_prefix(&Header::default().text()).unwrap_or(text)
 }
 
 /// The moment at which everything is looked at.

@@ -51,11 +51,11 @@ fn swap<T>((one, other): (T, T)) -> (T, T) {
     (other, one)
 }
 
-/// The text of a list. `document` is for machines, and `summary` is below a table.
+/// The text of a list. `document` is for machines; `header` is above a table, and `summary` below it.
 pub(super) fn render<R: Listed>(
     rows: &[&R],
     document: &impl Serialize,
-    summary: &str,
+    (header, summary): (&str, &str),
     args: &ShowArgs,
     screen: Screen,
 ) -> Result<String, Failure> {
@@ -71,7 +71,11 @@ pub(super) fn render<R: Listed>(
                 let cells = row.cells();
                 table.add(cells[..usual.len() + more.len()].to_vec(), row.colour());
             }
-            if args.no_headers { table.body(screen) } else { table.render(screen) + summary }
+            if args.no_headers {
+                table.body(screen)
+            } else {
+                format!("{header}{}{summary}", table.render(screen))
+            }
         }
     })
 }

@@ -4,11 +4,14 @@ mod counts;
 mod explain;
 #[cfg(test)]
 mod fixture;
+mod header;
 mod left;
 mod listing;
 mod plan;
+mod progress;
 mod reasons;
 mod selection;
+mod show;
 mod status;
 mod table;
 
@@ -25,12 +28,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 
+use self::progress::Progress;
 pub(crate) use self::{explain::explain, plan::plan, status::status};
 use crate::{
     cli::{DEFAULT_CONFIG, InspectArgs},
     config::{self, Config, Locations},
     failure::Failure,
-    kubernetes,
+    kubernetes::{self, Cluster},
 };
 
 /// The key of the config in its `ConfigMap`.
@@ -45,28 +49,31 @@ struct Inspection {
     note: String,
 }
 
-/// Reads the config, and then the cluster: all of it, or one namespace. Returns the client too.
+/// Reads the config, and then the cluster: all of it, or one namespace. Returns also where it has looked.
 async fn inspect(
     args: &InspectArgs,
     command: &str,
     only: Option<&str>,
-) -> Result<(Inspection, Client), Failure> {
+) -> Result<(Inspection, Cluster), Failure> {
     let file = args.config.existing();
     let name = args.release("").name().to_owned();
     let of_file =
         file.as_deref().map(|file| config::load_with_locations(file, &name)).transpose()?;
-    let client = kubernetes::client(&args.cluster, command).await?;
+    let cluster = kubernetes::cluster(&args.cluster, command, None).await?;
+    let client = &cluster.client;
     let (config, locations) = match of_file {
         Some(loaded) => loaded,
-        None => of_config_map(&client, &args.release(client.default_namespace())).await?,
+        None => of_config_map(client, &args.release(client.default_namespace())).await?,
     };
     // Nothing here is shown in less than seconds.
     let now = Timestamp::from_second(Clock::system().wall().as_second()).unwrap_or_default();
     let release = args.release(client.default_namespace());
-    let snapshot = Snapshot::take(&client, &config.sync, release.clone(), only, now).await;
+    let progress = Progress::start();
+    let count = || progress.count();
+    let snapshot = Snapshot::take(client, &config.sync, release.clone(), only, now, &count).await;
     let snapshot = snapshot.map_err(anyhow::Error::new)?;
     let note = other_release(&snapshot, &release);
-    Ok((Inspection { config, locations, snapshot, note }, client))
+    Ok((Inspection { config, locations, snapshot, note }, cluster))
 }
 
 /// The config in the `ConfigMap` that the chart makes for a release.

@@ -1,80 +1,40 @@
 //! `status`: every copy with its state and the time it has left.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anstyle::AnsiColor;
 use ecr_refresher_sync::report::{ConflictReason, CopyState, UNWANTED};
 use jiff::Timestamp;
 use serde::Serialize;
 use strum::VariantArray;
-use tokio::time::sleep;
 
 use super::{
     Inspection,
     counts::Counts,
+    header::Header,
     inspect,
     left::Left,
     listing::{Listed, counted, render},
     selection::unselected,
+    show::{Seen, show},
 };
-use crate::{
-    cli::StatusArgs, config::STANDARD_INPUT, failure::Failure, logging, output, runtime::runtime,
-    screen::Screen,
-};
-
-/// The pause of `--watch` between two looks.
-const PAUSE: Duration = Duration::from_secs(2);
+use crate::{cli::StatusArgs, failure::Failure, screen::Screen};
 
 /// Prints the state of all copies.
 pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
-    logging::start_if_asked(args.inspect.log.verbose);
     let screen = Screen::of_stdout(args.show.color);
-    runtime()?.block_on(async {
-        if args.watch {
-            return watch(args, screen).await;
-        }
-        let (status, notes) = look(args).await?;
-        eprint!("{notes}");
-        output::print(status.render(args, screen)?)?;
-        if status.is_good() { Ok(()) } else { Err(Failure::Reported) }
+    show(&args.inspect, screen, async || {
+        let only = args.show.namespace.as_deref();
+        let (inspection, cluster) = inspect(&args.inspect, "status", only).await?;
+        let Status { at, rows } = Status::of(&inspection);
+        let header = Header::read((&args.inspect, &args.show), &cluster, at).await;
+        let status = Status { at, rows: counted(rows, &args.show) };
+        Ok(Seen {
+            text: status.render(&header, args, screen)?,
+            notes: inspection.note.clone() + &unselected(&inspection),
+            is_good: status.is_good(),
+        })
     })
-}
-
-/// Looks at the cluster. Returns also what there is to note.
-async fn look(args: &StatusArgs) -> Result<(Status, String), Failure> {
-    let only = args.show.namespace.as_deref();
-    let (inspection, _) = inspect(&args.inspect, "status", only).await?;
-    let Status { at, rows } = Status::of(&inspection);
-    let notes = inspection.note.clone() + &unselected(&inspection);
-    Ok((Status { at, rows: counted(rows, &args.show) }, notes))
-}
-
-/// Prints the state again whenever that is another one, until nobody reads it.
-async fn watch(args: &StatusArgs, screen: Screen) -> Result<(), Failure> {
-    if args.inspect.config.existing().is_some_and(|file| file == Path::new(STANDARD_INPUT)) {
-        let message = "`--watch` reads the config again and again: name a file";
-        return Err(Failure::Usage(message.to_owned()));
-    }
-    let mut shown = None;
-    loop {
-        match look(args).await {
-            Ok((status, notes)) => {
-                let seen = Some((status.render(args, screen)?, notes));
-                if let Some((text, notes)) = seen.as_ref().filter(|_| seen != shown) {
-                    let text = format!("{}{text}", screen.clear());
-                    if !output::print_more(text)? {
-                        return Ok(());
-                    }
-                    eprint!("{notes}");
-                }
-                shown = seen;
-            }
-            // Later, the API server may be away for a while, and the config be wrong.
-            Err(failure) if shown.is_none() => return Err(failure),
-            Err(failure) => _ = failure.print(),
-        }
-        sleep(PAUSE).await;
-    }
 }
 
 /// The copies, what fails first.
@@ -132,10 +92,17 @@ impl Status {
         !self.rows.iter().any(Row::is_failing)
     }
 
-    fn render(&self, args: &StatusArgs, screen: Screen) -> Result<String, Failure> {
+    fn render(
+        &self,
+        header: &Header,
+        args: &StatusArgs,
+        screen: Screen,
+    ) -> Result<String, Failure> {
         #[derive(Serialize)]
         struct Document<'a> {
             at: Timestamp,
+            #[serde(flatten)]
+            header: &'a Header,
             good: bool,
             counts: Counts,
             copies: Vec<&'a Row>,
@@ -147,11 +114,12 @@ impl Status {
         let rows: Vec<_> = self.rows.iter().filter(is_shown).collect();
         let document = Document {
             at: self.at,
+            header,
             good: self.is_good(),
             counts: self.counts(),
             copies: rows.clone(),
         };
-        render(&rows, &document, &self.counts().summary(), &args.show, screen)
+        render(&rows, &document, (&header.text(), &self.counts().summary()), &args.show, screen)
     }
 
     fn counts(&self) -> Counts {
@@ -227,7 +195,10 @@ mod tests {
 
     use strum::VariantArray;
 
-    use super::{super::fixture::status_args, *};
+    use super::{
+        super::fixture::{below_header, status_args},
+        *,
+    };
 
     fn status(rows: &[(&str, Option<CopyState>, Option<i64>)]) -> Status {
         let at = Timestamp::from_second(1_800_000_000).unwrap();
@@ -241,6 +212,11 @@ mod tests {
             .collect();
         rows.sort();
         Status { at, rows }
+    }
+
+    fn render(status: &Status, arguments: &[&str]) -> String {
+        let text = status.render(&Header::default(), &status_args(arguments), Screen::default());
+        below_header(&text.unwrap()).to_owned()
     }
 
     fn of_every_state() -> Status {
@@ -260,7 +236,7 @@ mod tests {
     #[test]
     fn failing_copies_come_first_and_then_those_that_expire_first() {
         assert_eq!(
-            of_every_state().render(&status_args(&[]), Screen::default()).unwrap(),
+            render(&of_every_state(), &[]),
             "\
 SECRET     NAMESPACE   STATE      LEFT
 ecr-pull   team-h      expired    expired 1h ago
@@ -284,12 +260,9 @@ ecr-pull   team-i      fresh      -
         let other = Arc::new("other/refresher".to_owned());
         let row = row.in_conflict(ConflictReason::AnotherRelease, Some(&other));
         let status = Status { at, rows: vec![row] };
-        let table = status.render(&status_args(&[]), Screen::default()).unwrap();
+        let table = render(&status, &[]);
         assert!(table.contains("conflict with other/refresher   -"), "{table}");
-        let json: Value = serde_json::from_str(
-            &status.render(&status_args(&["-o", "json"]), Screen::default()).unwrap(),
-        )
-        .unwrap();
+        let json: Value = serde_json::from_str(&render(&status, &["-o", "json"])).unwrap();
         let row = &json["copies"][0];
         assert_eq!(row["state"], "conflict");
         assert_eq!(
@@ -301,16 +274,13 @@ ecr-pull   team-i      fresh      -
     #[test]
     fn only_failing_copies_are_shown_on_request_and_all_are_counted() {
         let status = of_every_state();
-        let shown = status.render(&status_args(&["--failing"]), Screen::default()).unwrap();
+        let shown = render(&status, &["--failing"]);
         assert_eq!(shown.lines().count(), 6);
         assert!(shown.ends_with(
             "9 copies: 3 fresh, 1 stale, 2 expired, 1 missing, 1 conflict, 1 unwanted\n"
         ));
         let good = self::status(&[("team-a", Some(CopyState::Fresh), Some(60))]);
-        assert_eq!(
-            good.render(&status_args(&["--failing"]), Screen::default()).unwrap(),
-            "1 copy: 1 fresh\n"
-        );
+        assert_eq!(render(&good, &["--failing"]), "1 copy: 1 fresh\n");
     }
 
     #[test]
@@ -321,18 +291,16 @@ ecr-pull   team-i      fresh      -
         }
         assert!(status(&[("team-a", None, Some(-60))]).is_good(), "it is not wanted");
         assert!(status(&[]).is_good());
-        assert_eq!(status(&[]).render(&status_args(&[]), Screen::default()).unwrap(), "0 copies\n");
+        assert_eq!(render(&status(&[]), &[]), "0 copies\n");
     }
 
     #[test]
     fn scripts_get_times_and_seconds() {
         let status = status(&[("team-a", Some(CopyState::Fresh), Some(60))]);
-        let json: Value = serde_json::from_str(
-            &status.render(&status_args(&["-o", "json"]), Screen::default()).unwrap(),
-        )
-        .unwrap();
+        let json: Value = serde_json::from_str(&render(&status, &["-o", "json"])).unwrap();
         let expected = serde_json::json!({
             "at": "2027-01-15T08:00:00Z",
+            "cluster": "", "release": "", "leader": null, "registries": [],
             "good": true,
             "counts": {
                 "fresh": 1, "stale": 0, "expired": 0, "missing": 0, "conflict": 0, "unwanted": 0,
@@ -349,7 +317,7 @@ ecr-pull   team-i      fresh      -
     fn shown(arguments: &[&str]) -> String {
         let args = status_args(arguments);
         let Status { at, rows } = of_every_state();
-        Status { at, rows: counted(rows, &args.show) }.render(&args, Screen::default()).unwrap()
+        render(&Status { at, rows: counted(rows, &args.show) }, arguments)
     }
 
     #[test]

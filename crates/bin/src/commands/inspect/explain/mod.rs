@@ -7,6 +7,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
+use clap::ColorChoice;
 use ecr_refresher_sync::{
     desired::settings::PullSecret,
     report::{CopyState, copy_view::CopyView},
@@ -19,33 +20,35 @@ use self::{
     event::{LastEvent, last_event},
     verdict::Verdict,
 };
-use super::{Inspection, inspect};
+use super::{
+    Inspection, inspect,
+    show::{Seen, show},
+};
 use crate::{
     cli::{ExplainArgs, Output},
     failure::Failure,
-    logging, output,
-    runtime::runtime,
+    screen::Screen,
 };
 
 /// Prints the desired copies of a namespace, the reasons, and the observed state.
 pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
-    logging::start_if_asked(args.inspect.log.verbose);
     let namespace = &args.namespace;
-    let explanation = runtime()?.block_on(async {
-        let (inspection, client) = inspect(&args.inspect, "explain", Some(namespace)).await?;
-        eprint!("{}", inspection.note);
+    show(&args.inspect, Screen::of_stdout(ColorChoice::Never), async || {
+        let (inspection, cluster) = inspect(&args.inspect, "explain", Some(namespace)).await?;
         let mut explanation = Explanation::of(&inspection, namespace);
         for secret in &mut explanation.secrets {
-            secret.last_event = last_event(&client, namespace, &secret.secret).await;
+            secret.last_event = last_event(&cluster.client, namespace, &secret.secret).await;
         }
-        Ok::<_, Failure>(explanation)
-    })?;
-    output::print(match args.output {
-        Output::Text => explanation.text(),
-        // Plain structs always serialise.
-        Output::Json => serde_json::to_string(&explanation).unwrap_or_default() + "\n",
-    })?;
-    if explanation.good { Ok(()) } else { Err(Failure::Reported) }
+        Ok(Seen {
+            text: match args.output {
+                Output::Text => explanation.text(),
+                // Plain structs always serialise.
+                Output::Json => serde_json::to_string(&explanation).unwrap_or_default() + "\n",
+            },
+            notes: inspection.note,
+            is_good: explanation.good,
+        })
+    })
 }
 
 /// The explanation of a namespace.

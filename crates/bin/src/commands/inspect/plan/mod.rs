@@ -9,30 +9,41 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use self::decide::{Content, decide};
-use super::{Inspection, inspect, left::Left, listing::counted, selection::unselected};
+use super::{
+    Inspection,
+    header::Header,
+    inspect,
+    left::Left,
+    listing::counted,
+    selection::unselected,
+    show::{Seen, show},
+};
 use crate::{
     cli::PlanArgs,
     config::{Config, SourceLocation, registries},
     failure::Failure,
-    logging, output,
-    runtime::runtime,
     screen::Screen,
     words::nearest,
 };
 
 /// Prints what the config would do.
 pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
-    logging::start_if_asked(args.inspect.log.verbose);
-    let only = args.show.namespace.as_deref();
-    let (inspection, _) = runtime()?.block_on(inspect(&args.inspect, "plan", only))?;
-    let Plan { at, rows, unmatched } = Plan::of(&inspection);
-    // What a pattern matches is not known from one namespace.
-    let unmatched = if only.is_none() { unmatched } else { Vec::new() };
-    let plan = Plan { at, rows: counted(rows, &args.show), unmatched };
-    let warnings = inspection.config.warnings.warnings();
-    let note = &inspection.note;
-    eprint!("{note}{warnings}{}{}", plan.warnings(), unselected(&inspection));
-    output::print(plan.render(args, Screen::of_stdout(args.show.color))?)
+    let screen = Screen::of_stdout(args.show.color);
+    show(&args.inspect, screen, async || {
+        let only = args.show.namespace.as_deref();
+        let (inspection, cluster) = inspect(&args.inspect, "plan", only).await?;
+        let Plan { at, rows, unmatched } = Plan::of(&inspection);
+        // What a pattern matches is not known from one namespace.
+        let unmatched = if only.is_none() { unmatched } else { Vec::new() };
+        let plan = Plan { at, rows: counted(rows, &args.show), unmatched };
+        let header = Header::read((&args.inspect, &args.show), &cluster, at).await;
+        let (note, warnings) = (&inspection.note, inspection.config.warnings.warnings());
+        Ok(Seen {
+            text: plan.render(&header, args, screen)?,
+            notes: format!("{note}{warnings}{}{}", plan.warnings(), unselected(&inspection)),
+            is_good: true,
+        })
+    })
 }
 
 /// The effect of a config.

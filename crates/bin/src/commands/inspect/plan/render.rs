@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     super::{
         counts::Counts,
+        header::Header,
         left::Left,
         listing::{Listed, render},
     },
@@ -27,11 +28,18 @@ const ACTIONS: [&str; 7] = [
 
 impl Plan {
     /// The plan. Unchanged copies are only counted, unless all are asked for.
-    pub(super) fn render(&self, args: &PlanArgs, screen: Screen) -> Result<String, Failure> {
+    pub(super) fn render(
+        &self,
+        header: &Header,
+        args: &PlanArgs,
+        screen: Screen,
+    ) -> Result<String, Failure> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Document<'a> {
             at: Timestamp,
+            #[serde(flatten)]
+            header: &'a Header,
             counts: Counts,
             unmatched_patterns: &'a [Unmatched],
             copies: Vec<&'a Row>,
@@ -40,11 +48,12 @@ impl Plan {
         let rows: Vec<_> = self.rows.iter().filter(is_shown).collect();
         let document = Document {
             at: self.at,
+            header,
             counts: self.counts(),
             unmatched_patterns: &self.unmatched,
             copies: rows.clone(),
         };
-        render(&rows, &document, &self.counts().summary(), &args.show, screen)
+        render(&rows, &document, (&header.text(), &self.counts().summary()), &args.show, screen)
     }
 
     /// A line for each pattern that matches nothing.

@@ -3,8 +3,12 @@
 use serde_json::Value;
 
 use super::{
-    super::fixture::{
-        config, copy, edited, foreign, inspect, of_another_release, plan_args, restored,
+    super::{
+        fixture::{
+            below_header, config, copy, edited, foreign, inspect, of_another_release, plan_args,
+            restored,
+        },
+        header::Header,
     },
     *,
 };
@@ -12,9 +16,13 @@ use super::{
 const TEAMS: &str = "namespaces: { allow: [\"team-*\"], deny: [team-sandbox] }";
 
 fn table(config: &str, namespaces: &[&str], copies: &[Value]) -> String {
-    Plan::of(&inspect(config, namespaces, copies))
-        .render(&plan_args(&["--all"]), Screen::default())
-        .unwrap()
+    render(&Plan::of(&inspect(config, namespaces, copies)), &["--all"])
+}
+
+/// What is shown with these arguments.
+fn render(plan: &Plan, arguments: &[&str]) -> String {
+    let text = plan.render(&Header::default(), &plan_args(arguments), Screen::default());
+    below_header(&text.unwrap()).to_owned()
 }
 
 #[test]
@@ -149,16 +157,11 @@ fn foreign_secrets_are_not_shown() {
 #[test]
 fn unchanged_copies_are_only_counted_unless_all_is_set() {
     let plan = Plan::of(&inspect(&config(TEAMS), &["team-a"], &[copy("team-a", 60)]));
-    assert_eq!(plan.render(&plan_args(&[]), Screen::default()).unwrap(), "1 copy: 1 keep\n");
-    let json: Value =
-        serde_json::from_str(&plan.render(&plan_args(&["-o", "json"]), Screen::default()).unwrap())
-            .unwrap();
+    assert_eq!(render(&plan, &[]), "1 copy: 1 keep\n");
+    let json: Value = serde_json::from_str(&render(&plan, &["-o", "json"])).unwrap();
     assert_eq!(json["counts"]["keep"], 1);
     assert_eq!(json["copies"], serde_json::json!([]));
-    let json: Value = serde_json::from_str(
-        &plan.render(&plan_args(&["-o", "json", "--all"]), Screen::default()).unwrap(),
-    )
-    .unwrap();
+    let json: Value = serde_json::from_str(&render(&plan, &["-o", "json", "--all"])).unwrap();
     let expected = serde_json::json!([{
         "secret": "ecr-pull", "namespace": "team-a", "action": "keep", "reason": "1h left",
         "expiresAt": "2026-11-23T12:00:00Z", "secondsLeft": 3600,
@@ -176,9 +179,7 @@ fn patterns_that_match_nothing_are_named_with_their_place() {
         "config.yaml:4:28: no namespace matches `paymets` of ecr-pull; did you mean `payments`?"
     ));
     assert!(lines[1].ends_with("config.yaml:4:37: no namespace matches `x-*` of ecr-pull"));
-    let json: Value =
-        serde_json::from_str(&plan.render(&plan_args(&["-o", "json"]), Screen::default()).unwrap())
-            .unwrap();
+    let json: Value = serde_json::from_str(&render(&plan, &["-o", "json"])).unwrap();
     let first = &json["unmatchedPatterns"][0];
     assert_eq!((&first["pattern"], &first["line"]), (&"paymets".into(), &4.into()));
 }
