@@ -61,7 +61,9 @@ impl Manifest {
             applied.annotate(EXPIRES_AT, expires_at.to_string());
         }
         applied.annotate(REGISTRIES, registries_text(config.keys()));
-        let content = hash(&Zeroizing::new(serde_json::to_vec(&applied)?));
+        let digest = digest(&Zeroizing::new(serde_json::to_vec(&applied)?));
+        // The annotation is one more of its own.
+        let content = ContentHash::new(digest, applied.owned_fields().saturating_add(1));
         applied.annotate(CONTENT_HASH, content.to_hex());
         let body = Zeroizing::new(serde_json::to_vec(&applied)?);
         let opening: &[u8] = br#""metadata":{"#;
@@ -173,9 +175,9 @@ fn description(release: &Release) -> String {
 }
 
 /// The first 64 bits of the SHA-256.
-fn hash(bytes: &[u8]) -> ContentHash {
+fn digest(bytes: &[u8]) -> u64 {
     let digest = Sha256::digest(bytes);
-    ContentHash::new(u64::from_be_bytes(std::array::from_fn(|index| digest[index])))
+    u64::from_be_bytes(std::array::from_fn(|index| digest[index]))
 }
 
 /// The body of an apply.
@@ -227,7 +229,7 @@ impl<'a> Applied<'a> {
         if expires {
             applied.annotate(EXPIRES_AT, "2027-01-15T08:00:00Z".to_owned());
         }
-        applied.annotate(CONTENT_HASH, ContentHash::new(u64::MAX).to_hex());
+        applied.annotate(CONTENT_HASH, ContentHash::new(u64::MAX, 0).to_hex());
         applied
     }
 
@@ -307,6 +309,7 @@ mod tests {
         let description = body["metadata"]["annotations"][DESCRIPTION].as_str().unwrap();
         assert!(description.contains("release home/ours. Edits are undone. Ask"), "{description}");
         assert_eq!(manifest.owned_fields, 10);
+        assert!(manifest.content.has_fields(10));
         assert_eq!(owned_fields(&secret(), true), 10);
         assert_eq!(manifest.data_size, config("one").render().len());
     }

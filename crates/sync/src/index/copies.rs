@@ -68,7 +68,7 @@ impl Index {
         let action = if copy.wanted {
             let manifest = Arc::clone(state.manifest.as_ref()?);
             let is_repair = copy.repairs.is_repair(manifest.content.short());
-            let replaces = copy.replaced(&manifest);
+            let replaces = copy.replaced();
             let changed_by = copy.observed().and_then(|observed| observed.changed_by.clone());
             Action::Apply(Apply { manifest, replaces, is_repair, changed_by })
         } else {

@@ -255,14 +255,11 @@ impl CopyRecord {
 
     /// The Secret that an apply changes; `None` to create it. It takes fields over where other managers own
     /// some, or may do so after an apply that was refused for that.
-    pub(super) fn replaced(&self, manifest: &Manifest) -> Option<Replaced> {
-        let ObservedCopy { uid, resource_version, ownership, .. } = self.observed()?;
-        let owns_all = matches!(
-            ownership,
-            Ownership::Ours { owned_fields: Some(owned), .. } if *owned == manifest.owned_fields
-        );
+    pub(super) fn replaced(&self) -> Option<Replaced> {
+        let observed = self.observed()?;
+        let ObservedCopy { uid, resource_version, .. } = observed;
         let was_refused = self.failure.as_ref().is_some_and(|failure| failure.is_conflict());
-        let version = (!owns_all || was_refused).then_some(*resource_version);
+        let version = (!observed.is_intact() || was_refused).then_some(*resource_version);
         Some(Replaced { uid: (*uid)?, version })
     }
 
@@ -297,9 +294,7 @@ impl CopyRecord {
             Ownership::Foreign => return Need::Urgent,
             // The other release keeps it up to date until all entries are there.
             Ownership::AnotherRelease { expires_at, .. } => (expires_at, !manifest.is_complete),
-            Ownership::Ours { expires_at, owned_fields, .. } => {
-                (expires_at, owned_fields == Some(manifest.owned_fields))
-            }
+            Ownership::Ours { expires_at, .. } => (expires_at, observed.is_intact()),
         };
         let expires_at = expires_at.map_or(Timestamp::MAX, Timestamp::from);
         if manifest.is_in(observed) {

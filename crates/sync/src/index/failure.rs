@@ -70,8 +70,12 @@ impl FailureRecord {
         }
     }
 
-    /// Whether another attempt is not worth waiting for.
+    /// Whether another attempt is not worth waiting for. After a first conflict it is: a copy of ours that
+    /// another client has changed meanwhile is then taken back.
     pub(super) fn is_final(&self, attempts: u32) -> bool {
-        !self.failure.failure.reason.is_temporary() || self.failure.count >= attempts
+        let RepeatedFailure { failure, count, .. } = &*self.failure;
+        let is_first_conflict = failure.reason.is_conflict() && *count == 1;
+        let may_end = failure.reason.is_temporary() || is_first_conflict;
+        !may_end || *count >= attempts
     }
 }

@@ -92,16 +92,26 @@ pub struct Replaced {
     pub version: Option<u64>,
 }
 
-/// The content of a copy: the first 64 bits of a SHA-256 over all that is applied.
+/// More fields are counted as so many.
+const MOST_FIELDS: u64 = 0xff;
+
+/// The content of a copy: the first 56 bits of a SHA-256 over all that is applied, and how many fields that
+/// are. So a copy itself tells whether another client has changed it, whatever the config says by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContentHash(NonZeroU64);
 
 impl ContentHash {
-    /// The first 64 bits of a digest.
+    /// The first 64 bits of a digest, of which the last 8 make room for the number of `fields`.
     #[must_use]
-    pub fn new(first: u64) -> Self {
-        // One in 2⁶⁴ is 0.
-        Self(NonZeroU64::new(first).unwrap_or(NonZeroU64::MIN))
+    pub fn new(first: u64, fields: u16) -> Self {
+        let bits = (first & !MOST_FIELDS) | MOST_FIELDS.min(fields.into());
+        // One in 2⁵⁶ of no fields is 0.
+        Self(NonZeroU64::new(bits).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// Whether so many are all the fields.
+    pub(crate) fn has_fields(self, fields: u16) -> bool {
+        self.0.get() & MOST_FIELDS == MOST_FIELDS.min(fields.into())
     }
 
     /// The annotation's value.
@@ -159,6 +169,17 @@ impl ObservedCopy {
     #[must_use]
     pub fn is_ours(&self) -> bool {
         matches!(self.ownership, Ownership::Ours { .. })
+    }
+
+    /// Whether this release owns it, and all its fields are as they were applied last.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        match self.ownership {
+            Ownership::Ours { content: Some(content), owned_fields: Some(owned), .. } => {
+                content.has_fields(owned)
+            }
+            _ => false,
+        }
     }
 
     /// Whether it may be deleted once it is no longer wanted.
@@ -260,18 +281,24 @@ mod tests {
             "annotations": {
                 KEPT_BY: ours().id(),
                 EXPIRES_AT: "2026-11-23T12:00:00Z",
-                CONTENT_HASH: "00000000000000ff",
+                CONTENT_HASH: "000000000000ff05",
             },
             "managedFields": [applied(&ours())],
         }));
         assert_eq!(observed.resource_version, 42);
         let expected = Ownership::Ours {
-            content: Some(ContentHash::new(255)),
+            content: Some(ContentHash::new(0xff42, 5)),
             expires_at: Some("2026-11-23T12:00:00Z".parse::<Timestamp>().unwrap().into()),
             owned_fields: Some(5),
         };
         assert_eq!(observed.ownership, expected);
-        assert!(observed.is_deletable());
+        assert!(observed.is_deletable() && observed.is_intact());
+    }
+
+    #[test]
+    fn more_than_254_fields_are_not_told_apart() {
+        let content = ContentHash::new(u64::MAX, 300);
+        assert!(content.has_fields(300) && content.has_fields(255) && !content.has_fields(254));
     }
 
     #[test]

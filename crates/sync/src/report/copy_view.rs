@@ -151,19 +151,13 @@ impl CopyView<'_> {
     /// pull Secret does.
     #[must_use]
     pub fn drift(&self, expires: bool) -> Option<Drift> {
-        let Ownership::Ours { content, expires_at, owned_fields: owned } =
-            self.observed.as_ref()?.ownership
-        else {
-            return None;
-        };
-        let owned = owned.unwrap_or_default();
-        let is_as_configured = self.detail.is_none_or(|detail| detail.is_as_configured);
+        let observed = self.observed.as_ref()?;
+        let Ownership::Ours { content, expires_at, .. } = observed.ownership else { return None };
         let wanted = owned_fields(self.secret, expires || expires_at.is_some());
-        // With fewer fields than wanted, either others have taken some or the config has got more.
-        let taken = owned < wanted && (is_as_configured || !self.managers().is_empty());
-        if content.is_none() || taken {
+        let has_all = content.is_some_and(|content| content.has_fields(wanted));
+        if !observed.is_intact() {
             Some(Drift::Edited)
-        } else if owned != wanted || !is_as_configured {
+        } else if !has_all || self.detail.is_some_and(|detail| !detail.is_as_configured) {
             Some(Drift::Outdated)
         } else {
             None
@@ -218,7 +212,7 @@ mod tests {
             "annotations": {
                 KEPT_BY: ours().id(),
                 EXPIRES_AT: "2026-11-23T12:00:00Z",
-                CONTENT_HASH: "00000000000000ff",
+                CONTENT_HASH: "000000000000ff0a",
                 REGISTRIES: "a.example.com",
                 DESCRIPTION: "a copy",
             },
@@ -308,7 +302,11 @@ mod tests {
             (without(copy(), "annotations", EXPIRES_AT), Drift::Edited),
             (taken, Drift::Edited),
         ] {
-            assert_eq!(judge(Some(metadata), &secret), (CopyState::Stale, Some(drift)));
+            // Whatever the config has by now: also as many fields as are left.
+            for secret in [&secret, &self::secret(&[])] {
+                let judged = judge(Some(metadata.clone()), secret);
+                assert_eq!(judged, (CopyState::Stale, Some(drift)));
+            }
         }
     }
 

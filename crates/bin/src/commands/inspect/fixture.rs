@@ -96,7 +96,7 @@ pub(super) fn copy(namespace: &str, minutes: i64) -> Value {
         "annotations": {
             "ecr-refresher.io/kept-by": "home/ours",
             "ecr-refresher.io/expires-at": expires_at,
-            "ecr-refresher.io/content-hash": "00000000000000ff",
+            "ecr-refresher.io/content-hash": "000000000000ff09",
             "ecr-refresher.io/registries": "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
             "ecr-refresher.io/description": "a copy",
         },

@@ -51,6 +51,21 @@ fn a_copy_that_was_edited_is_written_once_and_forced() {
 }
 
 #[test]
+fn so_is_one_of_which_as_many_fields_are_left_as_new_content_has() {
+    let mut fixture = Fixture::with_copies(&["team-a"]);
+    let copy = copy_of(fixture.manifest.as_deref().unwrap());
+    fixture.copy("team-a", edited(copy));
+    let fewer = FIELDS - 1;
+    let two = Manifest {
+        content: ContentHash::new(2 << 8, fewer),
+        owned_fields: fewer,
+        ..manifest("two", fixture.now.wall, LIFE)
+    };
+    fixture.manifest(first(), Arc::new(two));
+    assert_eq!(fixture.write_all(), ["team-a!"]);
+}
+
+#[test]
 fn a_copy_without_label_and_annotations_is_still_ours() {
     let mut fixture = Fixture::with_copies(&["team-a"]);
     let stripped =

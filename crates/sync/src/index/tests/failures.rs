@@ -46,6 +46,24 @@ fn a_success_ends_the_row_of_failures() {
 }
 
 #[test]
+fn one_pass_waits_for_temporary_failures_and_for_one_attempt_after_a_conflict() {
+    for (reason, attempts) in
+        [(WriteReason::Network, 5), (WriteReason::Owned, 2), (WriteReason::Forbidden, 1)]
+    {
+        let mut fixture = Fixture::with_copies(&["team-a"]);
+        let copy = copy_of(fixture.manifest.as_deref().unwrap());
+        fixture.copy("team-a", edited(copy));
+        for attempt in 1..=attempts {
+            assert!(fixture.index.is_busy(fixture.now, 5, JobClass::Delete), "{reason}: {attempt}");
+            let write = fixture.write();
+            fixture.fail(write, reason);
+            fixture.pass(300);
+        }
+        assert!(!fixture.index.is_busy(fixture.now, 5, JobClass::Delete), "{reason}");
+    }
+}
+
+#[test]
 fn a_new_reason_is_marked_and_so_is_the_end_of_the_row() {
     let mut fixture = Fixture::ready();
     fixture.namespace("team-a");

@@ -324,7 +324,10 @@ fn manifest(name: &str, now: Timestamp, life: i64) -> Manifest {
         body: Bytes::from_static(b"{}"),
         preconditions_at: 1,
         is_complete: true,
-        content: ContentHash::new(u64::from_be_bytes(std::array::from_fn(|index| hash[index]))),
+        content: ContentHash::new(
+            u64::from_be_bytes(std::array::from_fn(|index| hash[index])),
+            FIELDS,
+        ),
         expires_at: Some(now + SignedDuration::from_secs(life)),
         owned_fields: FIELDS,
         data_size: 0,

@@ -148,7 +148,7 @@ fn a_token_that_has_expired_is_not_written_again() {
 fn a_copy_that_never_expires_is_refreshed_like_any_other() {
     let mut fixture = Fixture::ready();
     let forever = Ownership::Ours {
-        content: Some(ContentHash::new(1)),
+        content: Some(ContentHash::new(1 << 8, FIELDS)),
         expires_at: None,
         owned_fields: Some(FIELDS),
     };
