@@ -7,11 +7,12 @@ CACHE := $(or $(ECR_REFRESHER_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ecr-
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := $(CACHE)/cargo/bin/cargo-deny
 
-# The image holds one static binary, for the architecture of this machine.
+# The image holds one static binary for each architecture.
 IMAGE ?= ecr-refresher:dev
+ARCHES ?= amd64 arm64
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 ARCH := $(subst aarch64,arm64,$(subst x86_64,amd64,$(shell uname -m)))
-MUSL := $(subst arm64,aarch64,$(subst amd64,x86_64,$(ARCH)))-unknown-linux-musl
+rust_arch = $(subst arm64,aarch64,$(subst amd64,x86_64,$(1)))
 TOOLS := cargo run --locked --quiet --package ecr-refresher-tests --bin tools --
 HELM_DOCS := go run github.com/norwoodj/helm-docs/cmd/helm-docs@v1.14.2 --log-level warning --chart-search-root helm/ecr-refresher \
 	--template-files ../../docs/values.md.gotmpl --sort-values-order file
@@ -102,21 +103,29 @@ bench-index: ## Measure only the index
 	cargo bench --locked --package ecr-refresher-benches
 
 .PHONY: binary
-binary: ## Build the optimised static binary in dist (about 10 minutes)
-	@rustup target list --installed | grep -qx $(MUSL) || rustup target add $(MUSL)
-	@command -v musl-gcc >/dev/null || { echo "musl-gcc is missing. Install it, on Debian with \`apt-get install musl-tools\`" >&2; exit 1; }
-	ECR_REFRESHER_COMMIT=$$(git rev-parse --short HEAD) CC_$(subst -,_,$(MUSL))=musl-gcc cargo $(if $(shell command -v cargo-auditable),auditable) build \
-		--locked --release --package ecr-refresher --target $(MUSL)
-	install -D -m 755 -t dist/$(ARCH) $(or $(CARGO_TARGET_DIR),target)/$(MUSL)/release/ecr-refresher
+binary: binary-$(ARCH) ## Build the optimised static binary in dist (about 10 minutes)
+
+binary-%: TARGET = $(call rust_arch,$*)-unknown-linux-musl
+binary-%: PACKAGES = $(if $(filter $(ARCH),$*),musl-tools,gcc-$(subst _,-,$(call rust_arch,$*))-linux-gnu libc6-dev-$*-cross)
+binary-%: COMPILER = $(if $(filter $(ARCH),$*),musl-gcc,$(call rust_arch,$*)-linux-gnu-gcc)
+binary-%:
+	@rustup target list --installed | grep -qx $(TARGET) || rustup target add $(TARGET)
+	@command -v $(COMPILER) >/dev/null || { echo "$(COMPILER) is missing. Install it, on Debian with \`apt-get install $(PACKAGES)\`" >&2; exit 1; }
+	ECR_REFRESHER_COMMIT=$$(git rev-parse --short HEAD) CC_$(subst -,_,$(TARGET))=$(COMPILER) \
+		$(if $(filter $(ARCH),$*),,CARGO_TARGET_$(shell echo $(TARGET) | tr a-z- A-Z_)_LINKER=$(COMPILER)) \
+		cargo $(if $(shell command -v cargo-auditable),auditable) build --locked --release --package ecr-refresher --target $(TARGET)
+	install -D -m 755 -t dist/$* $(or $(CARGO_TARGET_DIR),target)/$(TARGET)/release/ecr-refresher
 
 .PHONY: image
-image: binary ## Build the image with docker, podman or buildah
+image: $(ARCHES:%=binary-%) ## Build the image for all architectures with docker, podman or buildah; ARCHES=amd64 builds one
 	cargo run --locked --quiet --package ecr-refresher-tests --bin ca-bundle >dist/ca-certificates.crt
-	@for builder in docker podman buildah; do \
+	@set -- --platform $$(echo $(ARCHES:%=linux/%) | tr ' ' ,) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD); \
+	for builder in docker podman buildah; do \
 		if $$builder info >/dev/null 2>&1; then \
-			echo "Building $(IMAGE) with $$builder."; \
-			exec $$builder build --tag $(IMAGE) --build-arg TARGETARCH=$(ARCH) \
-				--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .; \
+			echo "Building $(IMAGE) for $(ARCHES) with $$builder."; \
+			if test $$builder = docker; then exec docker buildx build --tag $(IMAGE) "$$@" .; fi; \
+			$$builder manifest rm $(IMAGE) >/dev/null 2>&1; \
+			exec $$builder build --manifest $(IMAGE) "$$@" .; \
 		fi; \
 	done; \
 	echo "docker, podman and buildah are missing or do not work. Install one of them, on Debian with \`apt-get install buildah\`" >&2; \

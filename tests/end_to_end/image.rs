@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use ecr_refresher_tests::{daemon_image::DaemonImage, tools::Tool};
+use ecr_refresher_tests::{architecture::Architecture, daemon_image::DaemonImage, tools::Tool};
 use serde_json::{Value, json};
 
 use crate::scenario::Scenario;
@@ -20,7 +20,7 @@ const AUTHORITIES: &str = "etc/ssl/certs/ca-certificates.crt";
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
         Scenario::apart(
-            "the image holds one static binary and certificates, for a user that is not root",
+            "the image of each architecture holds one static binary and certificates, for a user that is not root",
             contents,
         )
         .needing(&Tool::NEEDED_BY_IMAGE),
@@ -28,12 +28,20 @@ pub(crate) fn tests() -> Vec<Scenario> {
 }
 
 async fn contents() -> Result<()> {
-    let image = tokio::task::spawn_blocking(DaemonImage::build).await??;
-    let layout = image.layout();
+    for (architecture, machine) in [(Architecture::Amd64, 0x3e), (Architecture::Arm64, 0xb7)] {
+        let image = tokio::task::spawn_blocking(move || DaemonImage::build(architecture)).await??;
+        check(&image.layout(), architecture, machine)?;
+    }
+    Ok(())
+}
+
+/// Checks an image; `machine` is the number of its architecture in ELF files.
+fn check(layout: &Path, architecture: Architecture, machine: u8) -> Result<()> {
     let index: Value = serde_json::from_slice(&fs::read(layout.join("index.json"))?)?;
-    let manifest = read(&layout, &index["manifests"][0])?;
+    let manifest = read(layout, &index["manifests"][0])?;
     let manifest: Value = serde_json::from_slice(&manifest)?;
-    let config: Value = serde_json::from_slice(&read(&layout, &manifest["config"])?)?;
+    let config: Value = serde_json::from_slice(&read(layout, &manifest["config"])?)?;
+    ensure!(config["architecture"] == architecture.image_name(), "{config}");
     ensure!(config["config"]["User"] == "65532:65532", "{}", config["config"]);
     ensure!(config["config"]["Entrypoint"] == json!(["/ecr-refresher"]), "{}", config["config"]);
     let version = &config["config"]["Labels"]["org.opencontainers.image.version"];
@@ -42,11 +50,12 @@ async fn contents() -> Result<()> {
     let root = tempfile::tempdir()?;
     for layer in manifest["layers"].as_array().context("it has no layers")? {
         let mut tar = Command::new("tar");
-        tar.arg("-xf").arg(blob(&layout, layer)?).arg("-C").arg(root.path());
+        tar.arg("-xf").arg(blob(layout, layer)?).arg("-C").arg(root.path());
         ensure!(tar.status()?.success(), "tar cannot read a layer");
     }
     let files = files_under(root.path(), root.path())?;
     ensure!(files.keys().eq([PROGRAM, AUTHORITIES]), "it has {:?}", files.keys());
+    ensure!(files[PROGRAM].get(0x12) == Some(&machine), "it is for another architecture");
     ensure!(needs_no_libraries(&files[PROGRAM])?, "the binary is not static");
     ensure!(files[AUTHORITIES].starts_with(b"-----BEGIN CERTIFICATE-----"));
     Ok(())

@@ -4,6 +4,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use ecr_refresher_tests::{
+    architecture::Architecture,
     cluster::{self, create_namespace, eventually_secret},
     control_plane::ControlPlane,
     daemon_image::DaemonImage,
@@ -97,7 +98,7 @@ impl Surroundings {
 
 /// Builds the daemon's image and puts it where nodes reach it: its registry's address.
 async fn push_image(nodes: &Nodes) -> Result<String> {
-    let image = tokio::task::spawn_blocking(DaemonImage::build).await??;
+    let image = tokio::task::spawn_blocking(|| DaemonImage::build(Architecture::OWN)).await??;
     nodes.registry().push(&image.layout(), "ecr-refresher:test").await?;
     Ok(nodes.registry().address().to_string())
 }

@@ -39,6 +39,7 @@ mod moto;
 mod namespaces;
 mod node;
 mod once;
+mod other_architecture;
 mod outage;
 mod ownership;
 mod page;
@@ -97,6 +98,7 @@ fn scenarios() -> Vec<Scenario> {
         docker_files::tests(),
         monitoring::tests(),
         image::tests(),
+        other_architecture::tests(),
         chart_options::tests(),
         chart_packaged::tests(),
         chart_values::tests(),

@@ -7,8 +7,8 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
+use crate::architecture::Architecture;
 use crate::authorities;
-use crate::image::architecture;
 use crate::program;
 use crate::tools::Tool;
 
@@ -20,21 +20,22 @@ pub struct DaemonImage {
 }
 
 impl DaemonImage {
-    /// Builds it around a static binary in the profile of these tests. Blocks, the first time for
-    /// minutes.
+    /// Builds it for an architecture, around a static binary in the profile of these tests. Blocks, the first
+    /// time for minutes.
     ///
     /// # Errors
     /// When the binary or the image cannot be built.
-    pub fn build() -> Result<Self> {
+    pub fn build(architecture: Architecture) -> Result<Self> {
         let folder = TempDir::new()?;
         let context = folder.path().join("context");
-        write_context(&context)?;
+        write_context(&context, architecture)?;
         let image = Self { folder };
         let version = concat!("VERSION=", env!("CARGO_PKG_VERSION"));
-        let architecture = format!("TARGETARCH={}", architecture());
+        // It is TARGETARCH too.
+        let platform = format!("linux/{}", architecture.image_name());
         let mut build = image.buildah()?;
         build.args(["build", "--quiet", "--tag", "ecr-refresher"]);
-        build.args(["--build-arg", &architecture, "--build-arg", version]).arg(&context);
+        build.args(["--platform", &platform, "--build-arg", version]).arg(&context);
         run(&mut build)?;
         let layout = format!("oci:{}", image.layout().display());
         run(image.buildah()?.args(["push", "ecr-refresher", &layout]))?;
@@ -62,14 +63,16 @@ impl DaemonImage {
 }
 
 /// What the Dockerfile copies, and the Dockerfile itself.
-fn write_context(context: &Path) -> Result<()> {
-    let of_architecture = context.join("dist").join(architecture());
+fn write_context(context: &Path, architecture: Architecture) -> Result<()> {
+    let of_architecture = context.join("dist").join(architecture.image_name());
     fs::create_dir_all(&of_architecture)?;
     fs::copy(DOCKERFILE, context.join("Dockerfile")).context("copying the Dockerfile")?;
     fs::write(context.join("dist/ca-certificates.crt"), authorities::pem())?;
-    let program = program::static_program()?;
+    let program = program::static_program(architecture)?;
     // With what is for debuggers it is six times as large.
-    let mut strip = Command::new("strip");
+    let is_own = architecture == Architecture::OWN;
+    let of_other = || format!("{}-linux-gnu-strip", architecture.name());
+    let mut strip = Command::new(if is_own { "strip".to_owned() } else { of_other() });
     run(strip.arg("-o").arg(of_architecture.join("ecr-refresher")).arg(program))
 }
 

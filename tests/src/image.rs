@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::architecture::Architecture;
+
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -23,7 +25,7 @@ pub fn write_layout(folder: &Path, program: &Path) -> Result<()> {
     let layer = archive("program", &bytes)?;
     let layer_digest = digest(&layer);
     let config = json!({
-        "architecture": architecture(),
+        "architecture": Architecture::OWN.image_name(),
         "os": "linux",
         "config": { "Entrypoint": ["/program"], "User": "65532:65532" },
         "rootfs": { "type": "layers", "diff_ids": [layer_digest] },
@@ -52,15 +54,6 @@ fn digest(content: &[u8]) -> String {
     Sha256::digest(content)
         .iter()
         .fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
-}
-
-/// The architecture by its name among images.
-pub(crate) fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }
 
 /// A tar archive of one program that everyone may run.

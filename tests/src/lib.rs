@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "it runs real programs, in real time")]
 
 mod admission_policy;
+pub mod architecture;
 pub mod authorities;
 #[cfg(test)]
 mod behaviour_page;

@@ -1,11 +1,11 @@
 //! The daemon's binary, built when it is needed.
 
-use std::{env::consts::ARCH, path::PathBuf, process::Command, sync::OnceLock};
+use std::{path::PathBuf, process::Command, sync::OnceLock};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::tools::Tool;
+use crate::{architecture::Architecture, tools::Tool};
 
 /// The daemon's binary: the one that `ECR_REFRESHER_BINARY` names, or else one of the profile of these
 /// tests, built first if need be. An optimised one is static, as what is released.
@@ -15,18 +15,20 @@ use crate::tools::Tool;
 pub fn program() -> Result<PathBuf> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let named = || std::env::var_os("ECR_REFRESHER_BINARY").map(PathBuf::from);
-    let build = || if cfg!(debug_assertions) { build(&mut cargo()) } else { static_program() };
+    let build = || {
+        if cfg!(debug_assertions) { build(&mut cargo()) } else { static_program(Architecture::OWN) }
+    };
     let program = PROGRAM
         .get_or_init(|| named().map_or_else(build, Ok).map_err(|error| format!("{error:#}")));
     program.clone().map_err(anyhow::Error::msg)
 }
 
-/// The daemon's binary, linked statically as in its image; built first if need be.
+/// The daemon's binary for an architecture, linked statically as in its image; built first if need be.
 ///
 /// # Errors
 /// When it cannot be built.
-pub fn static_program() -> Result<PathBuf> {
-    let target = format!("{ARCH}-unknown-linux-musl");
+pub fn static_program(architecture: Architecture) -> Result<PathBuf> {
+    let target = format!("{}-unknown-linux-musl", architecture.name());
     let listed = Command::new("rustup").args(["target", "list", "--installed"]).output();
     let listed = listed.context("rustup cannot be run: it has the library of static programs")?;
     if !String::from_utf8_lossy(&listed.stdout).lines().any(|line| line == target) {
@@ -34,8 +36,14 @@ pub fn static_program() -> Result<PathBuf> {
         let errors = String::from_utf8_lossy(&added.stderr);
         ensure!(added.status.success(), "rustup target add {target} failed: {errors}");
     }
-    let compiler = format!("CC_{}", target.replace('-', "_"));
-    build(cargo().args(["--target", &target]).env(compiler, Tool::MuslGcc.path()?))
+    let variable = target.replace('-', "_");
+    let is_own = architecture == Architecture::OWN;
+    let compiler = if is_own { Tool::MuslGcc } else { Tool::CrossGcc }.path()?;
+    let mut cargo = cargo();
+    if !is_own {
+        cargo.env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), &compiler);
+    }
+    build(cargo.args(["--target", &target]).env(format!("CC_{variable}"), compiler))
 }
 
 /// `cargo build` of the daemon, in the profile of these tests.

@@ -55,6 +55,10 @@ pub enum Tool {
     Buildah,
     /// A C compiler for static programs.
     MuslGcc,
+    /// A C compiler for the architecture that this machine does not have.
+    CrossGcc,
+    /// Runs programs for that architecture.
+    Qemu,
     /// A shell.
     Fish,
     /// Another shell.
@@ -101,7 +105,7 @@ impl Tool {
     ];
 
     /// What the daemon's image is built with.
-    pub const NEEDED_BY_IMAGE: [Self; 2] = [Self::Buildah, Self::MuslGcc];
+    pub const NEEDED_BY_IMAGE: [Self; 3] = [Self::Buildah, Self::MuslGcc, Self::CrossGcc];
 
     /// The tool of that program name.
     ///

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+use ecr_refresher_tests::architecture::Architecture;
 use ecr_refresher_tests::ci::in_ci;
 use ecr_refresher_tests::daemon;
 use ecr_refresher_tests::tools::Tool;
@@ -50,8 +51,10 @@ fn build(tools: Vec<Tool>) -> Result<()> {
         }
     }
     if all && Tool::NEEDED_BY_IMAGE.into_iter().all(|tool| tool.obtainable().is_ok()) {
-        println!("building the daemon for its image: takes about 3 min the first time");
-        println!("ecr-refresher: {}", daemon::static_program()?.display());
+        println!("building the daemon for its image: takes about 6 min the first time");
+        for architecture in Architecture::ALL {
+            println!("ecr-refresher: {}", daemon::static_program(architecture)?.display());
+        }
     }
     Ok(())
 }

@@ -49,7 +49,8 @@ fn install(name: &str, package: &str) -> Result<()> {
         "installing {name} (apt-get install {package}): takes about {}",
         spoken(INSTALL_TIME)
     );
-    let install = ["install", "--yes", "--no-install-recommends", package];
+    let options = ["install", "--yes", "--no-install-recommends"];
+    let install: Vec<_> = options.into_iter().chain(package.split(' ')).collect();
     // The lists of packages may be missing or old: then they are read, and it is tried again.
     if apt_get(&install).is_err() {
         apt_get(&["update"])?;

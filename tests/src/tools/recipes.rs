@@ -57,7 +57,7 @@ pub(super) enum Source {
     Go(GoProgram),
     /// Files of a Go module, as they are.
     GoFiles(GoFiles),
-    /// Installed by the system's package manager.
+    /// Installed by the system's package manager; of several packages, each by its name.
     Debian { package: &'static str },
     /// Installed into a virtual environment in the cache.
     Python(PythonProgram),
@@ -74,7 +74,7 @@ pub(super) struct GoProgram {
     pub(super) in_assets: bool,
 }
 
-pub(super) const RECIPES: [Recipe; 25] = [
+pub(super) const RECIPES: [Recipe; 27] = [
     Recipe {
         tool: Tool::Etcd,
         name: "etcd",
@@ -204,6 +204,28 @@ pub(super) const RECIPES: [Recipe; 25] = [
         tool: Tool::MuslGcc,
         name: "musl-gcc",
         source: Source::Debian { package: "musl-tools" },
+    },
+    if cfg!(target_arch = "aarch64") {
+        Recipe {
+            tool: Tool::CrossGcc,
+            name: "x86_64-linux-gnu-gcc",
+            source: Source::Debian { package: "gcc-x86-64-linux-gnu libc6-dev-amd64-cross" },
+        }
+    } else {
+        Recipe {
+            tool: Tool::CrossGcc,
+            name: "aarch64-linux-gnu-gcc",
+            source: Source::Debian { package: "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" },
+        }
+    },
+    Recipe {
+        tool: Tool::Qemu,
+        name: if cfg!(target_arch = "aarch64") {
+            "qemu-x86_64-static"
+        } else {
+            "qemu-aarch64-static"
+        },
+        source: Source::Debian { package: "qemu-user-static" },
     },
     Recipe { tool: Tool::Fish, name: "fish", source: Source::Debian { package: "fish" } },
     Recipe { tool: Tool::Zsh, name: "zsh", source: Source::Debian { package: "zsh" } },
