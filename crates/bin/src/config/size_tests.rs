@@ -96,9 +96,11 @@ fn the_error_is_at_its_pull_secret_also_beside_an_invalid_one() {
         json!(accounts(600))
     );
     let env = Environment::empty();
-    let error = parse(Path::new("config.yaml"), &text, env, "ours").unwrap_err().to_string();
+    let error = parse(Path::new("config.yaml"), &text, env, "ours").unwrap_err().text();
     assert!(error.contains("config.yaml:3:5: `Invalid`"), "{error}");
     assert!(error.contains("config.yaml:5:5: the pull Secret `ecr-pull` is too large"), "{error}");
+    let mark = "5 |   - name: ecr-pull\n  |     ^^^^";
+    assert!(error.contains(mark), "it is the same each time: {error}");
 }
 
 /// A config whose annotations have this many bytes.

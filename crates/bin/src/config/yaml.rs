@@ -102,7 +102,8 @@ impl Tree {
     /// The number of characters at a location.
     pub(super) fn width(&self, line: u64, column: u64) -> usize {
         let is_there = |place: &&Place| (place.line, place.column) == (line, column);
-        self.places.values().find(is_there).map_or(1, |place| place.width)
+        // A mapping begins where its first key does, which is longer than its own mark.
+        self.places.values().filter(is_there).map(|place| place.width).max().unwrap_or(1)
     }
 }
 
