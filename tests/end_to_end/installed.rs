@@ -58,25 +58,19 @@ pub(crate) fn tests() -> Vec<Scenario> {
 }
 
 /// What a release needs around it.
-struct Surroundings {
-    client: Client,
-    aws: FakeAws,
+pub(crate) struct Surroundings {
+    pub(crate) client: Client,
+    pub(crate) aws: FakeAws,
     _front: TlsFront,
     helm: Helm,
-    values: Value,
+    pub(crate) values: Value,
 }
 
 impl Surroundings {
-    /// Has the image in a registry, AWS behind TLS, and in the namespace of the release the keys for it
-    /// and the certificate of its authority.
+    /// As [`Self::in_home`], in a namespace of its own with the keys for AWS.
     async fn new(control_plane: &ControlPlane, nodes: &Nodes, name: &str) -> Result<Self> {
-        let client = control_plane.admin_client();
-        let aws = FakeAws::start().await?;
-        aws.set_token_life(LIFE);
-        aws.add_identity(ACCESS_KEY_ID, ACCOUNT, format!("arn:aws:iam::{ACCOUNT}:user/puller"));
-        let front = TlsFront::start(aws.address()).await?;
-        nodes.share(front.address()).await?;
         let home = format!("{name}-home");
+        let client = control_plane.admin_client();
         create_namespace(&client, &home, &[("pod-security.kubernetes.io/warn", "restricted")])
             .await?;
         let keys = json!({
@@ -84,15 +78,44 @@ impl Surroundings {
             "stringData": { "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": "example" },
         });
         create::<Secret>(&client, &home, keys).await?;
+        let mut around = Self::in_home(control_plane, nodes, &home).await?;
+        around.aws.set_token_life(LIFE);
+        let arn = format!("arn:aws:iam::{ACCOUNT}:user/puller");
+        around.aws.add_identity(ACCESS_KEY_ID, ACCOUNT, arn);
+        around.values["aws"] = json!({ "credentials": { "existingSecret": "keys" } });
+        around.values["config"] = json!({
+            "registries": [{ "name": "main", "ecr": { "region": REGION } }],
+            "secrets": [{ "name": format!("{name}-pull"), "namespaces": [format!("{name}-?")] }],
+            "refresh": { "spread": "0s" },
+        });
+        Ok(around)
+    }
+
+    /// Has the image in a registry, AWS behind TLS, and in the namespace of the release the certificate of
+    /// its authority.
+    pub(crate) async fn in_home(
+        control_plane: &ControlPlane,
+        nodes: &Nodes,
+        home: &str,
+    ) -> Result<Self> {
+        let client = control_plane.admin_client();
+        let aws = FakeAws::start().await?;
+        let front = TlsFront::start(aws.address()).await?;
+        nodes.share(front.address()).await?;
         let authority = json!({
             "metadata": { "name": "authority" },
             "data": { "authority.pem": front.authority() },
         });
-        create::<ConfigMap>(&client, &home, authority).await?;
+        create::<ConfigMap>(&client, home, authority).await?;
         let image = push_image(nodes).await?;
-        let values = values(control_plane, &front, name, &image)?;
+        let values = values(control_plane, &front, &image)?;
         let helm = Helm::new(control_plane.admin_kubeconfig()).await?;
         Ok(Self { client, aws, _front: front, helm, values })
+    }
+
+    /// Gives a release the values as they are now.
+    pub(crate) async fn upgrade(&self, release: Release<'_>) -> Result<()> {
+        self.helm.upgrade(release, &self.values).await.map(drop)
     }
 }
 
@@ -103,22 +126,11 @@ async fn push_image(nodes: &Nodes) -> Result<String> {
     Ok(nodes.registry().address().to_string())
 }
 
-fn values(
-    control_plane: &ControlPlane,
-    front: &TlsFront,
-    name: &str,
-    registry: &str,
-) -> Result<Value> {
+fn values(control_plane: &ControlPlane, front: &TlsFront, registry: &str) -> Result<Value> {
     let api_server = control_plane.address()?;
     let variable = |name: &str, value: String| json!({ "name": name, "value": value });
     Ok(json!({
-        "config": {
-            "registries": [{ "name": "main", "ecr": { "region": REGION } }],
-            "secrets": [{ "name": format!("{name}-pull"), "namespaces": [format!("{name}-?")] }],
-            "refresh": { "spread": "0s" },
-        },
         "image": { "registry": registry, "tag": "test" },
-        "aws": { "credentials": { "existingSecret": "keys" } },
         "hostNetwork": true,
         "extraEnv": [
             variable("KUBERNETES_SERVICE_HOST", api_server.ip().to_string()),
@@ -161,7 +173,7 @@ async fn two_replicas(control_plane: Arc<ControlPlane>, nodes: Arc<Nodes>) -> Re
     around.values["config"]["secrets"][0]["namespaces"] = json!(["inst-?", "late"]);
     around.values["podAnnotations"] = json!({ "example.com/revision": "2" });
     let upgrade = async {
-        around.helm.upgrade(release, &around.values).await?;
+        around.upgrade(release).await?;
         deployment.done(2).await
     };
     without_a_gap(&around, upgrade).await?;
@@ -334,7 +346,7 @@ async fn without_a_gap(
     }
 }
 
-async fn create<K>(client: &Client, namespace: &str, object: Value) -> Result<Api<K>>
+pub(crate) async fn create<K>(client: &Client, namespace: &str, object: Value) -> Result<Api<K>>
 where
     K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>
         + Clone

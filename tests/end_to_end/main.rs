@@ -25,6 +25,7 @@ mod control_plane;
 mod credentials;
 mod docker_clients;
 mod docker_files;
+mod docs;
 mod events;
 mod few_permissions;
 mod http_clients;
@@ -98,6 +99,7 @@ fn scenarios() -> Vec<Scenario> {
         docker_files::tests(),
         monitoring::tests(),
         image::tests(),
+        docs::tests(),
         other_architecture::tests(),
         chart_options::tests(),
         chart_packaged::tests(),

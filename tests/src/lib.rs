@@ -16,6 +16,7 @@ pub mod control_plane;
 pub mod daemon;
 pub mod daemon_image;
 pub mod dashboard;
+pub mod doc_commands;
 pub mod fake_aws;
 pub mod fault_proxy;
 pub mod helm;

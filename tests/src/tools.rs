@@ -53,6 +53,10 @@ pub enum Tool {
     Faketime,
     /// Builds images.
     Buildah,
+    /// A client of the API server.
+    Kubectl,
+    /// Formats JSON.
+    Jq,
     /// A C compiler for static programs.
     MuslGcc,
     /// A C compiler for the architecture that this machine does not have.

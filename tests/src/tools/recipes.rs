@@ -25,6 +25,9 @@ pub(super) const KUBERNETES: Module =
 
 pub(super) const HELM: Module = Module { folder: "helm", main: "helm.sh/helm/v4", stamped: false };
 
+pub(super) const KUBECTL: Module =
+    Module { folder: "kubectl", main: "k8s.io/kubernetes", stamped: true };
+
 pub(super) const CRANE: Module =
     Module { folder: "crane", main: "github.com/google/go-containerregistry", stamped: false };
 
@@ -74,7 +77,7 @@ pub(super) struct GoProgram {
     pub(super) in_assets: bool,
 }
 
-pub(super) const RECIPES: [Recipe; 27] = [
+pub(super) const RECIPES: [Recipe; 29] = [
     Recipe {
         tool: Tool::Etcd,
         name: "etcd",
@@ -200,6 +203,17 @@ pub(super) const RECIPES: [Recipe; 27] = [
         source: Source::Debian { package: "faketime" },
     },
     Recipe { tool: Tool::Buildah, name: "buildah", source: Source::Debian { package: "buildah" } },
+    Recipe {
+        tool: Tool::Kubectl,
+        name: "kubectl",
+        source: Source::Go(GoProgram {
+            module: &KUBECTL,
+            package: "k8s.io/kubernetes/cmd/kubectl",
+            first_build: Duration::from_secs(90),
+            in_assets: true,
+        }),
+    },
+    Recipe { tool: Tool::Jq, name: "jq", source: Source::Debian { package: "jq" } },
     Recipe {
         tool: Tool::MuslGcc,
         name: "musl-gcc",

@@ -34,8 +34,8 @@ pub(super) fn show(
             return watch(args, screen, look).await;
         }
         let Seen { text, notes, is_good } = look().await?;
-        eprint!("{notes}");
         output::print(text)?;
+        eprint!("{notes}");
         if is_good { Ok(()) } else { Err(Failure::Reported) }
     })
 }
