@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_refused_with_the_known_ones() {
-        let error = Tool::named("kubectl").unwrap_err().to_string();
+        let error = Tool::named("kubectx").unwrap_err().to_string();
         assert!(error.contains("kube-apiserver"), "{error}");
     }
 }
