@@ -44,14 +44,14 @@ pub(crate) struct Election {
     clock: Clock,
     candidate: Candidate,
     state: watch::Sender<LeadershipState>,
-    /// The replica that leads, as far as is known.
+    /// The replica that leads, if it is known.
     leader: watch::Sender<Option<String>>,
     failures: u32,
     /// The highest resourceVersion of the Lease so far.
     version: u64,
     restores: watch::Sender<u64>,
     store: SharedTokenStore,
-    /// What the Lease says of the tokens, as far as this replica has written it.
+    /// The annotation of the Lease about the tokens, as the API server last returned it.
     tokens: String,
 }
 
@@ -157,7 +157,7 @@ impl Election {
     async fn read(&mut self) -> Result<()> {
         let lease = self.in_time(self.api.get_opt(&self.name)).await?;
         let lease = lease.map(|lease| {
-            self.check_restored(&lease.metadata);
+            self.observe(&lease.metadata);
             view(&lease, self.times.lease_duration)
         });
         self.candidate.read(lease, self.clock.uptime());
@@ -169,7 +169,7 @@ impl Election {
         let term = self.state.borrow().term(self.clock.uptime());
         let term = term.unwrap_or_else(|| self.candidate.next_term());
         let mut lease = self.candidate.held(self.times.lease_duration, self.clock.wall(), term);
-        let tokens = self.add_tokens(&mut lease);
+        self.add_tokens(&mut lease);
         let sent = self.clock.uptime();
         let written = if let Some(version) = version {
             // Refused when another replica was faster.
@@ -182,27 +182,25 @@ impl Election {
             let lease: ApiLease = serde_json::from_value(lease)?;
             self.in_time(self.api.create(&PostParams::default(), &lease)).await?
         };
-        self.tokens = tokens;
         self.lead(sent, term, written.metadata);
         Ok(())
     }
 
-    /// Adds what a Lease is to say of the tokens of this term, if it does not say that yet; and returns it.
-    fn add_tokens(&self, lease: &mut Value) -> String {
+    /// Adds the annotation about the tokens of this term, if the Lease has another one.
+    fn add_tokens(&self, lease: &mut Value) {
         let tokens = self.store.read(|store| {
             let is_of_term = store.term() == Some(self.candidate.last_term());
-            if is_of_term { lease_tokens::write(store) } else { self.tokens.clone() }
+            is_of_term.then(|| lease_tokens::write(store))
         });
-        if tokens != self.tokens {
+        if let Some(tokens) = tokens.filter(|tokens| *tokens != self.tokens) {
             lease["metadata"]["annotations"] = json!({ lease_tokens::ANNOTATION: tokens });
         }
-        tokens
     }
 
     /// The Lease is ours by a write that was sent at this uptime, which is no later than when other
     /// replicas can have observed it.
     fn lead(&mut self, sent: Duration, term: u64, lease: ObjectMeta) {
-        self.check_restored(&lease);
+        self.observe(&lease);
         self.candidate.written(lease.resource_version.unwrap_or_default(), term);
         let until = sent.saturating_add(self.times.renew_deadline);
         if !matches!(*self.state.borrow(), LeadershipState::Leader { term: known, .. } if known == term)
@@ -245,8 +243,9 @@ impl Election {
         });
     }
 
-    /// Notices a Lease that has gone back to an older revision.
-    fn check_restored(&mut self, lease: &ObjectMeta) {
+    /// Records the metadata of the Lease, and notices when it has gone back to an older revision.
+    fn observe(&mut self, lease: &ObjectMeta) {
+        lease_tokens::annotation(lease).unwrap_or_default().clone_into(&mut self.tokens);
         let version = resource_version(lease);
         if version < self.version {
             warn!("the API server has gone back to an older revision; listing everything again");
