@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use ecr_refresher_tests::{
     cluster::create_namespace,
     control_plane::ControlPlane,
@@ -15,12 +15,13 @@ use ecr_refresher_tests::{
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::PostParams};
 use serde_json::{Value, json};
+use zune_png::{PngDecoder, zune_core::bytestream::ZCursor};
 
 use crate::scenario::Scenario;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The sizes of a desktop's window and of a phone, in CSS pixels.
-const SIZES: [&str; 2] = ["1000,900", "390,844"];
+/// The sizes of a desktop's window and of a phone, in CSS pixels, and whether the colours are dark.
+const SCREENS: [(&str, bool); 3] = [("1000,900", false), ("390,844", false), ("390,844", true)];
 /// Keeps the pictures, for a look at them.
 const PICTURES: &str = "ECR_REFRESHER_PICTURES";
 /// An empty page is a few thousand bytes of PNG.
@@ -75,7 +76,7 @@ async fn shown(control_plane: Arc<ControlPlane>) -> Result<()> {
     let url = format!("http://{}/", daemon.address());
     let browser = Tool::Chromium;
     let program = tokio::task::spawn_blocking(move || browser.path()).await??;
-    for (number, size) in SIZES.into_iter().enumerate() {
+    for (number, (size, is_dark)) in SCREENS.into_iter().enumerate() {
         let picture = folder.path().join(format!("page-{number}.png"));
         let mut command = Command::new(&program);
         command
@@ -83,6 +84,8 @@ async fn shown(control_plane: Arc<ControlPlane>) -> Result<()> {
             .args(["--enable-logging=stderr", "--disable-dev-shm-usage"])
             .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
             .arg(format!("--window-size={size}"))
+            // Of its scheme of colours, 0 is the dark one.
+            .arg(format!("--blink-settings=preferredColorScheme={}", u8::from(!is_dark)))
             .arg(format!("--screenshot={}", picture.display()))
             .arg(&url);
         let output = tokio::task::spawn_blocking(move || command.output()).await??;
@@ -91,6 +94,9 @@ async fn shown(control_plane: Arc<ControlPlane>) -> Result<()> {
         ensure!(!words.contains("Content Security Policy"), "{words}");
         let bytes = fs::read(&picture).with_context(|| format!("no picture: {words}"))?;
         ensure!(bytes.len() > LEAST_PICTURE, "the picture has {} bytes", bytes.len());
+        let corner = corner(&bytes)?;
+        let is_as_wanted = |light: &u8| if is_dark { *light < 64 } else { *light > 192 };
+        ensure!(corner.iter().all(is_as_wanted), "the background is {corner:?}");
         keep(&picture)?;
     }
     let (_, page) = http_client::get(daemon.address(), "/").await?;
@@ -99,6 +105,13 @@ async fn shown(control_plane: Arc<ControlPlane>) -> Result<()> {
         "{page}"
     );
     Ok(())
+}
+
+/// The colour of the first pixel of a PNG.
+fn corner(picture: &[u8]) -> Result<[u8; 3]> {
+    let pixels = PngDecoder::new(ZCursor::new(picture)).decode_raw();
+    let pixels = pixels.map_err(|error| anyhow!("{error:?}"))?;
+    Ok(pixels.get(..3).context("it has no pixels")?.try_into()?)
 }
 
 /// Keeps a picture where the environment says so.
