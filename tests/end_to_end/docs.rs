@@ -1,4 +1,4 @@
-//! Every command in the docs, as a reader types it, and what the docs say that it prints.
+//! Every command in the docs, as a reader types it, and its documented output.
 
 use std::{
     collections::BTreeMap,
@@ -38,7 +38,7 @@ const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const PATIENCE: Duration = Duration::from_mins(2);
 const RELEASE: Release<'_> = Release { name: "ecr-refresher", namespace: "ecr-refresher" };
 
-/// What is not run, and why.
+/// Commands that are not run, and why.
 const LEFT_OUT: [(&str, &str); 7] = [
     ("make demo", "CI runs it apart"),
     ("make test", "this is a part of it"),
@@ -48,7 +48,7 @@ const LEFT_OUT: [(&str, &str); 7] = [
     ("curl http://127.0.0.1:8080", "it needs the one before"),
     (" logs ", "nothing reaches the kubelets of these nodes"),
 ];
-/// What readers replace, and what is run instead.
+/// Parts that readers replace, and the replacements.
 const REPLACED: [(&str, &str); 3] = [
     ("-n NAMESPACE patch cronjob NAME", "-n docs-old patch cronjob old"),
     ("-n NAMESPACE patch", "-n docs-old patch"),
@@ -125,7 +125,7 @@ async fn own_by_helm(client: &Client, namespace: &str) -> Result<()> {
     Ok(())
 }
 
-/// What docs/commands.md says of its cluster: the daemon is stopped after its roll-out, there is a new
+/// The cluster of docs/commands.md: the daemon is stopped after its roll-out, there is a new
 /// namespace, and a copy was edited.
 async fn as_in_the_examples(client: &Client, reader: &Reader) -> Result<()> {
     for namespace in ["payments", "team-blue", "team-lilac", "team-red"] {
@@ -178,7 +178,7 @@ fn yaml(page: &str, start: &str) -> Result<Value> {
 struct Reader {
     folder: tempfile::TempDir,
     environment: BTreeMap<String, String>,
-    /// What is still to be run.
+    /// The commands that have not run yet.
     commands: Vec<DocCommand>,
 }
 
@@ -236,12 +236,12 @@ impl Reader {
         Ok(fs::write(self.folder.path().join(name), text)?)
     }
 
-    /// Runs what is still to be run of a page and has this part.
+    /// Runs the remaining commands of a page that contain `part`.
     fn run(&mut self, page: &str, part: &str) -> Result<()> {
         self.run_those(|it| it.place.starts_with(page) && it.text.contains(part))
     }
 
-    /// Runs what is still to be run of a page and has an output there.
+    /// Runs the remaining commands of a page that have an output there.
     fn run_with_output(&mut self, page: &str) -> Result<()> {
         self.run_those(|it| it.place.starts_with(page) && it.output.is_some())
     }
@@ -261,7 +261,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Runs a command, and returns all that it prints. `status` and `explain` may say that a copy fails, and
+    /// Runs a command, and returns its output. `status` and `explain` may say that a copy fails, and
     /// `check` that a config is wrong.
     fn shell(&self, command: &str) -> Result<String> {
         let text =
@@ -299,7 +299,7 @@ fn pages() -> Result<Vec<String>> {
     Ok(names.chain(["README.md".to_owned()]).collect())
 }
 
-/// An output without what differs from run to run: times, addresses, users and white space.
+/// An output without the parts that differ from run to run: times, addresses, users and white space.
 fn normal(output: &str) -> String {
     if let Ok(mut json) = serde_json::from_str::<Value>(output) {
         for field in ["at", "cluster", "user", "registries"] {

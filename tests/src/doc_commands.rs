@@ -7,7 +7,7 @@ pub struct DocCommand {
     pub place: String,
     /// Its lines.
     pub text: String,
-    /// What the page says that it prints; `None` in a block without outputs.
+    /// Its documented output; `None` in a block without outputs.
     pub output: Option<String>,
 }
 
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_lines_of_sh_and_what_follows_a_prompt() {
+    fn commands_are_lines_of_sh_and_lines_after_a_prompt() {
         let page = "\
 Text
 ```sh

@@ -50,7 +50,7 @@ impl Failure {
         }
     }
 
-    /// What is to be printed; empty if that is done already.
+    /// The message to print; empty if that is done already.
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Reported | Self::Stopped(_) => String::new(),

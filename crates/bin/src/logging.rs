@@ -35,11 +35,11 @@ const VERBOSE: &str = "info,ecr_refresher=debug";
 /// The variable with the filter.
 pub(crate) const FILTER: &str = EnvFilter::DEFAULT_ENV;
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// What the names of the crates begin with that log.
+/// The beginnings of the names of the crates that log.
 const CRATES: [&str; 8] =
     ["ecr_refresher", "kube", "aws", "hyper", "h2", "rustls", "tokio", "tower"];
 
-/// What is wrong with a filter, and the remedy.
+/// The error in a filter, and the remedy.
 pub(crate) fn problem(filter: &str) -> Option<(String, String)> {
     let levels = LEVELS.join(", ");
     if EnvFilter::try_new(filter).is_err() {

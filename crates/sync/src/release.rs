@@ -11,7 +11,7 @@ pub const RELEASE: &str = "ecr-refresher.io/release";
 /// The annotation with the release of a copy, as `NAMESPACE/NAME`.
 pub const KEPT_BY: &str = "ecr-refresher.io/kept-by";
 
-/// What the name of the token cache ends in, after the name of the release.
+/// The end of the name of the token cache, after the name of the release.
 pub const TOKEN_CACHE_SUFFIX: &str = "-tokens";
 
 /// One installation, identified by its home namespace and its name.

@@ -1,4 +1,4 @@
-//! What the help of each command ends with: examples, and its exit codes.
+//! The end of the help of each command: examples, and its exit codes.
 
 pub(super) const ALL: &str = "\
 `ecr-refresher COMMAND --help` has examples. With the name `kubectl-ecr_refresher` in the PATH, this program is a
@@ -21,7 +21,7 @@ pub(super) const CHECK: &str = "\
 Examples:
   A file:
     $ ecr-refresher check config.yaml
-  What the chart renders:
+  The config that the chart renders:
     $ helm template . --show-only templates/configmap.yaml | yq '.data[\"config.yaml\"]' | ecr-refresher check -
   Also the permissions of the daemon, and whether AWS gives tokens:
     $ ecr-refresher check config.yaml --cluster --as system:serviceaccount:ecr-refresher:ecr-refresher

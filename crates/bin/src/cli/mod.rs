@@ -121,7 +121,7 @@ impl ConfigArgs {
     }
 }
 
-/// What is logged.
+/// The log.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
     /// Log at `debug`, unless `RUST_LOG` has a filter.

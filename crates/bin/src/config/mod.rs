@@ -106,7 +106,7 @@ pub(crate) struct RegistrySettings {
     pub(crate) source: SourceSettings,
 }
 
-/// The registries that settings describe. What they leave out is as the defaults say.
+/// The registries that settings describe. The defaults stand for missing settings.
 pub(crate) fn registries(settings: &[RegistrySettings], defaults: &EcrDefaults) -> Vec<Registry> {
     let registry = |RegistrySettings { name, source }: &RegistrySettings| {
         let name = Arc::clone(name);

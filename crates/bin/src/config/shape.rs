@@ -100,7 +100,7 @@ fn explain(kind: &Kind, path: &[String], origins: &Origins<'_>) -> Problem {
     }
 }
 
-/// What a value must be, in the words of YAML instead of those of the types.
+/// The type that a value must have, in the words of YAML.
 fn plain(expected: &str) -> &str {
     match expected {
         "a string" | "string" | "path string" => "a text",

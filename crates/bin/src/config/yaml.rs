@@ -74,8 +74,8 @@ impl Tree {
         self.places.contains_key(path)
     }
 
-    /// Whether YAML takes the value of a node for a tag or an anchor, as `!x` without quotes. The place of an item
-    /// that is no more than that is behind it.
+    /// Whether YAML takes the value of a node for a tag or an anchor, as `!x` without quotes. The
+    /// location of an item that has only a mark is after the mark.
     pub(super) fn is_marked(&self, path: &[String]) -> bool {
         let is_mark = |letter: char| letter == '!' || letter == '&';
         let Some(place) = self.places.get(path) else { return false };

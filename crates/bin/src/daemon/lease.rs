@@ -39,7 +39,7 @@ pub(super) enum Action {
 pub(super) struct Candidate {
     identity: String,
     known: Known,
-    /// The number of the last term, of all replicas, as far as is known.
+    /// The number of the last known term, of all replicas.
     transitions: u64,
 }
 
@@ -117,7 +117,7 @@ impl Candidate {
         self.transitions + 1
     }
 
-    /// The number of the last term, of all replicas, as far as is known.
+    /// The number of the last known term, of all replicas.
     pub(super) fn last_term(&self) -> u64 {
         self.transitions
     }

@@ -10,7 +10,7 @@ pub(crate) enum StopSignal {
     /// Ctrl-C.
     #[strum(serialize = "SIGINT")]
     Interrupt = 2,
-    /// What the kubelet sends.
+    /// The signal of the kubelet.
     #[strum(serialize = "SIGTERM")]
     Terminate = 15,
 }

@@ -89,7 +89,7 @@ enum There {
     At(u64),
 }
 
-/// What to do about the Secret.
+/// The next action on the Secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CacheEvent {
     /// It should be written.

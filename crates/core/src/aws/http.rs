@@ -92,7 +92,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(30);
     /// The first byte of a TLS record that holds a handshake (RFC 8446, section 5.1).
     const HANDSHAKE: u8 = 22;
-    /// What a proxy gets, and answers.
+    /// The bytes that a proxy gets, and its answer.
     type Step = (&'static [u8], &'static [u8]);
     const CLOUD: &str = "https://sts.example.com";
 

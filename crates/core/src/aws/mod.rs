@@ -72,7 +72,7 @@ struct Shared {
 /// An identity and the region that it calls.
 pub(crate) type IdentityKey = (IdentitySettings, Option<String>);
 
-/// What is wrong with the environment.
+/// An error in the environment.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
     /// A proxy.
@@ -125,7 +125,7 @@ impl Aws {
         Self(Arc::new(Shared { sdk, of_environment, clock, files, principals, identities }))
     }
 
-    /// What the environment or the profile says of ECR's API.
+    /// The settings of ECR's API in the environment or the profile.
     #[must_use]
     pub fn ecr_defaults(&self) -> EcrDefaults {
         let sdk = &self.0.sdk;

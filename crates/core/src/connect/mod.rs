@@ -40,7 +40,7 @@ use self::{proxies::Proxies, resolver::Resolver};
 
 type Tcp = HttpConnector<Resolver>;
 
-/// The limit of TCP.
+/// The timeout of a TCP connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection without requests is kept: half of the silence after which a watch is opened anew,
 /// so that it does not get another connection of the same dead network.

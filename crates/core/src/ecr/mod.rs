@@ -27,7 +27,7 @@ pub struct EcrSettings {
     pub endpoint_url: Option<String>,
 }
 
-/// What the environment says of ECR's API, for registries whose settings say nothing of it.
+/// The settings of ECR's API in the environment, for registries without settings of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EcrDefaults {
     /// The region.

@@ -45,14 +45,14 @@ pub(super) type EcrHosts = BTreeMap<Host, Arc<str>>;
 #[derive(Debug, Default)]
 pub(super) struct Derived {
     pub(super) entries: BTreeMap<String, Entry>,
-    /// What has to be mended.
+    /// The errors to fix.
     pub(super) problem: Option<FetchError>,
-    /// What is left out and may stay as it is: docker writes entries without credentials.
+    /// Entries that are left out and are no error: docker writes entries without credentials.
     pub(super) warning: Option<String>,
 }
 
 impl Registry {
-    /// A private ECR registry. What its settings leave out is as the defaults say.
+    /// A private ECR registry. The defaults stand for missing settings.
     #[must_use]
     pub fn ecr(name: Arc<str>, settings: EcrSettings, defaults: &EcrDefaults) -> Self {
         let EcrSettings { region, accounts, mut variants, identity, endpoint_url } = settings;

@@ -166,7 +166,7 @@ pub fn registries_text<'a>(keys: impl Iterator<Item = &'a str>) -> String {
     if left_out > 0 { format!("{text}, and {left_out} more") } else { text }
 }
 
-/// What a copy is, for those who find it in their namespace.
+/// The description of a copy, for tenants.
 fn description(release: &Release) -> String {
     format!(
         "Kept fresh by ecr-refresher, release {release}. Edits are undone. Ask those who run the namespace {}.",

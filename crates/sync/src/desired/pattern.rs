@@ -215,7 +215,7 @@ mod tests {
         parts.iter().map(text_of).collect()
     }
 
-    /// What a shell matches: tries every way.
+    /// Matches as a shell does: tries every way.
     fn matches(parts: &[Part], name: &[char]) -> bool {
         let Some((part, rest)) = parts.split_first() else { return name.is_empty() };
         let first = |is_match: &dyn Fn(char) -> bool| {

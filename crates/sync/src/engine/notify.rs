@@ -104,7 +104,7 @@ impl Runner {
         }
     }
 
-    /// One line for all objects of which the same is to be said.
+    /// One line for all objects with the same message.
     fn digest(&mut self, topic: Topic, namespace: &str, name: &str, detail: &str) {
         self.log.add(topic, format!("{namespace}/{name}"), detail, self.clock.uptime());
     }

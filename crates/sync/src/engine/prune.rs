@@ -39,7 +39,7 @@ pub struct MassPrune {
 }
 
 impl PruneGuard {
-    /// Counts again if that was some time ago. Returns what is to be reported.
+    /// Counts again if that was some time ago. Returns the change to report.
     pub(super) fn follow(&mut self, index: &Index, limit: f64, now: Now) -> Option<MassPrune> {
         self.count(index, limit, now, INTERVAL)
     }

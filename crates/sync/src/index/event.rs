@@ -19,14 +19,14 @@ pub enum Event {
     Copy {
         /// The slot of the pull Secret.
         secret: SecretSlot,
-        /// What the watch shows.
+        /// The change that the watch shows.
         change: Watched<ObservedCopy>,
     },
     /// From the watch of the ServiceAccounts of one name.
     Account {
         /// The slot of the name.
         account: AccountSlot,
-        /// What the watch shows.
+        /// The change that the watch shows.
         change: Watched<ObservedAccount>,
     },
     /// A pull Secret has new content.

@@ -83,7 +83,7 @@ enum State<T> {
     },
 }
 
-/// What was observed since a job began.
+/// The observations since a job began.
 #[derive(Debug, Clone, Default)]
 struct RunningJob {
     /// The version at which the object was deleted.

@@ -16,7 +16,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// The time between the first two lines; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
-/// What is over is not kept for longer than this.
+/// How long a topic is kept after its last event.
 const LONGEST_SILENCE: Duration = Duration::from_mins(2);
 /// How many objects a line names.
 const EXAMPLES: usize = 3;
@@ -40,7 +40,7 @@ pub(crate) struct Digest(BTreeMap<Topic, Pending>);
 struct Pending {
     count: u64,
     examples: Vec<String>,
-    /// What the first event was, in a sentence.
+    /// The first event, in a sentence.
     detail: String,
     first: Duration,
     last: Duration,

@@ -33,7 +33,7 @@ const AT_ONCE: usize = 8;
 pub(super) struct Findings {
     /// The URL of the API server.
     server: String,
-    /// Whose rights these are.
+    /// The user that has these rights.
     user: String,
     /// How many rights the config needs.
     rights: usize,

@@ -33,7 +33,7 @@ pub(super) struct RegistryFinding {
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
-    /// What it leaves out of a file.
+    /// The entries of a file that are left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<String>,
 }

@@ -58,7 +58,7 @@ pub(super) fn config(rest: &str) -> String {
     )
 }
 
-/// What is seen with a config of namespaces (a name with labels, or with `!` for one that is being
+/// The result of a config with namespaces (a name with labels, or with `!` for one that is being
 /// deleted) and of Secrets named `ecr-pull`.
 pub(super) fn inspect(config: &str, namespaces: &[&str], copies: &[Value]) -> Inspection {
     let folder = tempfile::tempdir().unwrap();

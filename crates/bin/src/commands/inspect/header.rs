@@ -1,4 +1,4 @@
-//! What stands above a table: the cluster, the release and its tokens.
+//! The header of a table: the cluster, the release and its tokens.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A Lease that has been silent for longer after its end is not held: clocks differ a little.
 const TOLERANCE: SignedDuration = SignedDuration::from_mins(1);
 
-/// Where a command has looked.
+/// The cluster and the release that a command has read.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Header {
@@ -34,7 +34,7 @@ pub(super) struct Header {
     lease: LeaseFound,
 }
 
-/// What the Lease of the release says.
+/// The content of the Lease of the release.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LeaseFound {
@@ -55,7 +55,7 @@ struct Registry {
 }
 
 impl Header {
-    /// Asks the API server, if it is to be shown. What it does not say is left out: the copies are what matters.
+    /// Asks the API server, if the header is shown. Missing answers are left out: the copies matter more.
     pub(super) async fn read(
         (args, show): (&InspectArgs, &ShowArgs),
         cluster: &Cluster,

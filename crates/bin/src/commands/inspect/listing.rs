@@ -28,7 +28,7 @@ pub(super) trait Listed {
     fn cells(&self) -> Vec<String>;
 }
 
-/// Those of `rows` that are to be counted.
+/// The rows that `args` selects.
 pub(super) fn counted<R: Listed>(rows: Vec<R>, args: &ShowArgs) -> Vec<R> {
     let is_wanted =
         |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|it| it == value);

@@ -45,11 +45,11 @@ struct Inspection {
     config: Config,
     locations: Locations,
     snapshot: Snapshot,
-    /// What the arguments may have missed, for standard error.
+    /// A hint that the arguments may be wrong, for standard error.
     note: String,
 }
 
-/// Reads the config, and then the cluster: all of it, or one namespace. Returns also where it has looked.
+/// Reads the config, and then the cluster: all of it, or one namespace. Also returns the cluster.
 async fn inspect(
     args: &InspectArgs,
     command: &str,

@@ -1,4 +1,4 @@
-//! Shows what a command has seen, once or again and again.
+//! Prints the output of a command, once or again and again.
 
 use std::{path::Path, time::Duration};
 
@@ -9,12 +9,12 @@ use crate::{
     screen::Screen,
 };
 
-/// The pause of `--watch` between two looks.
+/// The pause of `--watch` between two reads.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// What a command has seen.
+/// The output of a command.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct Rendered {
     pub(super) text: String,
     /// For standard error.
     pub(super) notes: String,
@@ -22,29 +22,29 @@ pub(super) struct Seen {
     pub(super) is_good: bool,
 }
 
-/// Looks, and prints what is seen; with `--watch` again and again.
+/// Prints the output of `render`; with `--watch` again and again.
 pub(super) fn show(
     args: &InspectArgs,
     screen: Screen,
-    look: impl AsyncFn() -> Result<Seen, Failure>,
+    render: impl AsyncFn() -> Result<Rendered, Failure>,
 ) -> Result<(), Failure> {
     logging::start_if_asked(args.log.verbose);
     runtime()?.block_on(async {
         if args.watch {
-            return watch(args, screen, look).await;
+            return watch(args, screen, render).await;
         }
-        let Seen { text, notes, is_good } = look().await?;
+        let Rendered { text, notes, is_good } = render().await?;
         output::print(text)?;
         eprint!("{notes}");
         if is_good { Ok(()) } else { Err(Failure::Reported) }
     })
 }
 
-/// Prints what is seen whenever that is something else, until nobody reads it.
+/// Prints the output again when it has changed, until nobody reads it.
 async fn watch(
     args: &InspectArgs,
     screen: Screen,
-    look: impl AsyncFn() -> Result<Seen, Failure>,
+    render: impl AsyncFn() -> Result<Rendered, Failure>,
 ) -> Result<(), Failure> {
     if args.config.existing().is_some_and(|file| file == Path::new(STANDARD_INPUT)) {
         let message = "`--watch` reads the config again and again: name a file";
@@ -53,16 +53,17 @@ async fn watch(
     let mut shown = None;
     let mut failed = String::new();
     loop {
-        match look().await {
-            Ok(seen) => {
-                let seen = Some(seen);
-                if let Some(Seen { text, notes, .. }) = seen.as_ref().filter(|_| seen != shown) {
+        match render().await {
+            Ok(rendered) => {
+                let rendered = Some(rendered);
+                let is_new = rendered != shown;
+                if let Some(Rendered { text, notes, .. }) = rendered.as_ref().filter(|_| is_new) {
                     if !output::print_more(format!("{}{text}", screen.clear()))? {
                         return Ok(());
                     }
                     eprint!("{notes}");
                 }
-                shown = seen;
+                shown = rendered;
                 failed.clear();
             }
             // Later, the API server may be away for a while, and the config be wrong.

@@ -16,7 +16,7 @@ use super::{
     left::Left,
     listing::{Listed, counted, render},
     selection::unselected,
-    show::{Seen, show},
+    show::{Rendered, show},
 };
 use crate::{cli::StatusArgs, failure::Failure, screen::Screen};
 
@@ -29,7 +29,7 @@ pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
         let Status { at, rows } = Status::of(&inspection);
         let header = Header::read((&args.inspect, &args.show), &cluster, at).await;
         let status = Status { at, rows: counted(rows, &args.show) };
-        Ok(Seen {
+        Ok(Rendered {
             text: status.render(&header, args, screen)?,
             notes: inspection.note.clone() + &unselected(&inspection),
             is_good: status.is_good(),
@@ -313,7 +313,7 @@ ecr-pull   team-i      fresh      -
         assert_eq!(json, expected);
     }
 
-    /// What is shown with these arguments.
+    /// The output with these arguments.
     fn shown(arguments: &[&str]) -> String {
         let args = status_args(arguments);
         let Status { at, rows } = of_every_state();

@@ -138,7 +138,7 @@ pub async fn pass(
     Ok(summary.with(pass))
 }
 
-/// What the signals do to a pass.
+/// The effect of signals on a pass.
 #[derive(Debug, Default)]
 struct Stop {
     /// Cancelled by the first signal.

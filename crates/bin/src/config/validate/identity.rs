@@ -18,7 +18,7 @@ use super::{
 /// The partition of a registry or of a role, which must be that of the next role too.
 struct Partition {
     name: String,
-    /// What is in it, for messages.
+    /// Its content, for messages.
     of: String,
 }
 

@@ -65,7 +65,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// What is listened at on a machine that answers with `error` to each IPv6 address.
+    /// The addresses on a machine that answers with `error` to each IPv6 address.
     fn without_ipv6(text: &str, error: Errno) -> (Vec<String>, Result<(), Option<i32>>) {
         let asked = RefCell::new(Vec::new());
         let listen = |address: SocketAddr| {

@@ -32,12 +32,12 @@ pub(super) static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Whose page it is.
+/// The replica that shows the page.
 #[derive(Debug, Clone)]
 pub(crate) struct About {
     pub(crate) release: Release,
     pub(crate) replica: String,
-    /// The replica that leads, as far as is known.
+    /// The replica that leads, if it is known.
     pub(crate) leader: watch::Receiver<Option<String>>,
     pub(crate) clock: Clock,
 }

@@ -45,7 +45,7 @@ const NAMESPACES: usize = 2000;
 const CLIENTS: usize = 200;
 const METRICS: &str = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
 const LAST_METRICS: &str = "GET /metrics HTTP/1.1\r\nConnection: close\r\n\r\n";
-/// What requests are made of, and what they are not.
+/// Parts of requests, and bytes that are no part of one.
 const PIECES: [&[u8]; 24] = [
     b"GET ",
     b"HEAD ",

@@ -78,7 +78,7 @@ fn paths() -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// `None` if there is no such file. What is not UTF-8 is replaced by a mark that cannot be in a key.
+/// `None` if there is no such file. Bytes that are not UTF-8 are replaced by a mark that cannot be in a key.
 fn read(path: &Path) -> Option<Zeroizing<String>> {
     let bytes = Zeroizing::new(fs::read(path).ok()?);
     Some(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))

@@ -32,7 +32,7 @@ fn check_file(variable: &str, path: &Path) -> Result<(), FetchError> {
     check_token(&format!("{} ({variable})", path.display()), &String::from_utf8_lossy(&bytes))
 }
 
-/// What is not UTF-8 in `token` is replaced by a mark that cannot be in one.
+/// Bytes of `token` that are not UTF-8 are replaced by a mark that cannot be in one.
 fn check_token(place: &str, token: &str) -> Result<(), FetchError> {
     keys::check(token).map_err(|error| {
         let message =

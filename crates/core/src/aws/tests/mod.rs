@@ -1,4 +1,4 @@
-//! What is sent to AWS in one environment or another. Each case runs in a process of its own, with its
+//! The requests to AWS in one environment or another. Each case runs in a process of its own, with its
 //! variables, against an AWS on loopback.
 
 mod endpoints;

@@ -1,4 +1,4 @@
-//! What registries will need before they have tokens: their hosts, and the sizes of documents. Pure.
+//! The needs of registries before they have tokens: their hosts, and the sizes of documents. Pure.
 
 use std::{
     collections::BTreeSet,

@@ -73,7 +73,7 @@ struct World {
     terms: u64,
     namespaces: Vec<&'static str>,
     secrets: BTreeMap<&'static str, ObservedCopy>,
-    /// What the watches have not delivered yet.
+    /// The events that the watches have not delivered yet.
     events: VecDeque<Event>,
 }
 

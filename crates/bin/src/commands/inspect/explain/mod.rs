@@ -22,7 +22,7 @@ use self::{
 };
 use super::{
     Inspection, inspect,
-    show::{Seen, show},
+    show::{Rendered, show},
 };
 use crate::{
     cli::{ExplainArgs, Output},
@@ -39,7 +39,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
         for secret in &mut explanation.secrets {
             secret.last_event = last_event(&cluster.client, namespace, &secret.secret).await;
         }
-        Ok(Seen {
+        Ok(Rendered {
             text: match args.output {
                 Output::Text => explanation.text(),
                 // Plain structs always serialise.

@@ -1,4 +1,4 @@
-//! What is said of namespaces of all kinds.
+//! The explanations of namespaces of all kinds.
 
 use serde_json::{Value, json};
 

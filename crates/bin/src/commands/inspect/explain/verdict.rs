@@ -1,4 +1,4 @@
-//! What the config says of a namespace, and where it says so.
+//! The decision of the config on a namespace, and its location.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -10,7 +10,7 @@ use crate::{
     words::nearest,
 };
 
-/// What the allow-list of a pull Secret says.
+/// The decision of the allow-list of a pull Secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "decision", rename_all = "camelCase")]
 pub(super) enum Verdict {
@@ -22,7 +22,7 @@ pub(super) enum Verdict {
     NotSelected {
         by: Pattern,
         selector: SourceLocation,
-        /// What it asks for and the labels do not have.
+        /// The requirements that the labels do not meet.
         unmet: Vec<String>,
     },
     /// No pattern matches it.
@@ -41,7 +41,7 @@ pub(super) struct Pattern {
 }
 
 impl Verdict {
-    /// What the pull Secret at a position of the config says of a namespace with these labels.
+    /// The decision of the pull Secret at a position of the config on a namespace with these labels.
     pub(super) fn of(
         locations: &Locations,
         position: usize,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::words;
 
-/// What the config says of the content of a pull Secret.
+/// The content of a pull Secret, by the config.
 pub(super) struct Content {
     /// Whether it expires.
     pub(super) expires: bool,

@@ -16,7 +16,7 @@ use super::{
     left::Left,
     listing::counted,
     selection::unselected,
-    show::{Seen, show},
+    show::{Rendered, show},
 };
 use crate::{
     cli::PlanArgs,
@@ -33,12 +33,12 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
         let only = args.show.namespace.as_deref();
         let (inspection, cluster) = inspect(&args.inspect, "plan", only).await?;
         let Plan { at, rows, unmatched } = Plan::of(&inspection);
-        // What a pattern matches is not known from one namespace.
+        // One namespace does not show which patterns match nothing.
         let unmatched = if only.is_none() { unmatched } else { Vec::new() };
         let plan = Plan { at, rows: counted(rows, &args.show), unmatched };
         let header = Header::read((&args.inspect, &args.show), &cluster, at).await;
         let (note, warnings) = (&inspection.note, inspection.config.warnings.warnings());
-        Ok(Seen {
+        Ok(Rendered {
             text: plan.render(&header, args, screen)?,
             notes: format!("{note}{warnings}{}{}", plan.warnings(), unselected(&inspection)),
             is_good: true,

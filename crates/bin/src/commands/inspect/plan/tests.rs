@@ -19,7 +19,7 @@ fn table(config: &str, namespaces: &[&str], copies: &[Value]) -> String {
     render(&Plan::of(&inspect(config, namespaces, copies)), &["--all"])
 }
 
-/// What is shown with these arguments.
+/// The output with these arguments.
 fn render(plan: &Plan, arguments: &[&str]) -> String {
     let text = plan.render(&Header::default(), &plan_args(arguments), Screen::default());
     below_header(&text.unwrap()).to_owned()

@@ -7,7 +7,7 @@ use super::{
     *,
 };
 
-/// What the index was shown.
+/// The objects that the index was shown.
 #[derive(Default)]
 pub(super) struct Shown {
     namespaces: BTreeMap<String, Namespace>,
@@ -19,7 +19,7 @@ pub(super) struct Shown {
     unwanted_since: BTreeMap<(Kind, &'static str), Duration>,
 }
 
-/// What it was shown of the copies of a pull Secret.
+/// The copies of a pull Secret that it was shown.
 #[derive(Default)]
 struct Copies {
     /// The last of each by a list, a watch or an answer, with its version.
