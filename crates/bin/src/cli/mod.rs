@@ -323,6 +323,9 @@ pub(crate) struct ExplainArgs {
     pub(crate) namespace: String,
     #[command(flatten)]
     pub(crate) inspect: InspectArgs,
+    /// Explain only this pull Secret.
+    #[arg(long, value_name = "NAME", help_heading = OUTPUT)]
+    pub(crate) secret: Option<String>,
     /// Output format.
     #[arg(short, long, value_enum, default_value_t, help_heading = OUTPUT)]
     pub(crate) output: Output,
@@ -366,6 +369,8 @@ pub(crate) enum Output {
     Text,
     /// JSON.
     Json,
+    /// YAML.
+    Yaml,
 }
 
 #[cfg(test)]

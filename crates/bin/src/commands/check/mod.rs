@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use self::cluster::Findings;
 use crate::{
-    cli::{CheckArgs, Output},
+    cli::CheckArgs,
     config::{self, Config, ConfigError},
     failure::Failure,
     logging, output,
@@ -22,11 +22,13 @@ use crate::{
 /// Checks the config file, and what else is asked for, and prints the result.
 pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
     let path = &args.config.path();
-    let config = match (config::load(path, &Files::system(), &args.home.name), args.output) {
-        (Ok((config, _)), _) => config,
-        (Err(error), Output::Text) => return Err(error.into()),
-        (Err(error), Output::Json) => {
-            output::print(format!("{}\n", wrong(&error)))?;
+    let config = match config::load(path, &Files::system(), &args.home.name) {
+        Ok((config, _)) => config,
+        Err(error) => {
+            let Some(document) = output::document(args.output, &wrong(&error)) else {
+                return Err(error.into());
+            };
+            output::print(document)?;
             return Err(Failure::Usage(String::new()));
         }
     };
@@ -36,15 +38,13 @@ pub(crate) fn execute(args: &CheckArgs) -> Result<(), Failure> {
     } else {
         None
     };
-    if matches!(args.output, Output::Text) {
+    let document = output::document(args.output, &as_json(&config, findings.as_ref()));
+    output::print(if let Some(document) = document {
+        document
+    } else {
         eprint!("{}", config.warnings.warnings());
-    }
-    output::print(match args.output {
-        Output::Json => format!("{}\n", as_json(&config, findings.as_ref())),
-        Output::Text => {
-            let found = findings.as_ref().map(Findings::text).transpose()?.unwrap_or_default();
-            format!("{} is valid: {}\n{found}", path.display(), summary(&config))
-        }
+        let found = findings.as_ref().map(Findings::text).transpose()?.unwrap_or_default();
+        format!("{} is valid: {}\n{found}", path.display(), summary(&config))
     })?;
     if findings.is_none_or(|findings| findings.is_good()) { Ok(()) } else { Err(Failure::Reported) }
 }

@@ -1,13 +1,12 @@
 //! Lists of copies: which are shown, in which order and format.
 
 use anstyle::AnsiColor;
-use anyhow::Context;
 use serde::Serialize;
 
 use super::{left::Left, table::Table};
 use crate::{
-    cli::{ShowArgs, SortBy, TableOutput},
-    failure::Failure,
+    cli::{Output, ShowArgs, SortBy, TableOutput},
+    output,
     screen::Screen,
 };
 
@@ -58,10 +57,10 @@ pub(super) fn render<R: Listed>(
     (header, summary): (&str, &str),
     args: &ShowArgs,
     screen: Screen,
-) -> Result<String, Failure> {
-    Ok(match args.output {
-        TableOutput::Json => serde_json::to_string(document).context("cannot write JSON")? + "\n",
-        TableOutput::Yaml => serde_saphyr::to_string(document).context("cannot write YAML")?,
+) -> String {
+    match args.output {
+        TableOutput::Json => output::document(Output::Json, document).unwrap_or_default(),
+        TableOutput::Yaml => output::document(Output::Yaml, document).unwrap_or_default(),
         TableOutput::Name => rows.iter().map(|row| name(row.id())).collect(),
         TableOutput::Table | TableOutput::Wide => {
             let (usual, more) = R::HEADINGS;
@@ -77,7 +76,7 @@ pub(super) fn render<R: Listed>(
                 format!("{header}{}{summary}", table.render(screen))
             }
         }
-    })
+    }
 }
 
 fn name((namespace, name): (&str, &str)) -> String {

@@ -107,6 +107,18 @@ fn other_release(snapshot: &Snapshot, release: &Release) -> String {
 }
 
 impl Inspection {
+    /// An error if the config has no pull Secret of this name.
+    fn check_secret(&self, name: Option<&str>) -> Result<(), Failure> {
+        let names = || self.config.sync.secrets.iter().map(|secret| secret.name.as_str());
+        let Some(unknown) = name.filter(|name| !names().any(|it| it == *name)) else {
+            return Ok(());
+        };
+        let known: Vec<_> = names().collect();
+        let message =
+            format!("the config has no pull Secret `{unknown}`; it has {}", known.join(", "));
+        Err(Failure::Usage(message))
+    }
+
     /// When the cluster was looked at.
     fn now(&self) -> Timestamp {
         self.snapshot.at()

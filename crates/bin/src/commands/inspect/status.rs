@@ -26,11 +26,12 @@ pub(crate) fn status(args: &StatusArgs) -> Result<(), Failure> {
     show(&args.inspect, screen, async || {
         let only = args.show.namespace.as_deref();
         let (inspection, cluster) = inspect(&args.inspect, "status", only).await?;
+        inspection.check_secret(args.show.secret.as_deref())?;
         let Status { at, rows } = Status::of(&inspection);
         let header = Header::read((&args.inspect, &args.show), &cluster, at).await;
         let status = Status { at, rows: counted(rows, &args.show) };
         Ok(Rendered {
-            text: status.render(&header, args, screen)?,
+            text: status.render(&header, args, screen),
             notes: inspection.note.clone() + &unselected(&inspection),
             is_good: status.is_good(),
         })
@@ -92,12 +93,7 @@ impl Status {
         !self.rows.iter().any(Row::is_failing)
     }
 
-    fn render(
-        &self,
-        header: &Header,
-        args: &StatusArgs,
-        screen: Screen,
-    ) -> Result<String, Failure> {
+    fn render(&self, header: &Header, args: &StatusArgs, screen: Screen) -> String {
         #[derive(Serialize)]
         struct Document<'a> {
             at: Timestamp,
@@ -216,7 +212,7 @@ mod tests {
 
     fn render(status: &Status, arguments: &[&str]) -> String {
         let text = status.render(&Header::default(), &status_args(arguments), Screen::default());
-        below_header(&text.unwrap()).to_owned()
+        below_header(&text).to_owned()
     }
 
     fn of_every_state() -> Status {

@@ -9,7 +9,7 @@ use ecr_refresher_sync::{
 use serde::Serialize;
 
 use super::credentials::FailedRegistries;
-use crate::{cli::Output, daemon::StopSignal, words::plural};
+use crate::{cli::Output, daemon::StopSignal, output::document, words::plural};
 
 /// The summary of a pass.
 #[derive(Debug, Serialize)]
@@ -120,11 +120,7 @@ impl Summary {
 
     /// `stopped` is the signal that has ended it.
     pub(super) fn render(&self, output: Output, stopped: Option<StopSignal>) -> String {
-        match output {
-            // A plain struct always serialises.
-            Output::Json => serde_json::to_string(self).unwrap_or_default() + "\n",
-            Output::Text => self.text(stopped),
-        }
+        document(output, self).unwrap_or_else(|| self.text(stopped))
     }
 
     fn text(&self, stopped: Option<StopSignal>) -> String {

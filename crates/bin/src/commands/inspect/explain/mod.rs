@@ -24,27 +24,20 @@ use super::{
     Inspection, inspect,
     show::{Rendered, show},
 };
-use crate::{
-    cli::{ExplainArgs, Output},
-    failure::Failure,
-    screen::Screen,
-};
+use crate::{cli::ExplainArgs, failure::Failure, output, screen::Screen};
 
 /// Prints the desired copies of a namespace, the reasons, and the observed state.
 pub(crate) fn explain(args: &ExplainArgs) -> Result<(), Failure> {
     let namespace = &args.namespace;
     show(&args.inspect, Screen::of_stdout(ColorChoice::Never), async || {
         let (inspection, cluster) = inspect(&args.inspect, "explain", Some(namespace)).await?;
-        let mut explanation = Explanation::of(&inspection, namespace);
+        inspection.check_secret(args.secret.as_deref())?;
+        let mut explanation = Explanation::of(&inspection, namespace, args.secret.as_deref());
         for secret in &mut explanation.secrets {
             secret.last_event = last_event(&cluster.client, namespace, &secret.secret).await;
         }
         Ok(Rendered {
-            text: match args.output {
-                Output::Text => explanation.text(),
-                // Plain structs always serialise.
-                Output::Json => serde_json::to_string(&explanation).unwrap_or_default() + "\n",
-            },
+            text: output::document(args.output, &explanation).unwrap_or_else(|| explanation.text()),
             notes: inspection.note,
             is_good: explanation.good,
         })
@@ -80,7 +73,8 @@ struct About {
 }
 
 impl Explanation {
-    fn of(inspection: &Inspection, namespace: &str) -> Self {
+    /// The explanation of all pull Secrets, or of one.
+    fn of(inspection: &Inspection, namespace: &str, only: Option<&str>) -> Self {
         let copies = inspection.snapshot.copies();
         let copies: Vec<_> = copies.filter(|view| view.namespace == namespace).collect();
         let first = copies.first();
@@ -92,6 +86,7 @@ impl Explanation {
             .secrets
             .iter()
             .enumerate()
+            .filter(|(_, secret)| only.is_none_or(|name| name == secret.name))
             .map(|(position, secret)| {
                 let view = copies.iter().find(|view| view.position() == position);
                 About::of(inspection, position, secret, namespace, view)

@@ -15,7 +15,7 @@ namespaces:
 
 /// The explanation of a namespace, without the folder of the config file; and whether all is up to date.
 fn explain_with(config: &str, name: &str, seen: &[&str], copies: &[Value]) -> (String, bool) {
-    let explanation = Explanation::of(&inspect(config, seen, copies), name);
+    let explanation = Explanation::of(&inspect(config, seen, copies), name, None);
     let text = explanation.text();
     let mut parts = text.split('(').map(|part| match part.split_once("/config.yaml:") {
         Some((_, location)) if part.starts_with('/') => format!("config.yaml:{location}"),
@@ -147,7 +147,8 @@ fn a_namespace_that_is_not_there_or_is_going_is_not_good() {
 #[test]
 fn scripts_get_the_same_as_json() {
     let inspection = inspect(&config(CONFIG), &["team-a tier=prod"], &[copy("team-a", 60)]);
-    let mut json = serde_json::to_value(Explanation::of(&inspection, "team-a")).unwrap();
+    let mut json =
+        serde_json::to_value(Explanation::of(&inspection, "team-a", Some("ecr-pull"))).unwrap();
     let file = json["secrets"][0]["config"]["by"]["file"].take();
     assert!(file.as_str().unwrap().ends_with("config.yaml"));
     let expected = json!({
@@ -168,4 +169,14 @@ fn scripts_get_the_same_as_json() {
         }],
     });
     assert_eq!(json, expected);
+}
+
+#[test]
+fn an_unknown_pull_secret_is_an_error_that_names_the_others() {
+    let inspection = inspect(&config(CONFIG), &["team-a"], &[]);
+    assert!(
+        inspection.check_secret(None).is_ok() && inspection.check_secret(Some("ecr-pull")).is_ok()
+    );
+    let error = inspection.check_secret(Some("ecr-pul")).unwrap_err().message();
+    assert_eq!(error, "the config has no pull Secret `ecr-pul`; it has ecr-pull");
 }

@@ -32,6 +32,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
     show(&args.inspect, screen, async || {
         let only = args.show.namespace.as_deref();
         let (inspection, cluster) = inspect(&args.inspect, "plan", only).await?;
+        inspection.check_secret(args.show.secret.as_deref())?;
         let Plan { at, rows, unmatched } = Plan::of(&inspection);
         // One namespace does not show which patterns match nothing.
         let unmatched = if only.is_none() { unmatched } else { Vec::new() };
@@ -39,7 +40,7 @@ pub(crate) fn plan(args: &PlanArgs) -> Result<(), Failure> {
         let header = Header::read((&args.inspect, &args.show), &cluster, at).await;
         let (note, warnings) = (&inspection.note, inspection.config.warnings.warnings());
         Ok(Rendered {
-            text: plan.render(&header, args, screen)?,
+            text: plan.render(&header, args, screen),
             notes: format!("{note}{warnings}{}{}", plan.warnings(), unselected(&inspection)),
             is_good: true,
         })

@@ -13,7 +13,7 @@ use super::{
     },
     Action, Plan, Row, Unmatched,
 };
-use crate::{cli::PlanArgs, failure::Failure, screen::Screen};
+use crate::{cli::PlanArgs, screen::Screen};
 
 /// All actions, in the order in which they are counted.
 const ACTIONS: [&str; 7] = [
@@ -28,12 +28,7 @@ const ACTIONS: [&str; 7] = [
 
 impl Plan {
     /// The plan. Unchanged copies are only counted, unless all are asked for.
-    pub(super) fn render(
-        &self,
-        header: &Header,
-        args: &PlanArgs,
-        screen: Screen,
-    ) -> Result<String, Failure> {
+    pub(super) fn render(&self, header: &Header, args: &PlanArgs, screen: Screen) -> String {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Document<'a> {

@@ -22,7 +22,7 @@ fn table(config: &str, namespaces: &[&str], copies: &[Value]) -> String {
 /// The output with these arguments.
 fn render(plan: &Plan, arguments: &[&str]) -> String {
     let text = plan.render(&Header::default(), &plan_args(arguments), Screen::default());
-    below_header(&text.unwrap()).to_owned()
+    below_header(&text).to_owned()
 }
 
 #[test]
