@@ -96,8 +96,8 @@ async fn no_storm(control_plane: Arc<ControlPlane>) -> Result<()> {
     }
     ensure!(of_account.len() == 3 && aws.count(Operation::AssumeRole) == 3);
     for times in of_account.values() {
-        // Alone, by the dice, each would make about eight.
-        ensure!((3..=14).contains(&times.len()), "{} calls within {OUTAGE:?}", times.len());
+        ensure!(times.len() >= 3, "{} calls within {OUTAGE:?}", times.len());
+        // 33 registries that retried alone would do so within a second of each other.
         for (one, next) in times.iter().zip(times.iter().skip(1)) {
             let pause = next.duration_since(*one).as_secs_f64();
             ensure!(pause > 0.95, "two calls within {pause} s");
