@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use ecr_refresher_tests::{
-    cluster::{create_namespace, label_namespace, patch_secret},
+    cluster::{create, create_namespace, label_namespace, patch_secret},
     control_plane::{AuditLog, ControlPlane, Request, user_name},
     daemon::{self, Installation},
     fake_aws::FakeAws,
@@ -22,9 +22,8 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api,
-    api::{DeleteParams, ListParams, PostParams},
+    api::{DeleteParams, ListParams},
 };
-use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{events::eventually_event, scenario::Scenario};
@@ -121,15 +120,6 @@ pub(crate) fn config(name: &str, namespaces: &Value) -> Value {
         "registries": [{ "name": "main", "ecr": { "region": "eu-west-1" } }],
         "secrets": [{ "name": format!("{name}-pull"), "namespaces": namespaces }],
     })
-}
-
-pub(crate) async fn create<K>(api: &Api<K>, object: Value) -> Result<()>
-where
-    K: Clone + std::fmt::Debug + DeserializeOwned + Serialize,
-{
-    let object = serde_json::from_value(object)?;
-    api.create(&PostParams::default(), &object).await?;
-    Ok(())
 }
 
 /// Makes a namespace that is being deleted, and never gone.

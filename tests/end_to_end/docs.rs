@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use ecr_refresher_tests::{
-    cluster::{create_namespace, eventually_secret},
+    cluster::{create, create_namespace, eventually_secret},
     control_plane::ControlPlane,
     daemon::program,
     doc_commands::{DocCommand, commands, yaml_after},
@@ -28,11 +28,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    events::eventually_event,
-    installed::{Surroundings, create},
-    scenario::Scenario,
-};
+use crate::{events::eventually_event, installed::Surroundings, scenario::Scenario};
 
 const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -101,7 +97,7 @@ async fn as_documented(control_plane: Arc<ControlPlane>, nodes: Arc<Nodes>) -> R
     reader.shell("helm uninstall ecr-refresher-cn --namespace ecr-refresher")?;
 
     for name in ["old", "k8s-ecr-login-renew-cron"] {
-        create::<CronJob>(&client, "docs-old", cron_job(name)).await?;
+        create(&Api::<CronJob>::namespaced(client.clone(), "docs-old"), cron_job(name)).await?;
     }
     reader.run("docs/migrating.md", "")?;
 

@@ -4,7 +4,9 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use ecr_refresher_tests::{
-    cluster::create_namespace, control_plane::ControlPlane, wait::eventually,
+    cluster::{create, create_namespace},
+    control_plane::ControlPlane,
+    wait::eventually,
 };
 use k8s_openapi::api::{
     core::v1::{Secret, ServiceAccount},
@@ -14,7 +16,7 @@ use kube::Api;
 use serde_json::json;
 
 use crate::{
-    commands::{code, config, create, operator, run},
+    commands::{code, config, operator, run},
     scenario::Scenario,
 };
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, Result, ensure};
 use ecr_refresher_tests::{
     architecture::Architecture,
-    cluster::{self, create_namespace, eventually_secret},
+    cluster::{self, create, create_namespace, eventually_secret},
     control_plane::ControlPlane,
     daemon_image::DaemonImage,
     fake_aws::FakeAws,
@@ -23,7 +23,7 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -77,7 +77,7 @@ impl Surroundings {
             "metadata": { "name": "keys" },
             "stringData": { "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": "example" },
         });
-        create::<Secret>(&client, &home, keys).await?;
+        create(&Api::<Secret>::namespaced(client.clone(), &home), keys).await?;
         let mut around = Self::in_home(control_plane, nodes, &home).await?;
         around.aws.set_token_life(LIFE);
         let arn = format!("arn:aws:iam::{ACCOUNT}:user/puller");
@@ -106,7 +106,7 @@ impl Surroundings {
             "metadata": { "name": "authority" },
             "data": { "authority.pem": front.authority() },
         });
-        create::<ConfigMap>(&client, home, authority).await?;
+        create(&Api::<ConfigMap>::namespaced(client.clone(), home), authority).await?;
         let image = push_image(nodes).await?;
         let values = values(control_plane, &front, &image)?;
         let helm = Helm::new(control_plane.admin_kubeconfig()).await?;
@@ -200,7 +200,8 @@ async fn cron_job(control_plane: Arc<ControlPlane>, nodes: Arc<Nodes>) -> Result
     let cron_jobs: Api<CronJob> = Api::namespaced(around.client.clone(), release.namespace);
     let cron_job = cron_jobs.list(&ListParams::default()).await?.items.remove(0);
     let job = json!({ "metadata": { "name": "by-hand" }, "spec": cron_job.spec.job_template.spec });
-    let jobs = create::<Job>(&around.client, release.namespace, job).await?;
+    let jobs: Api<Job> = Api::namespaced(around.client.clone(), release.namespace);
+    create(&jobs, job).await?;
     eventually("the Job to complete", PATIENCE, async || {
         let status = jobs.get("by-hand").await?.status.unwrap_or_default();
         ensure!(status.succeeded == Some(1), "{status:?}");
@@ -344,18 +345,4 @@ async fn without_a_gap(
             return done;
         }
     }
-}
-
-pub(crate) async fn create<K>(client: &Client, namespace: &str, object: Value) -> Result<Api<K>>
-where
-    K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + serde::Serialize
-        + serde::de::DeserializeOwned,
-    K::DynamicType: Default,
-{
-    let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
-    Ok(api)
 }

@@ -4,17 +4,17 @@ use std::{fs, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use ecr_refresher_tests::{
-    cluster::create_namespace, control_plane::ControlPlane, daemon::program, wait::eventually,
+    cluster::{create, create_namespace},
+    control_plane::ControlPlane,
+    daemon::program,
+    wait::eventually,
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::{
-    commands::{config, create},
-    scenario::Scenario,
-};
+use crate::{commands::config, scenario::Scenario};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

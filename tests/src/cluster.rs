@@ -1,6 +1,6 @@
 //! Namespaces and Secrets, as an administrator makes and reads them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -13,12 +13,25 @@ use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::wait::eventually;
 
 /// The controllers of a busy machine get this long.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Makes an object.
+///
+/// # Errors
+/// When it is not one of this kind, or the API server refuses.
+pub async fn create<K>(api: &Api<K>, object: Value) -> Result<()>
+where
+    K: Clone + fmt::Debug + DeserializeOwned + Serialize,
+{
+    api.create(&PostParams::default(), &serde_json::from_value(object)?).await?;
+    Ok(())
+}
 
 /// Makes a namespace with labels.
 ///
