@@ -18,6 +18,7 @@ const LINE: Duration = Duration::from_secs(10);
 /// How many objects were read.
 pub(super) struct Progress {
     started: Instant,
+    is_terminal: bool,
     bar: ProgressBar,
     /// How many there are, and when the last line was printed.
     state: Mutex<(u64, Instant)>,
@@ -29,7 +30,7 @@ impl Progress {
         let style = ProgressStyle::with_template("reading the cluster: {pos} objects so far");
         let bar = ProgressBar::no_length()
             .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        Self { started, bar, state: Mutex::new((0, started)) }
+        Self { started, is_terminal: stderr().is_terminal(), bar, state: Mutex::new((0, started)) }
     }
 
     /// One more was read.
@@ -37,7 +38,7 @@ impl Progress {
         let Ok(mut state) = self.state.lock() else { return };
         let (read, printed) = &mut *state;
         *read += 1;
-        if stderr().is_terminal() {
+        if self.is_terminal {
             if self.started.elapsed() > QUIET {
                 self.bar.set_position(*read);
             }
