@@ -47,6 +47,7 @@ mod page;
 mod process;
 mod proxies;
 mod prune;
+mod reader;
 mod registry;
 mod releases;
 mod reload;

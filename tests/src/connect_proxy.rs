@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
     task::{JoinHandle, JoinSet},
 };
@@ -95,7 +95,8 @@ async fn pass_on(mut client: TcpStream, server: SocketAddr, seen: &Seen) -> Resu
     Ok(())
 }
 
-async fn read_head(client: &mut TcpStream) -> Result<String> {
+/// Reads the head of a request, and nothing beyond it.
+pub(crate) async fn read_head(client: &mut (impl AsyncRead + Unpin)) -> Result<String> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(client.read_u8().await?);

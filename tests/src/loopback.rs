@@ -27,7 +27,8 @@ impl Gate {
     pub(crate) async fn open(address: SocketAddr, pid: u32, folder: &Path) -> Result<Self> {
         let name = format!("gate-{pid}-{}", address.port());
         let socket = folder.join(&name);
-        let outside = tokio::spawn(pass_on(UnixListener::bind(&socket)?, address));
+        let converse = move |client| converse(client, address);
+        let outside = tokio::spawn(accept(UnixListener::bind(&socket)?, converse));
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--net=/proc/{pid}/ns/net"))
@@ -62,12 +63,16 @@ impl Drop for Gate {
     }
 }
 
-async fn pass_on(listener: UnixListener, address: SocketAddr) {
+/// Converses with each client of a Unix socket. The conversations end with this future.
+pub(crate) async fn accept<F>(listener: UnixListener, converse: impl Fn(UnixStream) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => if let Ok((stream, _)) = accepted {
-                connections.spawn(converse(stream, address));
+                connections.spawn(converse(stream));
             },
             // Finished connections are let go as they finish.
             Some(_) = connections.join_next() => {}

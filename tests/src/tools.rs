@@ -77,6 +77,10 @@ pub enum Tool {
     Promtool,
     /// The kinds of the Prometheus operator: a folder of their definitions, and no program.
     PrometheusOperatorKinds,
+    /// The kinds of External Secrets, likewise.
+    ExternalSecretsKinds,
+    /// A client of AWS.
+    AwsCli,
 }
 
 impl Tool {

@@ -17,7 +17,11 @@ use crate::tools::Tool;
 /// The audit log of the API server, in the control plane's folder.
 pub(super) const AUDIT_LOG: &str = "audit.log";
 
+/// The socket of the proxy through which the API server reaches nodes, in the control plane's folder.
+pub(super) const NODE_PROXY: &str = "nodes.sock";
+
 const AUDIT_POLICY: &str = "audit-policy.yaml";
+const EGRESS: &str = "egress.yaml";
 const LOGS: &str = "logs";
 
 /// What runs in the controller manager: what namespaces, accounts, quotas and workloads need.
@@ -74,6 +78,8 @@ impl Components {
         std::fs::create_dir(folder.join(LOGS)).context("making the folder of logs")?;
         std::fs::write(folder.join(AUDIT_POLICY), audit_policy())
             .context("writing the audit policy")?;
+        std::fs::write(folder.join(EGRESS), egress(&folder.join(NODE_PROXY)))
+            .context("writing the egress configuration")?;
         let component = |name, program, flags: Vec<String>| {
             let mut command = Command::new(program);
             command.args(flags).current_dir(folder);
@@ -127,6 +133,7 @@ fn api_server(ports: &Ports) -> Vec<String> {
         "--service-account-issuer=https://kubernetes.default.svc".into(),
         format!("--service-account-key-file={SERVICE_ACCOUNT_PUBLIC_KEY}"),
         format!("--service-account-signing-key-file={SERVICE_ACCOUNT_KEY}"),
+        format!("--egress-selector-config-file={EGRESS}"),
         format!("--audit-policy-file={AUDIT_POLICY}"),
         format!("--audit-log-path={AUDIT_LOG}"),
         // Each line is written before its request is done, and the file is never rotated.
@@ -151,6 +158,18 @@ fn controller_manager(admin_kubeconfig: &Path) -> Vec<String> {
         "--namespace-sync-period=30s".into(),
         "--resource-quota-sync-period=30s".into(),
     ]
+}
+
+/// Has the API server reach nodes, and webhooks, through a proxy, as konnectivity does on real clusters.
+fn egress(proxy: &Path) -> String {
+    let transport = json!({ "uds": { "udsName": proxy } });
+    let connection = json!({ "proxyProtocol": "HTTPConnect", "transport": transport });
+    json!({
+        "apiVersion": "apiserver.k8s.io/v1beta1",
+        "kind": "EgressSelectorConfiguration",
+        "egressSelections": [{ "name": "cluster", "connection": connection }],
+    })
+    .to_string()
 }
 
 /// All requests of service accounts with their answers, without contents. The control

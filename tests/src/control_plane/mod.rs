@@ -118,6 +118,13 @@ impl ControlPlane {
         self.access.node_kubeconfig(node)
     }
 
+    /// The socket of the proxy through which the API server reaches nodes: it is
+    /// [`Nodes`](crate::node::Nodes) that listen on it.
+    #[must_use]
+    pub fn node_proxy(&self) -> PathBuf {
+        self.folder().join(components::NODE_PROXY)
+    }
+
     /// Where the API server listens.
     ///
     /// # Errors

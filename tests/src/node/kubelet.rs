@@ -9,6 +9,9 @@ use serde_json::json;
 use super::containerd;
 use super::machine::ADDRESS;
 
+/// The port of its API, for logs and commands in containers.
+pub(super) const PORT: u16 = 10250;
+
 const CONFIG: &str = "kubelet.json";
 
 pub(super) fn configure(folder: &Path) -> Result<()> {
@@ -16,10 +19,11 @@ pub(super) fn configure(folder: &Path) -> Result<()> {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "address": "127.0.0.1",
+        "port": PORT,
         "readOnlyPort": 0,
         "healthzPort": 0,
-        // It knows no users, so it accepts no requests.
-        "authentication": { "anonymous": { "enabled": false }, "webhook": { "enabled": false } },
+        // It is reached from the node's own network and by the API server only.
+        "authentication": { "anonymous": { "enabled": true }, "webhook": { "enabled": false } },
         "authorization": { "mode": "AlwaysAllow" },
         "containerRuntimeEndpoint": format!("unix://{}", containerd::socket(folder).display()),
         "podLogsDir": folder.join("pod-logs"),

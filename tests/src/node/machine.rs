@@ -28,16 +28,21 @@ pub(super) const ADDRESS: &str = "192.0.2.1";
 
 /// What the first process does. Where programs keep sockets and locks by default, the machine's own
 /// are not seen. It waits for both programs, and so also for whatever loses its parent. Kubelet gives
-/// up when containerd does not answer yet: it is started again, as systemd does on a real node.
+/// up when containerd does not answer yet: it is started again, as systemd does on a real node. A Unix
+/// socket, of which network namespaces know nothing, leads to kubelet's API.
 const SCRIPT: &str = r#"
 set -e
 mount -t tmpfs run /run
 ip link set lo up
 ip address add "$ADDRESS/32" dev lo
+socat UNIX-LISTEN:"$KUBELET_SOCKET",fork TCP:127.0.0.1:"$KUBELET_PORT" &
 "$CONTAINERD" --config "$FOLDER/containerd.toml" >"$FOLDER/containerd.log" 2>&1 &
 until "$KUBELET" "$@" >>"$FOLDER/kubelet.log" 2>&1; do sleep 0.2; done &
 wait
 "#;
+
+/// In the node's folder.
+const KUBELET_SOCKET: &str = "kubelet.sock";
 
 /// The namespaces are made in no time, unless the machine is very busy.
 const BORN_WITHIN: Duration = Duration::from_secs(30);
@@ -85,6 +90,8 @@ impl Machine {
             .env("ADDRESS", ADDRESS)
             .env("CONTAINERD", &programs.containerd)
             .env("KUBELET", &programs.kubelet)
+            .env("KUBELET_PORT", kubelet::PORT.to_string())
+            .env("KUBELET_SOCKET", folder.join(KUBELET_SOCKET))
             .env("FOLDER", &folder)
             .env("PATH", &programs.path)
             .current_dir(&folder);
@@ -107,6 +114,11 @@ impl Machine {
 
     pub(super) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The host and port by which the API server knows kubelet's API, and the socket that leads there.
+    pub(super) fn kubelet(&self) -> (String, PathBuf) {
+        (format!("{}:{}", self.name, kubelet::PORT), self.folder.join(KUBELET_SOCKET))
     }
 
     pub(super) fn last_words(&self) -> String {

@@ -8,6 +8,7 @@
 
 mod containerd;
 mod kubelet;
+mod kubelet_proxy;
 mod machine;
 
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ use kube::{Api, Client};
 use serde_json::json;
 use tokio::sync::Mutex;
 
+use self::kubelet_proxy::KubeletProxy;
 use self::machine::Machine;
 use crate::control_plane::{ControlPlane, NODES};
 use crate::image_registry::ImageRegistry;
@@ -44,6 +46,7 @@ const SANDBOX: &str = "pause:1";
 pub struct Nodes {
     // Dropped in this order: dependents first.
     _scheduler: Guarded,
+    _kubelet_proxy: KubeletProxy,
     gates: Mutex<HashMap<SocketAddr, Vec<Gate>>>,
     machines: Vec<Machine>,
     registry: ImageRegistry,
@@ -90,6 +93,10 @@ impl Nodes {
         }
         let nodes = Self {
             _scheduler: scheduler(control_plane, &folder).await?,
+            _kubelet_proxy: KubeletProxy::start(
+                &control_plane.node_proxy(),
+                machines.iter().map(Machine::kubelet).collect(),
+            )?,
             gates: Mutex::default(),
             machines,
             registry,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::go_files::GoFiles;
 use super::python::PythonProgram;
 use super::{Tool, debian};
+use crate::architecture::Architecture;
 
 /// The environment variable that names a folder with Kubernetes programs, as elsewhere in the
 /// Kubernetes world.
@@ -37,6 +38,12 @@ pub(super) const CONTAINERD: Module =
 pub(super) const PROMETHEUS_OPERATOR: Module = Module {
     folder: "prometheus-operator",
     main: "github.com/prometheus-operator/prometheus-operator",
+    stamped: false,
+};
+
+pub(super) const EXTERNAL_SECRETS: Module = Module {
+    folder: "external-secrets",
+    main: "github.com/external-secrets/external-secrets",
     stamped: false,
 };
 
@@ -77,7 +84,7 @@ pub(super) struct GoProgram {
     pub(super) in_assets: bool,
 }
 
-pub(super) const RECIPES: [Recipe; 29] = [
+pub(super) const RECIPES: [Recipe; 31] = [
     Recipe {
         tool: Tool::Etcd,
         name: "etcd",
@@ -219,25 +226,24 @@ pub(super) const RECIPES: [Recipe; 29] = [
         name: "musl-gcc",
         source: Source::Debian { package: "musl-tools" },
     },
-    if cfg!(target_arch = "aarch64") {
-        Recipe {
-            tool: Tool::CrossGcc,
-            name: "x86_64-linux-gnu-gcc",
-            source: Source::Debian { package: "gcc-x86-64-linux-gnu libc6-dev-amd64-cross" },
-        }
-    } else {
-        Recipe {
-            tool: Tool::CrossGcc,
-            name: "aarch64-linux-gnu-gcc",
-            source: Source::Debian { package: "gcc-aarch64-linux-gnu libc6-dev-arm64-cross" },
-        }
+    Recipe {
+        tool: Tool::CrossGcc,
+        name: match Architecture::OTHER {
+            Architecture::Amd64 => "x86_64-linux-gnu-gcc",
+            Architecture::Arm64 => "aarch64-linux-gnu-gcc",
+        },
+        source: Source::Debian {
+            package: match Architecture::OTHER {
+                Architecture::Amd64 => "gcc-x86-64-linux-gnu libc6-dev-amd64-cross",
+                Architecture::Arm64 => "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+            },
+        },
     },
     Recipe {
         tool: Tool::Qemu,
-        name: if cfg!(target_arch = "aarch64") {
-            "qemu-x86_64-static"
-        } else {
-            "qemu-aarch64-static"
+        name: match Architecture::OTHER {
+            Architecture::Amd64 => "qemu-x86_64-static",
+            Architecture::Arm64 => "qemu-aarch64-static",
         },
         source: Source::Debian { package: "qemu-user-static" },
     },
@@ -272,6 +278,19 @@ pub(super) const RECIPES: [Recipe; 29] = [
         source: Source::GoFiles(GoFiles {
             module: &PROMETHEUS_OPERATOR,
             folder: "example/prometheus-operator-crd",
+        }),
+    },
+    Recipe {
+        tool: Tool::ExternalSecretsKinds,
+        name: "external-secrets-kinds",
+        source: Source::GoFiles(GoFiles { module: &EXTERNAL_SECRETS, folder: "config/crds/bases" }),
+    },
+    Recipe {
+        tool: Tool::AwsCli,
+        name: "aws",
+        source: Source::Python(PythonProgram {
+            folder: "aws",
+            first_install: Duration::from_secs(20),
         }),
     },
 ];
