@@ -35,7 +35,7 @@ use zeroize::Zeroizing;
 
 /// The key of the Secret's data.
 const KEY: &str = "tokens.json";
-/// Tokens that arrive within this time are one write.
+/// While tokens are awaited, those that arrive within this time are one write.
 const GATHER: Duration = Duration::from_millis(200);
 /// The first wait after a failure, and before another client's change is repaired again.
 const RETRY: Duration = Duration::from_secs(5);
@@ -185,14 +185,14 @@ impl TokenCache {
     pub(crate) async fn next(&mut self) -> CacheEvent {
         loop {
             let is_dirty = self.is_dirty();
-            let since = *self.dirty_since.get_or_insert_with(Instant::now);
+            let since = self.dirty_since.unwrap_or_else(Instant::now);
+            self.dirty_since = is_dirty.then_some(since);
             // Copies wait for a token that waits for the cache.
             let is_awaited = self.store.read(TokenStore::is_waiting_for_cache);
             let patience = if is_awaited { since + PATIENCE } else { self.not_before };
-            let write_at = (since + GATHER).max(self.not_before.min(patience));
-            if !is_dirty {
-                self.dirty_since = None;
-            }
+            let others = self.store.read(|store| store.asks_within(GATHER, self.clock.now()));
+            let gathered = if others { since + GATHER } else { since };
+            let write_at = gathered.max(self.not_before.min(patience));
             tokio::select! {
                 biased;
                 Ok(()) = self.restores.changed() => self.watch(),

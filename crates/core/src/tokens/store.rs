@@ -305,6 +305,13 @@ impl TokenStore {
         })
     }
 
+    /// Whether a source is being asked, or will be within this time.
+    #[must_use]
+    pub fn asks_within(&self, time: Duration, now: Now) -> bool {
+        let until = now.uptime.saturating_add(time);
+        self.sources.values().any(|it| it.is_wanted() && it.due.uptime <= until)
+    }
+
     /// Whether a token waits for the token cache.
     #[must_use]
     pub fn is_waiting_for_cache(&self) -> bool {

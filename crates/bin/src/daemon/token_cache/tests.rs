@@ -57,12 +57,16 @@ fn refusing(code: u16, message: &str) -> Client {
     server(code, status)
 }
 
+fn registry(region: &str) -> Registry {
+    let settings = EcrSettings { region: Some(region.to_owned()), ..EcrSettings::default() };
+    Registry::ecr(region.into(), settings, &EcrDefaults::default())
+}
+
 /// A store with a token that the token cache does not hold.
 fn store(random: &Random) -> SharedTokenStore {
     let mut store = TokenStore::new(random.clone());
-    let settings = EcrSettings { region: Some("eu-west-1".to_owned()), ..EcrSettings::default() };
     let now = clock().now();
-    store.want(vec![Registry::ecr("main".into(), settings, &EcrDefaults::default())], 0.5, now);
+    store.want(vec![registry("eu-west-1")], 0.5, now);
     store.begin_term(1, &CacheDocument::default(), now);
     let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
     for ask in store.due(now) {
@@ -211,6 +215,21 @@ async fn a_document_that_is_there_already_is_not_written_again() {
     assert!(!cache.is_dirty());
     (cache.written, cache.content) = (None, None);
     assert!(cache.is_dirty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_written_at_once_unless_others_are_awaited() {
+    let mut cache = token_cache(&refusing(500, "no"));
+    let started = Instant::now();
+    assert!(matches!(cache.next().await, CacheEvent::Due));
+    assert!(started.elapsed() < GATHER, "{:?}", started.elapsed());
+    let registries = ["eu-west-1", "eu-west-2"].map(registry);
+    cache.store.update(|store| {
+        store.want(registries.into(), 0.5, clock().now());
+        assert_eq!(store.due(clock().now()).len(), 1);
+    });
+    assert!(matches!(cache.next().await, CacheEvent::Due));
+    assert!(started.elapsed() >= GATHER, "{:?}", started.elapsed());
 }
 
 #[tokio::test]
