@@ -1,44 +1,27 @@
-//! The expiry of the token of each registry, which the leader writes into an annotation of the Lease.
-
-use std::collections::BTreeMap;
+//! The state of each registry, which the leader writes into an annotation of the Lease.
 
 use ecr_refresher_core::tokens::TokenStore;
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::words;
+use crate::registry_status::RegistryStatus;
 
-/// The annotation: JSON with the name of each registry.
+/// The annotation: JSON with each registry.
 pub(crate) const ANNOTATION: &str = "ecr-refresher.io/tokens";
-/// The value for credentials of a file.
-const NEVER: &str = "never";
 /// The registries are listed up to about so many bytes: an object with more than 256 KiB of annotations is refused.
 const LONGEST: usize = 32 * 1024;
-
-/// The credentials of a registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Credentials {
-    /// There are none.
-    Missing,
-    /// They do not expire.
-    Lasting,
-    /// A token, until then.
-    Until(Timestamp),
-}
+/// At most so many bytes of a registry beside its name.
+const OTHERS: usize = 128;
 
 /// The value of the annotation.
 pub(crate) fn write(store: &TokenStore) -> String {
-    let (mut all, mut length) = (BTreeMap::new(), 0);
-    for (name, fetched_at, expires_at) in store.times() {
-        length += name.len() + 30;
-        if length > LONGEST {
-            break;
-        }
-        let never = fetched_at.map(|_| NEVER.to_owned());
-        all.insert(name, expires_at.map(words::moment).or(never));
-    }
+    let mut length = 0;
+    let fits = |it: &RegistryStatus| {
+        length += it.name.len() + OTHERS;
+        length <= LONGEST
+    };
+    let listed: Vec<_> = store.states().map(RegistryStatus::from).take_while(fits).collect();
     // Plain text always serialises.
-    serde_json::to_string(&all).unwrap_or_default()
+    serde_json::to_string(&listed).unwrap_or_default()
 }
 
 /// The annotation of a Lease.
@@ -46,17 +29,9 @@ pub(crate) fn annotation(lease: &ObjectMeta) -> Option<&str> {
     lease.annotations.as_ref()?.get(ANNOTATION).map(String::as_str)
 }
 
-/// The credentials of each registry in a Lease; none if it has no valid annotation.
-pub(crate) fn read(lease: &ObjectMeta) -> Vec<(String, Credentials)> {
-    let text = annotation(lease);
-    let all: BTreeMap<String, Option<String>> =
-        text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let credentials = |text: Option<String>| match text.as_deref() {
-        None => Some(Credentials::Missing),
-        Some(NEVER) => Some(Credentials::Lasting),
-        Some(text) => text.parse().ok().map(Credentials::Until),
-    };
-    all.into_iter().filter_map(|(name, text)| Some((name, credentials(text)?))).collect()
+/// The registries in a Lease; none if it has no valid annotation.
+pub(crate) fn read(lease: &ObjectMeta) -> Vec<RegistryStatus> {
+    annotation(lease).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -64,11 +39,12 @@ mod tests {
     use std::time::Duration;
 
     use ecr_refresher_core::{Random, clock::Now, tokens::Registry};
+    use jiff::Timestamp;
 
     use super::*;
 
     /// What a Lease shows of so many registries without credentials.
-    fn written(count: usize) -> (usize, Vec<(String, Credentials)>) {
+    fn written(count: usize) -> (usize, Vec<RegistryStatus>) {
         let registry = |number| Registry::file(format!("r-{number:04}").into(), "/file".into());
         let mut store = TokenStore::new(Random::from_seed(1));
         let now = Now { wall: Timestamp::UNIX_EPOCH, uptime: Duration::ZERO };
@@ -80,15 +56,20 @@ mod tests {
 
     #[test]
     fn each_registry_is_listed_until_there_are_too_many() {
-        let listed = (0..2).map(|number| (format!("r-000{number}"), Credentials::Missing));
+        let listed = (0..2).map(|number| RegistryStatus {
+            name: format!("r-000{number}"),
+            has_credentials: false,
+            expires_at: None,
+            failure: None,
+        });
         assert_eq!(written(2).1, listed.collect::<Vec<_>>());
         let (length, listed) = written(9_999);
-        assert!(length < LONGEST && listed.len() > 500, "{length} bytes, {}", listed.len());
+        assert!(length < LONGEST && listed.len() > 200, "{length} bytes, {}", listed.len());
     }
 
     #[test]
     fn an_annotation_that_somebody_has_edited_lists_none() {
-        for text in ["", "[]", "{\"main\": 7}", "no JSON"] {
+        for text in ["", "[]", "[7]", "{\"main\": 7}", "no JSON"] {
             let annotations = Some([(ANNOTATION.to_owned(), text.to_owned())].into());
             assert_eq!(read(&ObjectMeta { annotations, ..ObjectMeta::default() }), [], "{text}");
         }

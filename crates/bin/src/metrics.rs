@@ -2,15 +2,17 @@
 
 use std::iter;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use ecr_refresher_core::{TokenMetrics, clock::unix_seconds, tokens::SharedTokenStore};
 use ecr_refresher_sync::{
     engine::handle::EngineHandle,
     leadership::Leadership,
     report::{copy_series::copy_series, metrics::SyncMetrics},
 };
-use jiff::Timestamp;
 use prometheus::{Gauge, GaugeVec, Opts, Registry, TextEncoder};
+use tokio::sync::watch;
+
+use crate::{config::ConfigState, registry_status::RegistryStatus};
 
 /// Everything that `/metrics` shows.
 #[derive(Debug, Clone)]
@@ -18,54 +20,57 @@ pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) tokens: TokenMetrics,
     pub(crate) sync: SyncMetrics,
-    pub(crate) config: ConfigMetrics,
     /// One series, once it is known.
     pub(crate) admission_policy: GaugeVec,
+    config_successful: Gauge,
+    config_success_time: Gauge,
     leader: Gauge,
     leadership: Leadership,
     store: SharedTokenStore,
-}
-
-/// The metrics of the config file.
-#[derive(Debug, Clone)]
-pub(crate) struct ConfigMetrics {
-    successful: Gauge,
-    success_time: Gauge,
+    config: watch::Receiver<ConfigState>,
 }
 
 impl Metrics {
-    /// Makes and registers all metrics; notes that a good config was read at `now`.
+    /// Makes and registers all metrics.
     pub(crate) fn register(
         leadership: Leadership,
         store: SharedTokenStore,
-        now: Timestamp,
-    ) -> Result<Self> {
+        config: watch::Receiver<ConfigState>,
+    ) -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let register = || -> prometheus::Result<_> {
-            let tokens = TokenMetrics::register(&registry)?;
-            let sync = SyncMetrics::register(&registry)?;
-            let config = ConfigMetrics::register(&registry)?;
-            let leader = Gauge::new(
-                "ecr_refresher_leader",
-                "Whether this replica is the one that calls AWS and writes.",
-            )?;
-            registry.register(Box::new(leader.clone()))?;
-            let admission_policy = GaugeVec::new(
-                Opts::new(
-                    "ecr_refresher_admission_policy_enforced",
-                    "Whether the API server refused a forbidden Secret, when that was last tried.",
-                ),
-                &[],
-            )?;
-            registry.register(Box::new(admission_policy.clone()))?;
-            register_build(&registry)?;
-            register_process(&registry)?;
-            Ok((tokens, sync, config, admission_policy, leader))
+        let gauge = |name: &str, help: &str| -> prometheus::Result<Gauge> {
+            let gauge = Gauge::new(format!("ecr_refresher_{name}"), help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
         };
-        let (tokens, sync, config, admission_policy, leader) =
-            register().context("the metrics cannot be registered")?;
-        config.accepted(now);
-        Ok(Self { registry, tokens, sync, config, admission_policy, leader, leadership, store })
+        let admission_policy = GaugeVec::new(
+            Opts::new(
+                "ecr_refresher_admission_policy_enforced",
+                "Whether the API server refused a forbidden Secret, when that was last tried.",
+            ),
+            &[],
+        )?;
+        registry.register(Box::new(admission_policy.clone()))?;
+        register_build(&registry)?;
+        register_process(&registry)?;
+        Ok(Self {
+            tokens: TokenMetrics::register(&registry)?,
+            sync: SyncMetrics::register(&registry)?,
+            admission_policy,
+            config_successful: gauge(
+                "config_last_reload_successful",
+                "Whether the config was right when it was last read.",
+            )?,
+            config_success_time: gauge(
+                "config_last_reload_success_timestamp_seconds",
+                "When the config that is in force was read, as a Unix time.",
+            )?,
+            leader: gauge("leader", "Whether this replica is the one that calls AWS and writes.")?,
+            registry,
+            leadership,
+            store,
+            config,
+        })
     }
 
     /// The metrics in Prometheus' text format, piece by piece. The engine is asked for a
@@ -78,12 +83,15 @@ impl Metrics {
         if let Some(report) = &report {
             self.sync.show(report);
         }
+        let ConfigState { is_valid, since } = self.config();
+        self.config_successful.set(f64::from(u8::from(is_valid)));
+        self.config_success_time.set(unix_seconds(since));
         let term = self.leadership.term();
         self.leader.set(f64::from(u8::from(term.is_some())));
         // A follower shows no times, so that each is shown once.
         self.store.read(|store| {
             let leads = term.is_some() && store.term() == term;
-            self.tokens.show(store.times().filter(|_| leads));
+            self.tokens.show(store.states().filter(|_| leads));
         });
         let text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
         Ok(iter::once(text).chain(report.into_iter().flat_map(copy_series)))
@@ -94,45 +102,14 @@ impl Metrics {
         self.leadership.is_held()
     }
 
-    /// When the token of each registry expires; `None` without one, and for a file.
-    pub(crate) fn token_expiries(&self) -> Vec<(String, Option<Timestamp>)> {
-        let expiry = |(name, _, expires_at): (&str, _, _)| (name.to_owned(), expires_at);
-        self.store.read(|store| store.times().map(expiry).collect())
-    }
-}
-
-impl ConfigMetrics {
-    /// Whether the config was valid when it was last read, and when the one that is in force was read.
-    pub(crate) fn state(&self) -> (bool, Timestamp) {
-        #[expect(clippy::cast_possible_truncation, reason = "a Unix time of whole seconds")]
-        let seconds = self.success_time.get() as i64;
-        let since = Timestamp::from_second(seconds).unwrap_or_default();
-        (self.successful.get() > 0.0, since)
+    /// The state of the config file.
+    pub(crate) fn config(&self) -> ConfigState {
+        *self.config.borrow()
     }
 
-    fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let successful = Gauge::new(
-            "ecr_refresher_config_last_reload_successful",
-            "Whether the config was right when it was last read.",
-        )?;
-        let success_time = Gauge::new(
-            "ecr_refresher_config_last_reload_success_timestamp_seconds",
-            "When the config that is in force was read, as a Unix time.",
-        )?;
-        registry.register(Box::new(successful.clone()))?;
-        registry.register(Box::new(success_time.clone()))?;
-        Ok(Self { successful, success_time })
-    }
-
-    /// A valid config came into force at `now`.
-    pub(crate) fn accepted(&self, now: Timestamp) {
-        self.successful.set(1.0);
-        self.success_time.set(unix_seconds(now));
-    }
-
-    /// A config was invalid, and changed nothing.
-    pub(crate) fn rejected(&self) {
-        self.successful.set(0.0);
+    /// The state of each registry.
+    pub(crate) fn registries(&self) -> Vec<RegistryStatus> {
+        self.store.read(|store| store.states().map(RegistryStatus::from).collect())
     }
 }
 

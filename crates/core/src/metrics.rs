@@ -1,6 +1,5 @@
 //! The metrics of the tokens.
 
-use jiff::Timestamp;
 use prometheus::{
     CounterVec, GaugeVec, HistogramOpts, HistogramVec, Opts, Registry as MetricsRegistry,
     core::Collector,
@@ -8,7 +7,11 @@ use prometheus::{
 
 use strum::VariantArray;
 
-use crate::{Reason, clock::unix_seconds, tokens::TokenSource};
+use crate::{
+    Reason,
+    clock::unix_seconds,
+    tokens::{TokenSource, TokenState},
+};
 
 /// The token metrics, of all registries.
 #[derive(Debug, Clone)]
@@ -83,13 +86,10 @@ impl TokenMetrics {
 
     /// Shows when the credentials of each registry were fetched and when they expire, of these registries
     /// alone.
-    pub fn show<'a>(
-        &self,
-        times: impl Iterator<Item = (&'a str, Option<Timestamp>, Option<Timestamp>)>,
-    ) {
+    pub fn show<'a>(&self, states: impl Iterator<Item = TokenState<'a>>) {
         self.issued.reset();
         self.expiration.reset();
-        for (registry, fetched_at, expires_at) in times {
+        for TokenState { registry, fetched_at, expires_at, .. } in states {
             for (gauge, time) in [(&self.issued, fetched_at), (&self.expiration, expires_at)] {
                 if let Some(time) = time {
                     gauge.with_label_values(&[registry]).set(unix_seconds(time));

@@ -6,6 +6,7 @@ use std::{
 };
 
 use ecr_refresher_core::Files;
+use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Config, ConfigError, parse_file, read_text};
@@ -13,6 +14,15 @@ use super::{Config, ConfigError, parse_file, read_text};
 /// How often the file is read. It is polled because the kubelet swaps a symlink above the file, and
 /// editors rename or rewrite it: the kernel's notifications differ for each.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The state of the config file of a daemon.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConfigState {
+    /// Whether it was valid when it was last read.
+    pub(crate) is_valid: bool,
+    /// When the config in use was read.
+    pub(crate) since: Timestamp,
+}
 
 /// Waits for changes of the file.
 #[derive(Debug)]

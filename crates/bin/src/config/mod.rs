@@ -48,12 +48,13 @@ use self::{
     problem::{Location, Problem, Problems},
     yaml::Tree,
 };
-pub use self::{follow::Follower, problem::ConfigError};
 pub(crate) use self::{
+    follow::ConfigState,
     locations::{Locations, SourceLocation},
     names::{is_namespace, is_subdomain},
     schema::schema,
 };
+pub use self::{follow::Follower, problem::ConfigError};
 
 /// Stands for standard input, as the name of a file.
 pub(crate) const STANDARD_INPUT: &str = "-";

@@ -14,7 +14,7 @@ mod tokens;
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ecr_refresher_core::tokens::{SharedTokenStore, TokenStore};
 use ecr_refresher_sync::{
     engine::{
@@ -40,7 +40,7 @@ use self::{
     tokens::Tokens,
 };
 use crate::{
-    config::{Config, Follower},
+    config::{Config, ConfigState, Follower},
     metrics::Metrics,
 };
 
@@ -94,7 +94,9 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
         leader: leader.subscribe(),
         clock: clock.clone(),
     };
-    let metrics = Metrics::register(leadership.clone(), store.clone(), clock.wall())?;
+    let state = watch::Sender::new(ConfigState { is_valid: true, since: clock.wall() });
+    let metrics = Metrics::register(leadership.clone(), store.clone(), state.subscribe())
+        .context("the metrics cannot be registered")?;
     let engine_dependencies = EngineDependencies {
         client: client.clone(),
         release: home.release(),
@@ -147,16 +149,7 @@ pub fn start(dependencies: Dependencies, config: Config, follower: Follower) -> 
         leadership: leadership.clone(),
         clock: clock.clone(),
     };
-    let reload = Reload {
-        follower,
-        engine: handle.clone(),
-        config,
-        metrics: metrics.config.clone(),
-        home,
-        notices,
-        is_rejected: false,
-        clock,
-    };
+    let reload = Reload { follower, engine: handle.clone(), config, state, home, notices, clock };
 
     let shutdown = tasks.shutdown();
     let sync = async move { Ok(engine.run(shutdown).await?) };

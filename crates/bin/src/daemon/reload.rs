@@ -10,9 +10,8 @@ use tracing::{error, info, warn};
 
 use super::events::about_tokens;
 use crate::{
-    config::{Config, ConfigError, Follower},
+    config::{Config, ConfigError, ConfigState, Follower},
     home::Home,
-    metrics::ConfigMetrics,
 };
 
 /// The task that follows the config.
@@ -21,11 +20,9 @@ pub(crate) struct Reload {
     pub(crate) engine: EngineHandle,
     /// Publishes the config in use.
     pub(crate) config: watch::Sender<Arc<Config>>,
-    pub(crate) metrics: ConfigMetrics,
+    pub(crate) state: watch::Sender<ConfigState>,
     pub(crate) home: Home,
     pub(crate) notices: Notices,
-    /// Whether the file is invalid.
-    pub(crate) is_rejected: bool,
     pub(crate) clock: Clock,
 }
 
@@ -52,9 +49,10 @@ impl Reload {
         let config = Arc::new(config);
         self.config.send_replace(Arc::clone(&config));
         self.engine.configure(config.sync.clone()).await?;
-        self.metrics.accepted(self.clock.wall());
+        let state = ConfigState { is_valid: true, since: self.clock.wall() };
+        let last = self.state.send_replace(state);
         info!("the config has changed; using the new one");
-        if std::mem::take(&mut self.is_rejected) {
+        if !last.is_valid {
             let note = "the config file is valid again, and in use";
             self.notices.send(about_tokens(&self.home, "ConfigAccepted", note).over());
         }
@@ -62,8 +60,7 @@ impl Reload {
     }
 
     fn reject(&mut self, error: &ConfigError) {
-        self.metrics.rejected();
-        self.is_rejected = true;
+        self.state.send_modify(|state| state.is_valid = false);
         for problem in error.to_string().lines() {
             error!("the config is invalid; keeping the last valid one: {problem}");
         }

@@ -9,7 +9,9 @@ use ecr_refresher_core::{
     aws::Aws,
     clock::{Clock, POLL_INTERVAL},
     planted::{Bug, is_planted},
-    tokens::{Ask, Failed, Fetched, LastToken, Outcome, SharedTokenStore, Token, TokenSource},
+    tokens::{
+        Ask, Failed, Fetched, LastToken, Outcome, SharedTokenStore, Token, TokenSource, TokenState,
+    },
 };
 use ecr_refresher_sync::{
     leadership::Leadership,
@@ -152,7 +154,7 @@ impl Tokens {
 
     fn log_cached(&self) {
         self.store.read(|store| {
-            for (registry, _, expires_at) in store.times() {
+            for TokenState { registry, expires_at, .. } in store.states() {
                 if let Some(expires_at) = expires_at.map(moment) {
                     info!(registry, expires_at, "using the token of the token cache");
                 }

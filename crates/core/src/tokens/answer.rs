@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::source::TokenSource;
-use crate::{Credentials, FetchError};
+use crate::{Credentials, FetchError, Reason};
 
 /// A token source to ask now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,19 @@ pub enum LastToken {
     Alive(Timestamp),
     /// It has expired.
     Expired(Timestamp),
+}
+
+/// The token of a registry, without its secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenState<'a> {
+    /// The registry's name.
+    pub registry: &'a str,
+    /// When it was fetched; `None` without one.
+    pub fetched_at: Option<Timestamp>,
+    /// When it expires; `None` without one, and for a file.
+    pub expires_at: Option<Timestamp>,
+    /// Why the last attempt to renew it failed; `None` if it did not.
+    pub failure: Option<Reason>,
 }
 
 /// The credentials of a registry.

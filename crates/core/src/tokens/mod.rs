@@ -15,7 +15,7 @@ mod store;
 mod tests;
 
 pub use self::{
-    answer::{Ask, Failed, Fetched, LastToken, Outcome, Reading},
+    answer::{Ask, Failed, Fetched, LastToken, Outcome, Reading, TokenState},
     cache::{CacheDocument, CacheError},
     registry::Registry,
     shared::SharedTokenStore,

@@ -9,10 +9,8 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
-
 use super::{
-    answer::{Ask, Failed, Fetched, Outcome, Reading},
+    answer::{Ask, Failed, Fetched, Outcome, Reading, TokenState},
     cache::CacheDocument,
     registry::{Derived, EcrHosts, Registry},
     source::{SourceKey, Token, TokenSource},
@@ -83,9 +81,10 @@ impl TokenStore {
             let stays = former.as_ref().filter(|_| is_planted(Bug::SourceStays));
             let registry = stays.map_or(registry, |former| former.registry.clone());
             let key = registry.source.key();
-            let previous = former.and_then(|former| self.previous(former, &registry));
+            let (previous, failed) =
+                former.map(|former| self.stays(former, &registry)).unwrap_or_default();
             let name = Arc::clone(&registry.name);
-            self.registries.insert(name, RegistryState { registry, key, previous, failed: None });
+            self.registries.insert(name, RegistryState { registry, key, previous, failed });
         }
         self.follow_sources(now);
         if self.at_fraction.to_bits() != at_fraction.to_bits() {
@@ -96,11 +95,13 @@ impl TokenStore {
         self.version += 1;
     }
 
-    /// The settings by which a registry has entries now, if its `next` ones differ.
-    fn previous(&self, former: RegistryState, next: &Registry) -> Option<Registry> {
-        let RegistryState { registry, key, previous, .. } = former;
+    /// What stays of a registry: the settings by which it has entries now, if its `next` ones differ, and its
+    /// last failure if they are the same.
+    fn stays(&self, former: RegistryState, next: &Registry) -> (Option<Registry>, Option<Failed>) {
+        let RegistryState { registry, key, previous, failed } = former;
+        let failed = failed.filter(|_| registry == *next);
         let last = if is_held(&self.sources, &key) { Some(registry) } else { previous };
-        last.filter(|last| last != next)
+        (last.filter(|last| last != next), failed)
     }
 
     /// Keeps a state for each source of the config, and records which have left it.
@@ -295,13 +296,18 @@ impl TokenStore {
         self.version
     }
 
-    /// When the token of each registry was fetched last, and how long it lives, for metrics.
-    pub fn times(&self) -> impl Iterator<Item = (&str, Option<Timestamp>, Option<Timestamp>)> {
+    /// The state of each registry of the config.
+    pub fn states(&self) -> impl Iterator<Item = TokenState<'_>> {
         self.registries.iter().map(|(name, state)| {
             let source = &self.sources[&state.key];
             let lifetime = source.newest().and_then(|held| held.token.lifetime());
             let fetched_at = source.fetched_at.or_else(|| lifetime.map(|it| it.issued_at()));
-            (&**name, fetched_at, lifetime.map(|it| it.expires_at()))
+            TokenState {
+                registry: name,
+                fetched_at,
+                expires_at: lifetime.map(|it| it.expires_at()),
+                failure: state.failed.as_ref().map(|failed| failed.error.reason),
+            }
         })
     }
 

@@ -8,11 +8,11 @@ use kube::Api;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::left::Left;
 use crate::{
     cli::{InspectArgs, ShowArgs, TableOutput},
     kubernetes::{self, Cluster},
-    lease_tokens::{self, Credentials},
+    lease_tokens,
+    registry_status::RegistryNow,
 };
 
 /// How long the user and the Lease are waited for.
@@ -42,16 +42,7 @@ struct LeaseFound {
     words: String,
     /// The replica that leads.
     leader: Option<String>,
-    registries: Vec<Registry>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Registry {
-    name: String,
-    has_credentials: bool,
-    #[serde(flatten)]
-    left: Left,
+    registries: Vec<RegistryNow>,
 }
 
 impl Header {
@@ -86,14 +77,7 @@ impl Header {
     pub(super) fn text(&self) -> String {
         let Self { cluster, user, release, lease } = self;
         let user = user.as_ref().map(|user| format!(" as {user}")).unwrap_or_default();
-        let registry = |Registry { name, has_credentials, left }: &Registry| {
-            let words = match (has_credentials, left.expires_at) {
-                (false, _) => "no token".to_owned(),
-                (true, None) => "does not expire".to_owned(),
-                (true, Some(_)) => format!("token {}", left.words()),
-            };
-            format!("registry   {name}: {words}\n")
-        };
+        let registry = |it: &RegistryNow| format!("registry   {}: {}\n", it.status.name, it.words);
         let registries: String = lease.registries.iter().map(registry).collect();
         format!("cluster    {cluster}{user}\nrelease    {release}, {}\n{registries}\n", lease.words)
     }
@@ -101,15 +85,8 @@ impl Header {
 
 impl LeaseFound {
     fn new(lease: Lease, at: Timestamp) -> Self {
-        let registry = |(name, credentials)| {
-            let (has_credentials, expires_at) = match credentials {
-                Credentials::Missing => (false, None),
-                Credentials::Lasting => (true, None),
-                Credentials::Until(expires_at) => (true, Some(expires_at)),
-            };
-            Registry { name, has_credentials, left: Left::new(expires_at, at) }
-        };
-        let registries = lease_tokens::read(&lease.metadata).into_iter().map(registry).collect();
+        let registries = lease_tokens::read(&lease.metadata);
+        let registries = registries.into_iter().map(|it| it.at(at)).collect();
         let leader = leader(lease.spec.unwrap_or_default(), at);
         let words = leader.as_ref().map(|leader| format!("{leader} leads"));
         let words = words.unwrap_or_else(|| "no replica leads".to_owned());
@@ -153,7 +130,12 @@ mod tests {
 
     #[test]
     fn it_names_the_cluster_the_user_the_leader_and_each_token() {
-        let tokens = r#"{"files":"never","hub":null,"main":"2027-01-15T13:12:00Z","odd":"soon"}"#;
+        let tokens = json!([
+            { "name": "files", "hasCredentials": true },
+            { "name": "hub", "hasCredentials": false, "failure": "access_denied" },
+            { "name": "main", "hasCredentials": true, "expiresAt": "2027-01-15T13:12:00Z" },
+        ]);
+        let tokens = &tokens.to_string();
         let header = header(lease("2027-01-15T07:59:58.000000Z", tokens));
         assert_eq!(
             header.text(),
@@ -161,7 +143,7 @@ mod tests {
 cluster    https://10.0.0.1:6443 as alice
 release    home/ours, ours-0 leads
 registry   files: does not expire
-registry   hub: no token
+registry   hub: no token, last attempt: access_denied
 registry   main: token 5h 12m
 
 "

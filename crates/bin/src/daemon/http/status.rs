@@ -9,13 +9,12 @@ use ecr_refresher_sync::{
     release::Release,
     report::{CopyReport, CopyState, Report, SecretReport, UNWANTED},
 };
-use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use strum::VariantArray;
 use tokio::sync::watch;
 
-use crate::{metrics::Metrics, words};
+use crate::{config::ConfigState, metrics::Metrics, registry_status::RegistryNow, words};
 
 /// The longest list of copies: the page stays small in the largest cluster.
 const MOST_COPIES: usize = 100;
@@ -58,7 +57,7 @@ pub(super) struct Status {
     wanted: u64,
     fresh: u64,
     prune_held: bool,
-    registries: Vec<RegistryStatus>,
+    registries: Vec<RegistryNow>,
     secrets: Vec<SecretStatus>,
     /// The copies that are not up to date, as far as they are listed.
     copies: Vec<CopyStatus>,
@@ -76,16 +75,6 @@ struct ConfigStatus {
     accepted: bool,
     /// When the config that is in use was read.
     since: String,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct RegistryStatus {
-    name: String,
-    expires_at: Option<String>,
-    seconds_left: i64,
-    #[serde(skip)]
-    left: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -110,12 +99,11 @@ impl Status {
     /// The state by a report of the engine.
     pub(super) fn new(about: &About, metrics: &Metrics, report: &Report) -> Self {
         let now = about.clock.wall();
-        let (accepted, since) = metrics.config.state();
+        let ConfigState { is_valid: accepted, since } = metrics.config();
         let (wanted, fresh) = (report.copies(), report.count(CopyState::Fresh));
         let mut copies: Vec<_> = report.secrets.iter().flat_map(not_fresh).collect();
         copies.truncate(MOST_COPIES);
         let states = CopyState::VARIANTS.iter().map(|state| state.as_str()).chain([UNWANTED]);
-        let token = |(name, expires_at)| RegistryStatus::new(name, expires_at, now);
         Self {
             at: words::moment(now),
             version: env!("CARGO_PKG_VERSION"),
@@ -127,24 +115,12 @@ impl Status {
             wanted,
             fresh,
             prune_held: report.is_prune_held,
-            registries: metrics.token_expiries().into_iter().map(token).collect(),
+            registries: metrics.registries().into_iter().map(|it| it.at(now)).collect(),
             secrets: report.secrets.iter().map(SecretStatus::new).collect(),
             not_shown: (wanted - fresh).saturating_sub(copies.len() as u64),
             copies,
             states: states.collect(),
             style: STYLE,
-        }
-    }
-}
-
-impl RegistryStatus {
-    fn new(name: String, expires_at: Option<Timestamp>, now: Timestamp) -> Self {
-        let left = expires_at.map_or(SignedDuration::ZERO, |at| at.duration_since(now));
-        Self {
-            name,
-            expires_at: expires_at.map(words::moment),
-            seconds_left: left.as_secs(),
-            left: words::left(left),
         }
     }
 }
@@ -189,12 +165,16 @@ fn why(copy: &CopyReport) -> String {
 mod tests {
     use std::{sync::Arc, time::Duration};
 
-    use ecr_refresher_core::tokens::{SharedTokenStore, TokenStore};
+    use ecr_refresher_core::{
+        Random,
+        tokens::{Registry, SharedTokenStore, TokenStore},
+    };
     use ecr_refresher_sync::{
         job::failure::{RepeatedFailure, WriteFailure, WriteReason},
         leadership::{Leadership, LeadershipState},
         report::Counts,
     };
+    use jiff::Timestamp;
 
     use super::*;
 
@@ -235,9 +215,12 @@ mod tests {
     }
 
     fn status(leadership: Leadership, copies: usize) -> Status {
-        let store =
-            SharedTokenStore::new(TokenStore::new(ecr_refresher_core::Random::from_seed(1)));
-        let metrics = Metrics::register(leadership, store, clock().wall()).unwrap();
+        let mut store = TokenStore::new(Random::from_seed(1));
+        store.want(vec![Registry::file("hub".into(), "/file".into())], 0.5, clock().now());
+        let store = SharedTokenStore::new(store);
+        let config = ConfigState { is_valid: true, since: clock().wall() };
+        let config = watch::channel(config).1;
+        let metrics = Metrics::register(leadership, store, config).unwrap();
         let about = About {
             release: Release::new("home", "ours"),
             replica: "ours-0".to_owned(),
@@ -254,6 +237,7 @@ mod tests {
         let page = status.render().unwrap();
         assert!(page.contains("10000 of 15000 copies are fresh"), "{page}");
         assert!(page.contains("<td>team-0<td>ecr-pull<td>failed<td>forbidden: "), "{page}");
+        assert!(page.contains("<td>hub<td class=\"bad\">no token<td>-</tr>"), "{page}");
         assert!(page.contains("and 4900 more") && page.len() < 100_000, "{}", page.len());
         assert!(!page.contains("<script") && page.contains("&#60;script&#62;"), "it is escaped");
         let json = serde_json::to_value(&status).unwrap();

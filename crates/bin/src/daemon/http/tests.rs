@@ -33,7 +33,10 @@ use tokio_util::sync::CancellationToken;
 use tower::service_fn;
 
 use super::{About, HEADER_TIMEOUT, LIFE, MOST_CONNECTIONS, Server, pages::MOST_SCRAPES};
-use crate::{config, metrics::Metrics};
+use crate::{
+    config::{self, ConfigState},
+    metrics::Metrics,
+};
 
 /// The time in which a probe is answered.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -127,7 +130,8 @@ fn start_server() -> SocketAddr {
     let (clock, random) = (Clock::system(), Random::from_seed(1));
     let leadership = Leadership::always(clock.clone());
     let tokens = SharedTokenStore::new(TokenStore::new(random.clone()));
-    let metrics = Metrics::register(leadership.clone(), tokens.clone(), clock.wall()).unwrap();
+    let state = watch::channel(ConfigState { is_valid: true, since: clock.wall() }).1;
+    let metrics = Metrics::register(leadership.clone(), tokens.clone(), state).unwrap();
     let about = About {
         release: Release::new("home", "ours"),
         replica: "ours-0".to_owned(),

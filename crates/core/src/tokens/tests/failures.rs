@@ -107,3 +107,31 @@ fn what_a_former_term_left_and_the_cache_has_lost_is_not_used_once_it_has_expire
     assert_ne!(store.version(), version);
     assert_eq!(read(&store, "main", LIFE + 5), Err(Reading::Failed));
 }
+
+#[test]
+fn an_edit_of_other_registries_does_not_forget_a_failure() {
+    let main = registry("main", "eu-west-1");
+    let mut store = store(std::slice::from_ref(&main));
+    assert_eq!(fail(&mut store, 0), 1);
+    let failure = |store: &TokenStore, name: &str| {
+        store.states().find(|it| it.registry == name).and_then(|it| it.failure)
+    };
+    store.want(vec![main.clone(), registry("other", "eu-west-2")], 0.5, now(1));
+    assert_eq!(failure(&store, "main"), Some(Reason::Network));
+    assert_eq!(failure(&store, "other"), None);
+    let ask = store.due(now(3_000)).into_iter().find(|ask| ask.source == main.source).unwrap();
+    let outcomes = store.answered(ask.id, Ok(token("one", "eu-west-1", 3_000, LIFE)), now(3_000));
+    let [Outcome { result: Ok(Fetched { ended: Some(ended), .. }), .. }] = &outcomes[..] else {
+        panic!("{outcomes:?}")
+    };
+    assert_eq!(ended.error.reason, Reason::Network);
+    assert_eq!(failure(&store, "main"), None);
+}
+
+#[test]
+fn an_edit_of_a_registry_forgets_its_failure() {
+    let mut store = store(&[registry("main", "eu-west-1")]);
+    fail(&mut store, 0);
+    store.want(vec![registry("main", "eu-west-2")], 0.5, now(1));
+    assert!(store.states().all(|it| it.failure.is_none()));
+}
