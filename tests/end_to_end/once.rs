@@ -29,6 +29,10 @@ use serde_json::{Value, json};
 use crate::{rollout::HOST, scenario::Scenario};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const BAR: &str = "copies are up to date";
+const LOG: &str = "ecr_refresher=debug";
+/// The source of a log line.
+const LOGGED: &str = "ecr_refresher";
 
 pub(crate) fn tests() -> Vec<Scenario> {
     vec![
@@ -78,7 +82,7 @@ async fn on_a_terminal(control_plane: Arc<ControlPlane>) -> Result<()> {
     let path = ptsname(&screen, Vec::new())?;
     let terminal = File::options().write(true).open(OsStr::from_bytes(path.to_bytes()))?;
     let mut command = installation.command(&aws)?;
-    command.arg("--once").env("RUST_LOG", "warn").env("TERM", "xterm").stderr(terminal);
+    command.arg("--once").env("RUST_LOG", LOG).env("TERM", "xterm").stderr(terminal);
     command.stdout(Stdio::null());
     let reading = tokio::task::spawn_blocking(move || {
         let mut shown = Vec::new();
@@ -88,7 +92,11 @@ async fn on_a_terminal(control_plane: Arc<ControlPlane>) -> Result<()> {
     });
     let passed = tokio::task::spawn_blocking(move || command.status()).await??;
     let shown = reading.await?;
-    ensure!(passed.success() && shown.contains("copies are up to date"), "{passed}: {shown:?}");
+    let (_, after) = shown.split_once(BAR).with_context(|| format!("{passed}: {shown:?}"))?;
+    ensure!(passed.success() && after.contains(LOGGED), "{passed}: {shown:?}");
+    // The bar is cleared before a log line.
+    let mut lines = shown.lines().filter_map(|line| line.rsplit("\x1b[2K").next());
+    ensure!(lines.all(|line| !(line.contains(BAR) && line.contains(LOGGED))), "{shown:?}");
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod lease_tokens;
 pub mod logging;
 mod metrics;
 mod output;
+mod progress;
 mod registry_status;
 mod runtime;
 mod screen;

@@ -15,7 +15,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::words::nearest;
+use crate::{progress::AboveBar, words::nearest};
 
 /// The format of log lines.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -39,34 +39,57 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 const CRATES: [&str; 8] =
     ["ecr_refresher", "kube", "aws", "hyper", "h2", "rustls", "tokio", "tower"];
 
-/// The error in a filter, and the remedy.
+/// The error in a filter, and the remedy. The part that has it has no effect.
 pub(crate) fn problem(filter: &str) -> Option<(String, String)> {
-    let levels = LEVELS.join(", ");
     if EnvFilter::try_new(filter).is_err() {
+        let levels = LEVELS.join(", ");
         let help = format!("write a level ({levels}), or CRATE=LEVEL for some");
         return Some(("this is not a filter, so the log is as without it".to_owned(), help));
     }
-    let is_odd = |word: &&str| {
-        let is_level = LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level));
-        let is_crate = CRATES.iter().any(|name| word.starts_with(name));
-        !(word.is_empty() || word.contains(['=', '[', ':']) || is_level || is_crate)
-            && word.parse::<u8>().is_err()
-    };
-    let word = filter.split(',').map(str::trim).find(is_odd)?;
-    let help = match nearest(word, LEVELS) {
+    parts(filter).find_map(problem_of_part)
+}
+
+/// The parts of a filter; one of fields is a single part.
+fn parts(filter: &str) -> impl Iterator<Item = &str> {
+    let comma = if filter.contains('[') { '\0' } else { ',' };
+    filter.split(comma).map(str::trim).filter(|part| !part.is_empty())
+}
+
+/// A part that is no level and no crate of the program would turn off the whole log.
+fn problem_of_part(part: &str) -> Option<(String, String)> {
+    let (target, level) =
+        part.split_once('=').map_or((part, None), |(it, level)| (it, Some(level)));
+    let name = target.split([':', '[']).next().unwrap_or_default();
+    let is_level = LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level));
+    let is_crate = CRATES.iter().any(|known| name.starts_with(known));
+    if is_level || is_crate || name != part && level.is_none() || part.parse::<u8>().is_ok() {
+        return None;
+    }
+    if level.is_some() {
+        let known = nearest(name, CRATES)?;
+        return Some((format!("no crate is named `{name}`"), format!("did you mean `{known}`?")));
+    }
+    let help = match nearest(part, LEVELS) {
         Some(level) => format!("did you mean `{level}`?"),
-        None => format!("the levels are {levels}"),
+        None => format!("the levels are {}", LEVELS.join(", ")),
     };
-    Some((format!("`{word}` is not a level"), help))
+    Some((format!("`{part}` is not a level"), help))
+}
+
+/// The filter without the parts that have a problem; `None` if nothing is left.
+fn effective(filter: &str) -> Option<EnvFilter> {
+    let parts: Vec<_> = parts(filter).filter(|part| problem_of_part(part).is_none()).collect();
+    if parts.is_empty() { None } else { EnvFilter::try_new(parts.join(",")).ok() }
 }
 
 /// Starts logging at the level that `RUST_LOG` says, or else at `info`, or `debug` if verbose. Of a panic only the place is logged: its
 /// message may hold a secret that a library was given.
 pub(crate) fn start(format: LogFormat, is_verbose: bool) {
     let usual = if is_verbose { VERBOSE } else { USUAL };
-    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual));
-    let filter = wanted.and(filter_fn(shows_no_secret));
-    let lines = tracing_subscriber::fmt::layer().with_writer(stderr).with_ansi(may_colour_errors());
+    let wanted = env::var(FILTER).ok().and_then(|filter| effective(&filter));
+    let filter = wanted.unwrap_or_else(|| EnvFilter::new(usual)).and(filter_fn(shows_no_secret));
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(|| AboveBar).with_ansi(may_colour_errors());
     let lines = match format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
@@ -118,12 +141,24 @@ mod tests {
         let typo = "`degub` is not a level; did you mean `debug`?";
         assert_eq!(words("degub").as_deref(), Some(typo));
         assert!(words("verbose").is_some_and(|it| it.contains("the levels are off,")));
+        let hyphen = "no crate is named `ecr-refresher`; did you mean `ecr_refresher`?";
+        assert_eq!(words("warn,ecr-refresher=debug").as_deref(), Some(hyphen));
         assert!(words("kube=loud").is_some_and(|it| it.starts_with("this is not a filter")));
         for filter in
             ["", "info", "DEBUG", "warn,kube=debug", "ecr_refresher_sync", "kube::client=off", "3"]
         {
             assert_eq!(words(filter), None, "{filter}");
         }
+    }
+
+    #[test]
+    fn a_part_that_would_turn_the_log_off_has_no_effect() {
+        let effective = |filter| effective(filter).map(|filter| filter.to_string());
+        for filter in ["", " ", "degub", "ecr-refresher=debug", "kube=loud"] {
+            assert_eq!(effective(filter), None, "{filter}");
+        }
+        assert_eq!(effective("warn,degub").as_deref(), Some("warn"));
+        assert_eq!(effective("info,kube=off").as_deref(), Some("kube=off,info"));
     }
 
     #[test]
