@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     problem::{Location, Problem},
+    rules::unknown_region,
     schema,
 };
 use crate::logging;
@@ -34,6 +35,7 @@ impl Environment {
             let location = Location::Variable { variable: logging::FILTER.to_owned() };
             warnings.push(Problem::new(location, message).help(help));
         }
+        warnings.extend(problem_of_region(|name| env::var(name).ok()));
         Self { overrides: provider(PREFIX), warnings }
     }
 
@@ -50,6 +52,16 @@ fn provider(prefix: &str) -> Env {
 /// Whether a variable begins as one of the config, but for an underscore. Kubernetes sets such for a Service.
 fn is_similar(name: &str) -> bool {
     name.starts_with(PREFIX.trim_end_matches('_')) && !name.starts_with(PREFIX)
+}
+
+/// The problem of the region for registries without one. Behind an endpoint of one's own, it may have any name.
+fn problem_of_region(variable: impl Fn(&str) -> Option<String>) -> Option<Problem> {
+    let value = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let of_region = |name| Some((name, value(name)?));
+    let (name, region) = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(of_region)?;
+    let (message, help) =
+        unknown_region(&region).filter(|_| value("AWS_ENDPOINT_URL").is_none())?;
+    Some(Problem::new(Location::Variable { variable: name.to_owned() }, message).help(help))
 }
 
 /// The problems of those of these variables that are one of the config but for the number of underscores.
@@ -140,6 +152,24 @@ mod tests {
         let others = ["ECR_REFRESHER_CONFIG", "ECR_REFRESHER_PORT"].map(str::to_owned);
         assert_eq!(without_effect(&others), []);
         assert!(!is_similar("ECR_REFRESHER__LISTEN") && !is_similar("LISTEN"));
+    }
+
+    #[test]
+    fn a_region_of_the_environment_that_does_not_exist_is_noticed() {
+        let problem = |set: &[(&str, &str)]| {
+            let value = |name: &str| set.iter().find(|it| it.0 == name).map(|it| it.1.to_owned());
+            problem_of_region(value).map(|problem| serde_json::json!(problem))
+        };
+        let typo = problem(&[("AWS_REGION", "eu-wset-1")]).unwrap();
+        assert_eq!(typo["help"], "did you mean `eu-west-1`?");
+        assert!(problem(&[("AWS_DEFAULT_REGION", "us-east-1a")]).is_some());
+        for set in [
+            &[][..],
+            &[("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "x")],
+            &[("AWS_REGION", "lab"), ("AWS_ENDPOINT_URL", "http://lab:4566")],
+        ] {
+            assert_eq!(problem(set), None);
+        }
     }
 
     #[test]

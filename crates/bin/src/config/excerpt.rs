@@ -32,9 +32,11 @@ impl Source {
         Self { lines: text.lines().map(str::to_owned).collect() }
     }
 
-    /// A text that is not YAML, so that only its lines can be hidden: those with one of these words.
-    pub(super) fn unparsed(text: &str, secrets: &[&str]) -> Self {
-        let hide = |line: &str| secrets.iter().any(|secret| line.contains(secret));
+    /// A text that is not YAML, so that only its lines can be hidden: those with one of these keys and its text.
+    pub(super) fn unparsed(text: &str, secrets: &[(&str, &str)]) -> Self {
+        let hide = |line: &str| {
+            secrets.iter().any(|(key, mark)| line.contains(key) && line.contains(mark))
+        };
         let lines = text.lines().map(|line| if hide(line) { "" } else { line }.to_owned());
         Self { lines: lines.collect() }
     }
@@ -81,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_line_that_may_hold_a_secret_is_not_shown() {
-        let source = Source::unparsed("externalId: x\n[\n", &["externalId"]);
+        let source = Source::unparsed("externalId: x\n[\n", &[("externalId", "")]);
         assert_eq!(source.excerpt(1, 1, 1), None);
         assert!(source.excerpt(2, 1, 1).is_some());
     }

@@ -83,7 +83,7 @@ config.yaml:4:29: `roleArn` is missing; write it as `arn:aws:iam::123456789012:r
   |
 4 |     ecr: { regoin: *******, assumeRole: { externalId: *******] } }
   |                             ^^^^^^^^^^
-config.yaml:4:43: `externalId` is a list, but must be a text
+config.yaml:4:43: `externalId` is a list, but must be a text; use 2 to 1224 letters, digits and `_+=,.@:/-`
   |
 4 |     ecr: { regoin: *******, assumeRole: { externalId: *******] } }
   |                                           ^^^^^^^^^^
@@ -93,6 +93,44 @@ config.yaml:7:28: invalid pattern \"Payments\": it cannot match any namespace: a
 7 |     namespaces: [\"team-*\", Payments]
   |                            ^^^^^^^^"
     );
+}
+
+#[test]
+fn a_value_of_another_kind_is_refused_with_its_remedy() {
+    let ecr = |ecr: &str| with("{ region: eu-west-1 }", ecr);
+    for (text, expected) in [
+        (
+            ecr("{ accounts: [1, \"111111111111\", 3] }"),
+            "config.yaml:4:23: `accounts[0]` is a number, but must be a text; write its 12 digits, in quotes
+  |
+4 |     ecr: { accounts: [1, \"111111111111\", 3] }
+  |                       ^
+config.yaml:4:42: `accounts[2]` is a number, but must be a text; write its 12 digits, in quotes
+  |
+4 |     ecr: { accounts: [1, \"111111111111\", 3] }
+  |                                          ^",
+        ),
+        (
+            format!("{MINIMUM}listen: 8080\n"),
+            "config.yaml:8:1: `listen` is a number, but must be a text; write it as `[::]:8080`, which is the default
+  |
+8 | listen: 8080
+  | ^^^^^^",
+        ),
+        (
+            format!("{MINIMUM}refresh: {{ atFraction: \"0.5\", spread: yes }}\n"),
+            "config.yaml:8:12: `atFraction` is a text, but must be a number; choose 0.05 to 0.95; the default is 0.5
+  |
+8 | refresh: { atFraction: \"0.5\", spread: yes }
+  |            ^^^^^^^^^^
+config.yaml:8:31: `spread` is true or false, but must be a text; choose `0s` to `1h`; the default is `5m`
+  |
+8 | refresh: { atFraction: \"0.5\", spread: yes }
+  |                               ^^^^^^",
+        ),
+    ] {
+        assert_eq!(parse_text(&text).unwrap_err().text(), expected);
+    }
 }
 
 #[test]
@@ -107,6 +145,19 @@ fn what_is_surely_or_probably_wrong_is_said() {
         (
             ecr("{ region: us-east-1a }"),
             "4:12: there is no AWS region `us-east-1a`; did you mean `us-east-1`?",
+        ),
+        (
+            ecr("{ region: US_EAST_1 }"),
+            "4:12: `US_EAST_1` is not a valid AWS region; did you mean `us-east-1`?",
+        ),
+        (ecr(""), "3:5: this registry has no kind; `ecr` is empty: write `ecr: {}`"),
+        (
+            MINIMUM.replace("registries:\n  - ", "registries:\n    "),
+            "2:1: `registries` is a mapping, but must be a list; begin each item with `- `",
+        ),
+        (
+            namespaces("team-*"),
+            "7:5: `namespaces` is a text, but must be a list of patterns, or a mapping with `allow`; put it in brackets, as `[…]`",
         ),
         (namespaces("[Team-*]"), "7:18: invalid pattern \"Team-*\""),
     ] {
@@ -135,12 +186,23 @@ fn what_is_surely_or_probably_wrong_is_said() {
             namespaces("{ allow: [a, b], deny: [\"a*\"] }"),
             "7:27: `a` matches only denied namespaces",
         ),
+        (namespaces("[a-*, b, a-*]"), "7:26: the pattern `a-*` is there twice"),
     ] {
         let warnings: Vec<_> = parse_text(&text).unwrap().warnings.lines().collect();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].starts_with(&format!("config.yaml:{expected}")), "{warnings:?}");
     }
     assert!(parse_text(MINIMUM).unwrap().warnings.list().is_empty());
+}
+
+#[test]
+fn the_user_of_a_url_is_not_shown() {
+    for url in ["https://me:geheim@lab:4566", "https://me:geheim@", "[geheim@]"] {
+        let ecr = format!("{{ region: eu-west-1, endpointUrl: {url} }}");
+        let error = parse_text(&with("{ region: eu-west-1 }", &ecr)).unwrap_err();
+        let texts = [error.text(), error.to_string(), format!("{error:?}")];
+        assert!(texts.iter().all(|text| !text.contains("geheim")), "{texts:?}");
+    }
 }
 
 #[test]

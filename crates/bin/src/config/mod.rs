@@ -58,8 +58,8 @@ pub use self::{follow::Follower, problem::ConfigError};
 
 /// Stands for standard input, as the name of a file.
 pub(crate) const STANDARD_INPUT: &str = "-";
-/// The keys whose values no message shows.
-const SECRET_KEYS: [&str; 1] = ["externalId"];
+/// The keys whose values no message shows if they contain a text: that of a user in a URL, or any.
+const SECRETS: [(&str, &str); 2] = [("externalId", ""), ("endpointUrl", "@")];
 
 /// A valid config.
 #[derive(Debug)]
@@ -193,7 +193,7 @@ fn parse(
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut problems = Vec::new();
     let tree = Tree::parse(text, &mut problems).map_err(|problem| {
-        let source = Source::unparsed(text, &SECRET_KEYS);
+        let source = Source::unparsed(text, &SECRETS);
         ConfigError::new(Problems::new(path, vec![problem], &source, |_, _| 1))
     })?;
     let figment = Figment::from(&tree).merge(overrides);
@@ -209,7 +209,7 @@ fn parse(
             None => (None, Vec::new()),
         },
     };
-    let source = tree.source(origins.left_out(), &SECRET_KEYS);
+    let source = tree.source(origins.hidden(), &SECRETS);
     let shown = |problems| Problems::new(path, problems, &source, |line, at| tree.width(line, at));
     let Some(config) = config.filter(|_| problems.is_empty()) else {
         return Err(ConfigError::new(shown(problems)));

@@ -11,16 +11,22 @@ pub(super) struct Origins<'a> {
     pub(super) figment: &'a Figment,
     /// The paths of what is left out: it has been reported.
     left_out: Vec<Vec<String>>,
+    /// The paths of values that no message shows.
+    hidden: Vec<Vec<String>>,
 }
 
 impl<'a> Origins<'a> {
     pub(super) fn new(tree: &'a Tree, figment: &'a Figment) -> Self {
-        Self { tree, figment, left_out: Vec::new() }
+        Self { tree, figment, left_out: Vec::new(), hidden: Vec::new() }
     }
 
     /// Records that the value at a path is left out. Later paths do not count it as an item of its list.
-    pub(super) fn leave_out(&mut self, path: &[String]) {
-        self.left_out.push(self.original(path));
+    pub(super) fn leave_out(&mut self, path: &[String], may_be_secret: bool) {
+        let path = self.original(path);
+        if may_be_secret {
+            self.hidden.push(path.clone());
+        }
+        self.left_out.push(path);
     }
 
     /// Whether something at this path or below is left out.
@@ -29,9 +35,9 @@ impl<'a> Origins<'a> {
         self.left_out.iter().any(|left_out| left_out.starts_with(&path))
     }
 
-    /// The paths of what is left out, in the file.
-    pub(super) fn left_out(&self) -> &[Vec<String>] {
-        &self.left_out
+    /// The paths of values that no message shows, in the file.
+    pub(super) fn hidden(&self) -> &[Vec<String>] {
+        &self.hidden
     }
 
     /// The location of the value at a path.
@@ -43,13 +49,13 @@ impl<'a> Origins<'a> {
         }
     }
 
-    /// Whether the file or the environment has something at a path, valid or not.
+    /// Whether the file has something at a path, valid or not.
     pub(super) fn contains(&self, path: &[String]) -> bool {
-        self.figment.contains(&self.original(path).join("."))
+        self.tree.contains(&self.original(path))
     }
 
     /// A path with the indexes that the items have in the file.
-    fn original(&self, path: &[String]) -> Vec<String> {
+    pub(super) fn original(&self, path: &[String]) -> Vec<String> {
         let mut original: Vec<String> = Vec::with_capacity(path.len());
         for key in path {
             let siblings = self

@@ -5,15 +5,15 @@ use std::{borrow::Cow, fmt, marker::PhantomData, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Error, Unexpected, Visitor},
+    de::{DeserializeOwned, Error, IntoDeserializer, Unexpected, Visitor},
 };
 use serde_json::Value;
 use strum::VariantNames;
 
 /// The rule of one kind of value.
 pub(super) trait Rule {
-    /// The value in the file: a text or a number.
-    type Raw: DeserializeOwned + JsonSchema + fmt::Display + fmt::Debug + Into<Value>;
+    /// The value in the file.
+    type Raw: RawValue;
     /// The value in the program.
     type Valid;
     /// What an invalid value is not: "`EU` is not a valid AWS region".
@@ -33,6 +33,31 @@ pub(super) trait Rule {
 
     /// The value in the program; `None` if it is invalid.
     fn parse(raw: &Self::Raw) -> Option<Self::Valid>;
+
+    /// The valid value that was probably meant.
+    fn nearest(_: &Self::Raw) -> Option<&'static str> {
+        None
+    }
+}
+
+/// A value in the file: a text or a number.
+pub(super) trait RawValue:
+    DeserializeOwned + JsonSchema + fmt::Display + fmt::Debug + Into<Value>
+{
+    /// Its kind, for people.
+    const KIND: &'static str;
+}
+
+impl RawValue for String {
+    const KIND: &'static str = "a text";
+}
+
+impl RawValue for f64 {
+    const KIND: &'static str = "a number";
+}
+
+impl RawValue for u64 {
+    const KIND: &'static str = "a whole number";
 }
 
 /// A value of the file, not yet checked.
@@ -41,7 +66,45 @@ pub(super) struct Unchecked<R: Rule>(pub(super) R::Raw);
 
 impl<'de, R: Rule> Deserialize<'de> for Unchecked<R> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        R::Raw::deserialize(deserializer).map(Self)
+        deserializer.deserialize_any(UncheckedVisitor(PhantomData))
+    }
+}
+
+/// Names the remedy of the rule where the value is of another kind.
+struct UncheckedVisitor<R>(PhantomData<R>);
+
+impl<R: Rule> UncheckedVisitor<R> {
+    fn read<'de, E: Error>(
+        self,
+        value: impl IntoDeserializer<'de, E>,
+        actual: Unexpected<'_>,
+    ) -> Result<Unchecked<R>, E> {
+        let raw = R::Raw::deserialize(value.into_deserializer());
+        raw.map(Unchecked).map_err(|_| E::invalid_type(actual, &self))
+    }
+}
+
+impl<R: Rule> Visitor<'_> for UncheckedVisitor<R> {
+    type Value = Unchecked<R>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}; {}", R::Raw::KIND, R::HELP)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Unchecked<R>, E> {
+        self.read(text.to_owned(), Unexpected::Str(text))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Unchecked<R>, E> {
+        self.read(number, Unexpected::Unsigned(number))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Unchecked<R>, E> {
+        self.read(number, Unexpected::Signed(number))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Unchecked<R>, E> {
+        self.read(number, Unexpected::Float(number))
     }
 }
 

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ecr_refresher_core::{
     aws::{self, is_external_id, is_session_name},
+    ecr::{REGIONS, is_region_name},
     is_account,
 };
 use ecr_refresher_sync::release::Release;
@@ -14,6 +15,7 @@ use super::{
     names::{is_label_value, is_qualified_name, is_subdomain},
     rule::Rule,
 };
+use crate::words::nearest;
 
 /// Declares rules: the type in the file and the valid value, and the parts of [`Rule`].
 macro_rules! rules {
@@ -26,6 +28,7 @@ macro_rules! rules {
             schema: $schema:expr,
             $(default: $default:expr,)?
             parse: $parse:expr,
+            $(nearest: $nearest:expr,)?
         }
     )*) => {$(
         $(#[$doc])*
@@ -51,6 +54,11 @@ macro_rules! rules {
                 let parse: fn(&$raw) -> Option<$valid> = $parse;
                 parse(raw)
             }
+
+            $(fn nearest(raw: &$raw) -> Option<&'static str> {
+                let nearest: fn(&$raw) -> Option<&'static str> = $nearest;
+                nearest(raw)
+            })?
         }
     )*};
 }
@@ -62,6 +70,7 @@ rules! {
         help: "write it as `eu-west-1`",
         schema: pattern("^[a-z0-9-]+$"),
         parse: |text| is_region(text).then(|| text.clone()),
+        nearest: |text| nearest(&text.trim().replace('_', "-"), REGIONS),
     }
 
     /// The ID of an AWS account.
@@ -118,8 +127,9 @@ rules! {
     /// The URL of an AWS API.
     EndpointUrl: String => String {
         name: "endpoint URL",
-        help: "write it as `https://HOST` or `http://HOST:PORT`",
-        schema: pattern("^[Hh][Tt][Tt][Pp][Ss]?://."),
+        help: "write it as `https://HOST` or `http://HOST:PORT`, without a user",
+        is_secret: true,
+        schema: pattern("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+([/?#].*)?$"),
         parse: |text| is_http_url(text).then(|| text.clone()),
     }
 
@@ -188,7 +198,7 @@ rules! {
     /// The grace period of a copy that is no longer wanted.
     PruneAfter: String => Duration {
         name: "duration for `prune.after`",
-        help: "write it as `10m`, which is the default",
+        help: "use hours, minutes and seconds, such as `24h` or `1h 30m`; the default is `10m`",
         schema: duration(),
         default: "10m",
         parse: |text| parse_duration(text),
@@ -278,8 +288,24 @@ fn is_region(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(inner)
 }
 
+/// What is wrong with a region that this version does not know, and the remedy.
+pub(super) fn unknown_region(region: &str) -> Option<(String, String)> {
+    if REGIONS.contains(&region) {
+        return None;
+    }
+    let (message, help) = if is_region_name(region) {
+        let message = format!("`{region}` is not a region that this version knows");
+        (message, "check its name; a new region works")
+    } else {
+        (format!("there is no AWS region `{region}`"), Region::HELP)
+    };
+    let nearest = nearest(region, REGIONS).map(|nearest| format!("did you mean `{nearest}`?"));
+    Some((message, nearest.unwrap_or_else(|| help.to_owned())))
+}
+
 fn is_http_url(text: &str) -> bool {
     text.parse::<hyper::Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some()
+        let is_known = matches!(uri.scheme_str(), Some("http" | "https"));
+        is_known && uri.authority().is_some_and(|it| !it.as_str().contains('@'))
     })
 }

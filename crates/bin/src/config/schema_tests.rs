@@ -158,8 +158,8 @@ fn texts_and_numbers_are_refused_by_the_schema_as_by_the_program() {
         ("/registries/0/ecr/credentialsDirectory", json!(["/", "/a/b"]), json!(["a/b", ""])),
         (
             "/registries/0/ecr/endpointUrl",
-            json!(["http://127.0.0.1:5000", "HTTPS://a.example/b"]),
-            json!(["nowhere", "ftp://a.example", "https://"]),
+            json!(["http://127.0.0.1:5000", "HTTPS://a.example/b@c"]),
+            json!(["nowhere", "ftp://a.example", "https://", "https://u:p@a.example"]),
         ),
         (
             "/secrets/0/name",

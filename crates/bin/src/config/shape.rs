@@ -40,7 +40,19 @@ pub(super) fn read(origins: &mut Origins<'_>, problems: &mut Vec<Problem>) -> Op
         if problems.len() >= MOST_PROBLEMS || !remove(&mut values, &path) {
             return None;
         }
-        origins.leave_out(&path);
+        origins.leave_out(&path, may_be_secret(&error.kind));
+    }
+}
+
+/// Whether a value that does not fit may be a secret, at a wrong key.
+fn may_be_secret(kind: &Kind) -> bool {
+    use Actual::{Bool, Float, Signed, Str, Unsigned};
+    match kind {
+        Kind::UnknownVariant(..)
+        | Kind::InvalidType(Bool(_) | Signed(_) | Unsigned(_) | Float(_), _) => false,
+        // Such as the content of a docker file in place of its path.
+        Kind::InvalidType(Str(_), expected) => plain(expected).starts_with("a mapping"),
+        _ => true,
     }
 }
 
@@ -65,7 +77,7 @@ fn remove(values: &mut Value, path: &[String]) -> bool {
 }
 
 fn explain(kind: &Kind, path: &[String], origins: &Origins<'_>) -> Problem {
-    let key = name_of(path);
+    let key = name_of(&origins.original(path));
     let problem = |message: String| Problem::new(origins.location(path), message);
     match kind {
         Kind::UnknownField(field, _) if field.starts_with("//") || field.starts_with("/*") => {
@@ -78,22 +90,32 @@ fn explain(kind: &Kind, path: &[String], origins: &Origins<'_>) -> Problem {
             problem(format!("invalid value `{value}` for `{key}`")).help(suggest(value, known))
         }
         Kind::InvalidType(Actual::Unsigned(_) | Actual::Signed(_) | Actual::Float(_), expected)
-            if expected.contains("string") =>
+            if plain(expected) == "a text" =>
         {
             problem(format!("`{key}` is a number, but must be a text")).help("put it in quotes")
         }
-        Kind::InvalidType(Actual::Bool(_), expected) if expected.contains("string") => {
+        Kind::InvalidType(Actual::Bool(_), expected) if plain(expected) == "a text" => {
             problem(format!("`{key}` is true or false, but must be a text"))
                 .help("put it in quotes")
         }
         Kind::InvalidType(Actual::Unit | Actual::Option, expected)
             if origins.tree.is_marked(path) =>
         {
-            let message = format!("`{key}` is empty, but must be {}", plain(expected));
+            let expected = plain(expected).split(';').next().unwrap_or_default();
+            let message = format!("`{key}` is empty, but must be {expected}");
             problem(message).help("put a text that begins with `!` or `&` in quotes")
         }
         Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
-            problem(format!("`{key}` is {}, but must be {}", kind_of(actual), plain(expected)))
+            let expected = plain(expected);
+            let problem =
+                problem(format!("`{key}` is {}, but must be {expected}", kind_of(actual)));
+            match actual {
+                Actual::Map if expected == "a list" => problem.help("begin each item with `- `"),
+                Actual::Str(_) if expected.starts_with("a list") && path.len() > 1 => {
+                    problem.help("put it in brackets, as `[…]`")
+                }
+                _ => problem,
+            }
         }
         Kind::MissingField(field) => problem(format!("`{field}` is missing")),
         _ => problem(format!("`{key}` is not valid")),

@@ -154,7 +154,7 @@ fn a_number_instead_of_a_text_needs_quotes() {
     let text = with("{ region: eu-west-1 }", "{ accounts: [123456789012] }");
     assert_eq!(
         problems(&text),
-        "config.yaml:4:23: `accounts[0]` is a number, but must be a text; put it in quotes"
+        "config.yaml:4:23: `accounts[0]` is a number, but must be a text; write its 12 digits, in quotes"
     );
 }
 

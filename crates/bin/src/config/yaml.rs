@@ -89,13 +89,22 @@ impl Tree {
             || after.iter().take_while(|it| !is_end(it)).any(|it| is_mark(*it))
     }
 
-    /// The text without the values at and below these paths, and without those of these keys.
-    pub(super) fn source(&self, hidden: &[Vec<String>], secrets: &[&str]) -> Source {
-        let is_hidden = |path: &[String]| {
-            hidden.iter().any(|hidden| path.starts_with(hidden))
-                || path.iter().any(|key| secrets.contains(&key.as_str()))
+    /// The text without the values at and below these paths, and without those of these keys that contain a text.
+    pub(super) fn source(&self, hidden: &[Vec<String>], secrets: &[(&str, &str)]) -> Source {
+        let letters: Vec<char> = self.text.chars().collect();
+        let contains = |place: &Place, mark: &str| {
+            let value = |range: &Range<usize>| letters.get(range.clone()).unwrap_or_default();
+            let values = place.values.iter().map(|range| value(range).iter().collect::<String>());
+            values.into_iter().any(|value| value.contains(mark))
         };
-        let hidden = self.places.iter().filter(|(path, _)| is_hidden(path));
+        let is_secret = |path: &[String], place: &Place| {
+            let is_key = |key: &str| path.iter().any(|it| it == key);
+            secrets.iter().any(|(key, mark)| is_key(key) && contains(place, mark))
+        };
+        let is_hidden = |path: &[String], place: &Place| {
+            hidden.iter().any(|hidden| path.starts_with(hidden)) || is_secret(path, place)
+        };
+        let hidden = self.places.iter().filter(|(path, place)| is_hidden(path, place));
         Source::new(&self.text, hidden.flat_map(|(_, place)| place.values.clone()))
     }
 

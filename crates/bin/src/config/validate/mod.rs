@@ -125,7 +125,8 @@ impl Validation<'_> {
             } else {
                 format!("`{raw}` is not a valid {name}")
             };
-            self.report(path, message, R::HELP);
+            let nearest = R::nearest(raw).map(|nearest| format!("did you mean `{nearest}`?"));
+            self.report(path, message, nearest.unwrap_or_else(|| R::HELP.to_owned()));
         }
         valid
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use ecr_refresher_core::ecr::{
-    EcrPublicSettings, EcrSettings, REGIONS, Variant, has_fips, has_variant, is_region_name,
+    EcrPublicSettings, EcrSettings, Variant, has_fips, has_variant, is_region_name,
 };
 
 use super::{
@@ -11,12 +11,10 @@ use super::{
         RegistrySettings, SourceSettings,
         key_path::KeyPath,
         raw::{RawEcr, RawEcrPublic, RawRegistry},
-        rule::Rule,
-        rules::{Account, Region},
+        rules::{Account, unknown_region},
     },
     Validation,
 };
-use crate::words::nearest;
 
 impl Validation<'_> {
     pub(super) fn registries(&mut self, raw: Vec<RawRegistry>) -> Vec<RegistrySettings> {
@@ -110,17 +108,10 @@ impl Validation<'_> {
 
     /// Reports what cannot be a region of AWS, and warns about what is none that is known.
     pub(super) fn region_exists(&mut self, region: &str, path: &KeyPath) {
-        if REGIONS.contains(&region) {
-            return;
-        }
-        let nearest = nearest(region, REGIONS).map(|nearest| format!("did you mean `{nearest}`?"));
-        if is_region_name(region) {
-            let message = format!("`{region}` is not a region that this version knows");
-            let help = nearest.unwrap_or_else(|| "check its name; a new region works".to_owned());
-            self.warn(path, message, help);
-        } else {
-            let message = format!("there is no AWS region `{region}`");
-            self.report(path, message, nearest.unwrap_or_else(|| Region::HELP.to_owned()));
+        match unknown_region(region) {
+            Some((message, help)) if is_region_name(region) => self.warn(path, message, help),
+            Some((message, help)) => self.report(path, message, help),
+            None => {}
         }
     }
 

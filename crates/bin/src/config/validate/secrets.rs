@@ -157,6 +157,9 @@ impl Validation<'_> {
                 );
                 let message = format!("invalid pattern {pattern:?}: {problem}");
                 self.report(&path.index(index), message, help);
+            } else if patterns[..index].contains(pattern) {
+                let message = format!("the pattern `{pattern}` is there twice");
+                self.warn(&path.index(index), message, "remove one of them");
             }
         }
         valid
