@@ -243,7 +243,11 @@ async fn everything_else(control_plane: Arc<ControlPlane>) -> Result<()> {
     ensure!(aws.count(Operation::GetAuthorizationToken) == 2);
     let series =
         |secret: &str| format!("ecr_refresher_copies{{secret=\"{secret}\",state=\"fresh\"}}");
-    ensure!(daemon.metric(&series("more-second")).await? > 0.0);
+    eventually("a fresh copy", PATIENCE, async || {
+        ensure!(daemon.metric(&series("more-second")).await? > 0.0, "there is none");
+        Ok(())
+    })
+    .await?;
 
     // And back again: what is known of the second one is forgotten.
     replace(&installation.config(), &config("more", &json!(["more-?"])).to_string())?;
