@@ -1,12 +1,13 @@
 //! Each link of the AWS SDK's chain of credentials, in a daemon that has no other.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Command, sync::Arc};
+use std::{fs, process::Command, sync::Arc};
 
 use anyhow::{Result, ensure};
 use ecr_refresher_tests::{
     cluster::{self, create_namespace, eventually_secret},
     control_plane::ControlPlane,
     fake_aws::{FakeAws, Operation, POD_IDENTITY_PATH, Verdict},
+    process::write_script,
 };
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
@@ -60,8 +61,7 @@ async fn program(control_plane: Arc<ControlPlane>) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let [program, config] = ["keys.sh", "config"].map(|name| folder.path().join(name));
     let keys = json!({ "Version": 1, "AccessKeyId": "AKIAPROGRAM", "SecretAccessKey": "example" });
-    fs::write(&program, format!("#!/bin/sh\necho '{keys}'\n"))?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    write_script(&program, &format!("echo '{keys}'"))?;
     fs::write(&config, format!("[default]\ncredential_process = {}\n", program.display()))?;
     asks_as(&control_plane, &aws, "program", |command| {
         command.env("AWS_CONFIG_FILE", &config);

@@ -55,7 +55,7 @@ async fn as_documented(control_plane: Arc<ControlPlane>, nodes: Arc<Nodes>) -> R
     own_by_helm(&client, "team-green").await?;
     let mut reader = Reader::new(&control_plane)?;
 
-    reader.run("docs/install.md", "kubectl create")?;
+    reader.run("docs/install.md", "kubectl create").await?;
     let mut around = Surroundings::in_home(&control_plane, &nodes, RELEASE.namespace).await?;
     around.aws.add_identity("id", "123456789012", "arn:aws:iam::123456789012:user/puller");
     around.aws.set_token_life(Duration::from_hours(12));
@@ -63,45 +63,45 @@ async fn as_documented(control_plane: Arc<ControlPlane>, nodes: Arc<Nodes>) -> R
     around.values["aws"]["credentials"]["existingSecret"] = "aws-keys".into();
     reader.write("values.yaml", &around.values.to_string())?;
     reader.environment.insert("AWS_ENDPOINT_URL".to_owned(), around.aws.endpoint());
-    reader.run("docs/install.md", "ecr-refresher plan")?;
-    reader.run("docs/install.md", "helm install").with_context(|| nodes.last_words())?;
-    reader.run("docs/install.md", "kubectl -n ecr-refresher exec")?;
-    reader.run("README.md", "port-forward")?;
+    reader.run("docs/install.md", "ecr-refresher plan").await?;
+    reader.run("docs/install.md", "helm install").await.with_context(|| nodes.last_words())?;
+    reader.run("docs/install.md", "kubectl -n ecr-refresher exec").await?;
+    reader.run("README.md", "port-forward").await?;
 
     as_in_the_examples(&client, &reader).await?;
-    reader.run_with_output("docs/commands.md")?;
+    reader.run_with_output("docs/commands.md").await?;
     reader.shell("kubectl -n ecr-refresher scale deployment/ecr-refresher --replicas 1")?;
     reader
         .shell("kubectl -n ecr-refresher rollout status deployment/ecr-refresher --timeout 2m")?;
-    reader.run("docs/commands.md", "")?;
-    reader.run("docs/runbooks.md", "")?;
+    reader.run("docs/commands.md", "").await?;
+    reader.run("docs/runbooks.md", "").await?;
 
     reader.write("config.yaml", &many_accounts())?;
     reader.shell("kubectl -n ecr-refresher delete secret aws-keys")?;
     let china =
         yaml(&page("docs/registries.md")?, "of its own, with a pull Secret of another name")?;
     reader.write("values-cn.yaml", &china.to_string())?;
-    reader.run("docs/registries.md", "")?;
+    reader.run("docs/registries.md", "").await?;
     reader.shell("helm uninstall ecr-refresher-cn --namespace ecr-refresher")?;
 
     for name in ["old", "k8s-ecr-login-renew-cron"] {
         create(&Api::<CronJob>::namespaced(client.clone(), "docs-old"), cron_job(name)).await?;
     }
     external_secret(&reader)?;
-    reader.run("docs/migrating.md", "")?;
+    reader.run("docs/migrating.md", "").await?;
 
     around.values["mode"] = json!("cronJob");
     around.upgrade(RELEASE).await?;
-    reader.run("docs/install.md", "create job")?;
+    reader.run("docs/install.md", "create job").await?;
     eventually("the container of the Job to run", PATIENCE, async || {
         reader.shell("kubectl -n ecr-refresher logs job/ecr-refresher-now").map(drop)
     })
     .await
     .with_context(|| nodes.last_words())?;
-    reader.run("docs/install.md", "logs --follow")?;
+    reader.run("docs/install.md", "logs --follow").await?;
     reader.shell("helm uninstall ecr-refresher --namespace ecr-refresher")?;
-    reader.run("README.md", "")?;
-    reader.run("docs/install.md", "")?;
+    reader.run("README.md", "").await?;
+    reader.run("docs/install.md", "").await?;
     reader.has_run_all()
 }
 

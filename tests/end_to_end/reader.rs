@@ -2,11 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, Permissions},
-    net::{Ipv4Addr, TcpListener},
-    os::unix::fs::{PermissionsExt, symlink},
+    fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -14,7 +14,7 @@ use ecr_refresher_tests::{
     control_plane::ControlPlane,
     daemon::program,
     doc_commands::{DocCommand, commands, yaml_after},
-    process::Guarded,
+    process::{Guarded, write_script},
     tools::Tool,
 };
 use serde_json::Value;
@@ -31,17 +31,17 @@ const REPLACED: [(&str, &str); 4] = [
     ("clusterexternalsecret NAME", "clusterexternalsecret docs"),
     ("port-forward POD", "port-forward deployment/ecr-refresher"),
 ];
-/// Where readers reach a Pod in the docs.
+/// How long a Pod may take to be reachable.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The docs' port of a Pod, and of the reader's machine.
 const PORT: &str = "8080";
 
 /// Somebody who reads the docs and types what they say.
 pub(crate) struct Reader {
     folder: tempfile::TempDir,
     pub(crate) environment: BTreeMap<String, String>,
-    /// The port of this machine that is used for [`PORT`].
-    port: u16,
-    /// The last command that goes on while others run.
-    forwarding: Option<Guarded>,
+    /// The last command that makes a Pod reachable, and the port of this machine for [`PORT`].
+    forwarding: Option<(Guarded, String)>,
     /// The commands that have not run yet.
     commands: Vec<DocCommand>,
 }
@@ -56,7 +56,10 @@ impl Reader {
         for tool in [Tool::Kubectl, Tool::Helm] {
             symlink(tool.path()?, bin.join(tool.name()))?;
         }
-        write_program(&bin.join("aws"), &aws(&Tool::AwsCli.path()?))?;
+        // It compares a command with its model of AWS, and sends nothing.
+        let aws = Tool::AwsCli.path()?;
+        let compare = format!("exec {} \"$@\" --generate-cli-skeleton output", aws.display());
+        write_script(&bin.join("aws"), &compare)?;
         symlink(Path::new(REPOSITORY).join("helm"), folder.path().join("helm"))?;
         fs::copy(control_plane.admin_kubeconfig(), folder.path().join("kubeconfig"))?;
         let path = std::env::var("PATH").unwrap_or_default();
@@ -73,8 +76,7 @@ impl Reader {
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let mut reader = Self { folder, environment, port, forwarding: None, commands: Vec::new() };
+        let mut reader = Self { folder, environment, forwarding: None, commands: Vec::new() };
         for name in pages()? {
             reader.commands.extend(commands(&name, &page(&name)?));
         }
@@ -105,16 +107,16 @@ impl Reader {
     }
 
     /// Runs the remaining commands of a page that contain `part`.
-    pub(crate) fn run(&mut self, page: &str, part: &str) -> Result<()> {
-        self.run_those(|it| it.place.starts_with(page) && it.text.contains(part))
+    pub(crate) async fn run(&mut self, page: &str, part: &str) -> Result<()> {
+        self.run_those(|it| it.place.starts_with(page) && it.text.contains(part)).await
     }
 
     /// Runs the remaining commands of a page that have an output there.
-    pub(crate) fn run_with_output(&mut self, page: &str) -> Result<()> {
-        self.run_those(|it| it.place.starts_with(page) && it.output.is_some())
+    pub(crate) async fn run_with_output(&mut self, page: &str) -> Result<()> {
+        self.run_those(|it| it.place.starts_with(page) && it.output.is_some()).await
     }
 
-    fn run_those(&mut self, are_meant: impl Fn(&DocCommand) -> bool) -> Result<()> {
+    async fn run_those(&mut self, are_meant: impl Fn(&DocCommand) -> bool) -> Result<()> {
         let (meant, rest) = std::mem::take(&mut self.commands).into_iter().partition(are_meant);
         self.commands = rest;
         let meant: Vec<DocCommand> = meant;
@@ -122,7 +124,7 @@ impl Reader {
         for command in meant {
             let DocCommand { place, text, output } = &command;
             if text.contains("port-forward") {
-                self.forward(text).with_context(|| format!("{place}: {text}"))?;
+                self.forward(text).await.with_context(|| format!("{place}: {text}"))?;
                 continue;
             }
             let printed = self.shell(text).with_context(|| format!("{place}: {text}"))?;
@@ -134,18 +136,20 @@ impl Reader {
     }
 
     /// Leaves a command running that makes a Pod reachable, until the next such command.
-    fn forward(&mut self, command: &str) -> Result<()> {
-        self.forwarding = None;
-        let command = command.replace(PORT, &format!("{}:{PORT}", self.port));
+    async fn forward(&mut self, command: &str) -> Result<()> {
+        // kubectl finds a free port.
+        let command = command.replace(PORT, &format!(":{PORT}"));
         let log = self.folder.path().join("port-forward.log");
-        let forwarding = Guarded::spawn("port-forward", &self.bash(&command), &log)?;
-        let page = format!("http://127.0.0.1:{}/", self.port);
-        let answer = self.shell(&format!(
-            "curl --silent --show-error --fail --retry 60 --retry-delay 1 --retry-connrefused {page}"
-        ));
-        let answer = answer.with_context(|| forwarding.log_tail())?;
+        // The one of the last command: a log is appended to.
+        if log.exists() {
+            fs::remove_file(&log)?;
+        }
+        let mut forwarding = Guarded::spawn("port-forward", &self.bash(&command), &log)?;
+        let port = forwarding.logs("the Pod to be reachable", PATIENCE, forwarded_port).await?;
+        self.forwarding = Some((forwarding, port));
+        let answer =
+            self.shell(&format!("curl --silent --show-error --fail http://127.0.0.1:{PORT}/"))?;
         ensure!(answer.contains("<html"), "it is no page: {answer}");
-        self.forwarding = Some(forwarding);
         Ok(())
     }
 
@@ -161,8 +165,9 @@ impl Reader {
     /// Runs a command, and returns its output. `status` and `explain` may say that a copy fails, and
     /// `check` that a config is wrong.
     pub(crate) fn shell(&self, command: &str) -> Result<String> {
-        let local = |page: &str| format!("http://127.0.0.1:{page}/");
-        let command = command.replace(&local(PORT), &local(&self.port.to_string()));
+        let local = |port: &str| format!("http://127.0.0.1:{port}/");
+        let port = self.forwarding.as_ref().map_or(PORT, |(_, port)| port);
+        let command = command.replace(&local(PORT), &local(port));
         let ended = self.bash(&command).output()?;
         let printed = String::from_utf8_lossy(&ended.stdout).into_owned();
         let may_fail = command.starts_with("ecr-refresher check")
@@ -181,14 +186,11 @@ impl Reader {
     }
 }
 
-/// The AWS CLI, which compares a command with its model of AWS, and sends nothing.
-fn aws(program: &Path) -> String {
-    format!("#!/bin/sh\nexec {} \"$@\" --generate-cli-skeleton output\n", program.display())
-}
-
-fn write_program(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text)?;
-    Ok(fs::set_permissions(path, Permissions::from_mode(0o755))?)
+/// The port that kubectl says it listens on.
+fn forwarded_port(log: &str) -> Result<String> {
+    let (_, rest) = log.split_once("127.0.0.1:").context("it does not listen yet")?;
+    let (port, _) = rest.split_once(" -> ").context("its port is not complete yet")?;
+    Ok(port.to_owned())
 }
 
 pub(crate) fn page(page: &str) -> Result<String> {

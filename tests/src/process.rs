@@ -1,6 +1,7 @@
 //! Child processes that cannot outlive their owner, however the owner ends.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,6 +11,15 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::wait::eventually;
+
+/// Writes a program: these commands of a shell.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_script(path: &Path, commands: &str) -> Result<()> {
+    fs::write(path, format!("#!/bin/sh\n{commands}\n"))?;
+    Ok(fs::set_permissions(path, Permissions::from_mode(0o755))?)
+}
 
 /// Starts the real program in place of the shell, after leaving a watcher in its process group.
 ///

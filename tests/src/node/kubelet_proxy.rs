@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use tokio::io::{AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
@@ -42,14 +42,17 @@ impl Drop for KubeletProxy {
 async fn pass_on(mut client: UnixStream, kubelets: &Kubelets) -> Result<()> {
     let head = read_head(&mut client).await?;
     let target = head.split_whitespace().nth(1).context("it is no CONNECT")?;
-    if let Some(socket) = kubelets.get(target) {
-        let mut kubelet = UnixStream::connect(socket).await?;
-        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
-        copy_bidirectional(&mut client, &mut kubelet).await?;
-    } else {
-        let mut server = TcpStream::connect(target).await?;
-        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
-        copy_bidirectional(&mut client, &mut server).await?;
+    match kubelets.get(target) {
+        Some(socket) => converse(client, UnixStream::connect(socket).await?).await,
+        None => converse(client, TcpStream::connect(target).await?).await,
     }
+}
+
+async fn converse(
+    mut client: UnixStream,
+    mut server: impl AsyncRead + AsyncWrite + Unpin,
+) -> Result<()> {
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+    copy_bidirectional(&mut client, &mut server).await?;
     Ok(())
 }

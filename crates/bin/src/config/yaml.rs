@@ -94,8 +94,7 @@ impl Tree {
         let letters: Vec<char> = self.text.chars().collect();
         let contains = |place: &Place, mark: &str| {
             let value = |range: &Range<usize>| letters.get(range.clone()).unwrap_or_default();
-            let values = place.values.iter().map(|range| value(range).iter().collect::<String>());
-            values.into_iter().any(|value| value.contains(mark))
+            place.values.iter().any(|range| String::from_iter(value(range)).contains(mark))
         };
         let is_secret = |path: &[String], place: &Place| {
             let is_key = |key: &str| path.iter().any(|it| it == key);
